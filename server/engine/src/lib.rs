@@ -1,0 +1,23 @@
+//! The thinking of Lattice, sans I/O: pixels, packets and times come in as arguments, decisions go
+//! out. Nothing here reads a clock, spawns, locks or opens anything (`clippy.toml` forbids it), so
+//! every behaviour is tested without waiting.
+//!
+//! From pixels to a frame, in the agent: [`picture`] → [`damage`] (which tiles changed) →
+//! [`motion`] (what merely moved) → [`classify`] (one colour, few colours, many) → [`plan`], at
+//! times that [`frame_clock`] chooses. From a frame to viewers, in the gateway: [`fanout`]. From a
+//! viewer to the desktop: [`arbiter`] (who drives).
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod arbiter;
+pub mod classify;
+pub mod damage;
+pub mod digest;
+pub mod fanout;
+pub mod frame_clock;
+
+pub mod motion;
+pub mod picture;
+pub mod plan;
+pub mod region;

@@ -1,0 +1,383 @@
+//! From fresh pixels to what a frame says: the shadow of what viewers have, and the steps that take
+//! it to what the display shows.
+
+use crate::classify::single_color;
+use crate::damage::{changed, tiles_of};
+use crate::digest::Bands;
+use crate::motion::{Mover, Shift};
+use crate::picture::Picture;
+use crate::region::Region;
+use lattice_wire::{Copy, Rect, Size};
+
+/// The largest rectangle that is sent as one tile: the browser's cost is per tile, and a larger one
+/// would keep it from decoding several at once.
+const MAX_TILE: Size = Size::new(512, 256);
+
+/// How much larger than its parts a merged tile may be, in pixels, before merging costs more bytes
+/// than a rectangle's own headers.
+const MERGE_SLACK: usize = 256;
+
+/// How many of the newest tiles a box is tried to be merged with: those in the row above and beside.
+const MERGE_REACH: usize = 40;
+
+/// A window that was moved without being resized.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MoveHint {
+    /// Where it was, on the screen before the frame; the part on the screen.
+    pub from: Rect,
+    /// Pixels to the right.
+    pub dx: i32,
+    /// Pixels down.
+    pub dy: i32,
+}
+
+/// What a frame says, before anything is encoded.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FramePlan {
+    /// Pixels that merely moved. All read the picture before the frame.
+    pub copies: Vec<Copy>,
+    /// Rectangles of one colour.
+    pub fills: Vec<(Rect, u32)>,
+    /// Rectangles to be encoded from the shadow.
+    pub tiles: Vec<Rect>,
+}
+
+impl FramePlan {
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.copies.is_empty() && self.fills.is_empty() && self.tiles.is_empty()
+    }
+
+    /// All pixels that it paints.
+    pub fn touched(&self) -> Region {
+        let copies = self.copies.iter().map(|copy| copy.to);
+        let fills = self.fills.iter().map(|(rect, _)| *rect);
+        copies.chain(fills).chain(self.tiles.iter().copied()).collect()
+    }
+}
+
+/// Knows what viewers have, and plans what they get.
+#[derive(Debug)]
+pub struct Planner {
+    shadow: Picture,
+    bands: Bands,
+    mover: Mover,
+}
+
+impl Planner {
+    /// A black screen. Viewers know nothing of it until a whole refresh.
+    pub fn new(size: Size) -> Self {
+        Self { shadow: Picture::new(size), bands: Bands::new(size), mover: Mover::new() }
+    }
+
+    /// What viewers have, once they have painted every frame planned so far.
+    pub fn shadow(&self) -> &Picture {
+        &self.shadow
+    }
+
+    /// Plans the change to `next`, which holds fresh pixels within `region` and anything elsewhere.
+    /// The shadow becomes what viewers have after it.
+    ///
+    /// # Panics
+    /// Where `next` has another size than the planner.
+    pub fn plan(&mut self, next: &Picture, region: &Region, hints: &[MoveHint]) -> FramePlan {
+        assert_eq!(next.size(), self.shadow.size(), "a new size needs a new planner");
+        let boxes = changed(next, &self.shadow, region);
+        if boxes.is_empty() {
+            return FramePlan::default();
+        }
+        let shifts: Vec<Shift> = hints.iter().filter_map(|hint| self.shift_of(hint)).collect();
+        let copies = self.mover.find(next, &self.shadow, &boxes, &shifts);
+        for &rect in &boxes {
+            self.shadow.copy_from(next, rect);
+            self.bands.touch(rect);
+        }
+        let mut plan = self.paint(without(boxes, &copies));
+        plan.copies = copies;
+        plan
+    }
+
+    /// Plans to paint `region` as the shadow has it, for viewers that lack it.
+    pub fn plan_refresh(&self, region: &Region) -> FramePlan {
+        let region = region.clip(self.shadow.size());
+        self.paint(region.rects().iter().flat_map(|&rect| tiles_of(rect)).collect())
+    }
+
+    /// The shadow's hashes, a band each.
+    pub fn digest(&mut self) -> Vec<u32> {
+        self.bands.compute(&self.shadow).to_vec()
+    }
+
+    fn shift_of(&self, hint: &MoveHint) -> Option<Shift> {
+        let size = self.shadow.size();
+        let to = shifted_onto(hint.from.clip(size)?, hint.dx, hint.dy, size)?;
+        Some(Shift { to, dx: hint.dx, dy: hint.dy })
+    }
+
+    fn paint(&self, boxes: Vec<Rect>) -> FramePlan {
+        let mut plan = FramePlan::default();
+        // Boxes come in rows of tiles: joined to strips first, then strips to blocks.
+        let mut strips = Vec::new();
+        for rect in boxes {
+            match single_color(&self.shadow, rect) {
+                Some(color) => add_fill(&mut plan.fills, rect, color),
+                None => add_tile(&mut strips, rect, 1),
+            }
+        }
+        strips.into_iter().for_each(|strip| add_tile(&mut plan.tiles, strip, MERGE_REACH));
+        plan
+    }
+}
+
+/// The part of `rect` that is still on the screen after a move, where it is then.
+fn shifted_onto(rect: Rect, dx: i32, dy: i32, size: Size) -> Option<Rect> {
+    let edge = |at: u16, delta: i32, limit: u16| {
+        u16::try_from((i32::from(at) + delta).clamp(0, i32::from(limit))).ok()
+    };
+    Rect::between(
+        edge(rect.x, dx, size.width)?,
+        edge(rect.y, dy, size.height)?,
+        edge(rect.right(), dx, size.width)?,
+        edge(rect.bottom(), dy, size.height)?,
+    )
+}
+
+/// What of the boxes no copy has painted already.
+fn without(boxes: Vec<Rect>, copies: &[Copy]) -> Vec<Rect> {
+    let mut rest = Vec::with_capacity(boxes.len());
+    for rect in boxes {
+        let mut left = Region::from(rect);
+        copies.iter().for_each(|copy| left.subtract(copy.to));
+        rest.extend_from_slice(left.rects());
+    }
+    rest
+}
+
+/// Adds a fill, as part of one beside or above it where both make a rectangle.
+fn add_fill(fills: &mut Vec<(Rect, u32)>, rect: Rect, color: u32) {
+    let newest = fills.iter_mut().rev().take(MERGE_REACH);
+    let mut same = newest.filter(|(_, painted)| *painted == color);
+    match same.find(|(own, _)| own.union(rect).area() == own.area() + rect.area()) {
+        Some((own, _)) => *own = own.union(rect),
+        None => fills.push((rect, color)),
+    }
+}
+
+/// Adds a tile, as part of one of the newest `reach` where that wastes little.
+fn add_tile(tiles: &mut Vec<Rect>, rect: Rect, reach: usize) {
+    let fits = |own: &&mut Rect| {
+        let both = own.union(rect);
+        let apart = own.area() + rect.area();
+        both.width <= MAX_TILE.width
+            && both.height <= MAX_TILE.height
+            && both.area() <= apart + apart / 8 + MERGE_SLACK
+    };
+    match tiles.iter_mut().rev().take(reach).find(fits) {
+        Some(own) => *own = own.union(rect),
+        None => tiles.push(rect),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SIZE: Size = Size::new(300, 200);
+
+    /// Applies a plan as a viewer would: copies read the picture before, tiles are exact.
+    fn apply(viewer: &mut Picture, plan: &FramePlan, shadow: &Picture) {
+        let before = viewer.clone();
+        for copy in &plan.copies {
+            let rows = before.rows(copy.source()).map(<[u32]>::to_vec).collect::<Vec<_>>();
+            viewer.rows_mut(copy.to).zip(rows).for_each(|(to, from)| to.copy_from_slice(&from));
+        }
+        plan.fills.iter().for_each(|&(rect, color)| viewer.fill(rect, color));
+        plan.tiles.iter().for_each(|&rect| viewer.copy_from(shadow, rect));
+    }
+
+    fn noise(picture: &mut Picture, rect: Rect, seed: u32) {
+        let mut state = seed | 1;
+        for row in picture.rows_mut(rect) {
+            for pixel in row {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                *pixel = state >> 8;
+            }
+        }
+    }
+
+    fn scroll(picture: &mut Picture, rect: Rect, dx: i32, dy: i32) {
+        let before = picture.clone();
+        for y in rect.y..rect.bottom() {
+            for x in rect.x..rect.right() {
+                let (from_x, from_y) = (i32::from(x) - dx, i32::from(y) - dy);
+                let inside = (i32::from(rect.x)..i32::from(rect.right())).contains(&from_x)
+                    && (i32::from(rect.y)..i32::from(rect.bottom())).contains(&from_y);
+                if inside {
+                    picture.row_mut(x, y, 1)[0] = before.row(from_x as u16, from_y as u16, 1)[0];
+                }
+            }
+        }
+    }
+
+    #[derive(Debug, Clone)]
+    enum Draw {
+        Fill(Rect, u32),
+        Noise(Rect, u32),
+        Scroll(Rect, i32, i32),
+    }
+
+    fn any_draw() -> impl Strategy<Value = Draw> {
+        let rect = (0..SIZE.width - 1, 0..SIZE.height - 1, 1..200u16, 1..180u16)
+            .prop_map(|(x, y, w, h)| Rect::new(x, y, w, h).clip(SIZE).unwrap());
+        prop_oneof![
+            (rect.clone(), 0..4u32).prop_map(|(rect, color)| Draw::Fill(rect, color * 0x3f3f3f)),
+            (rect.clone(), any::<u32>()).prop_map(|(rect, seed)| Draw::Noise(rect, seed)),
+            (rect, -70..70i32, -70..70i32, 0..3u8).prop_map(|(rect, dx, dy, axis)| match axis {
+                0 => Draw::Scroll(rect, 0, dy),
+                1 => Draw::Scroll(rect, dx, 0),
+                _ => Draw::Scroll(rect, dx, dy),
+            }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_viewer_that_follows_the_plans_has_every_pixel(
+            frames in prop::collection::vec(prop::collection::vec(any_draw(), 1..4), 1..8),
+            hinted in any::<bool>(),
+        ) {
+            let mut planner = Planner::new(SIZE);
+            let (mut screen, mut viewer) = (Picture::new(SIZE), Picture::new(SIZE));
+            for draws in frames {
+                let (mut damage, mut hints) = (Region::new(), Vec::new());
+                for draw in draws {
+                    match draw {
+                        Draw::Fill(rect, color) => { screen.fill(rect, color); damage.add(rect); }
+                        Draw::Noise(rect, seed) => { noise(&mut screen, rect, seed); damage.add(rect); }
+                        Draw::Scroll(rect, dx, dy) => {
+                            scroll(&mut screen, rect, dx, dy);
+                            damage.add(rect);
+                            hints.push(MoveHint { from: rect, dx, dy });
+                        }
+                    }
+                }
+                if !hinted { hints.clear(); }
+                let plan = planner.plan(&screen, &damage, &hints);
+                apply(&mut viewer, &plan, planner.shadow());
+                prop_assert!(viewer == screen, "{plan:?}");
+                prop_assert!(planner.shadow() == &screen);
+            }
+        }
+    }
+
+    #[test]
+    fn no_change_is_no_frame() {
+        let screen = Picture::new(SIZE);
+        assert!(Planner::new(SIZE).plan(&screen, &Region::whole(SIZE), &[]).is_empty());
+    }
+
+    #[test]
+    fn a_typed_letter_is_one_small_tile() {
+        let mut planner = Planner::new(SIZE);
+        let mut screen = Picture::new(SIZE);
+        let letter = Rect::new(60, 60, 9, 18);
+        noise(&mut screen, letter, 1);
+        let plan = planner.plan(&screen, &Region::whole(SIZE), &[]);
+        assert_eq!(plan, FramePlan { tiles: vec![letter], ..FramePlan::default() });
+    }
+
+    #[test]
+    fn a_cleared_window_is_one_fill() {
+        let mut planner = Planner::new(SIZE);
+        let mut screen = Picture::new(SIZE);
+        let window = Rect::new(10, 20, 250, 150);
+        screen.fill(window, 0xff_ffff);
+        let plan = planner.plan(&screen, &Region::whole(SIZE), &[]);
+        assert!(plan.tiles.is_empty() && plan.copies.is_empty());
+        assert!(plan.fills.len() <= 4, "{:?}", plan.fills);
+        assert_eq!(plan.touched().area(), window.area());
+    }
+
+    #[test]
+    fn a_scrolled_page_is_a_copy_and_a_strip() {
+        let mut planner = Planner::new(SIZE);
+        let mut screen = Picture::new(SIZE);
+        let page = Rect::new(20, 10, 256, 180);
+        noise(&mut screen, page, 5);
+        planner.plan(&screen, &Region::whole(SIZE), &[]);
+        scroll(&mut screen, page, 0, -17);
+        noise(&mut screen, Rect::new(20, 173, 256, 17), 9);
+        let plan = planner.plan(&screen, &Region::whole(SIZE), &[]);
+        let copied: usize = plan.copies.iter().map(|copy| copy.to.area()).sum();
+        assert_eq!(copied, 256 * 163, "{plan:?}");
+        let sent: usize = plan.tiles.iter().map(|tile| tile.area()).sum();
+        assert!(sent <= 256 * 17 * 5 / 4, "{plan:?}");
+    }
+
+    #[test]
+    fn a_caret_beside_the_scrolled_text_does_not_hide_the_scroll() {
+        let mut planner = Planner::new(SIZE);
+        let mut screen = Picture::new(SIZE);
+        let page = Rect::new(0, 0, 256, 200);
+        noise(&mut screen, page, 5);
+        planner.plan(&screen, &Region::whole(SIZE), &[]);
+        scroll(&mut screen, page, 0, 30);
+        screen.fill(Rect::new(100, 100, 2, 16), 0);
+        let plan = planner.plan(&screen, &Region::whole(SIZE), &[]);
+        let copied: usize = plan.copies.iter().map(|copy| copy.to.area()).sum();
+        assert!(copied > 256 * 170 * 8 / 10, "{plan:?}");
+    }
+
+    #[test]
+    fn a_sideways_scroll_is_found_too() {
+        let mut planner = Planner::new(SIZE);
+        let mut screen = Picture::new(SIZE);
+        let page = Rect::new(0, 0, 300, 128);
+        noise(&mut screen, page, 5);
+        planner.plan(&screen, &Region::whole(SIZE), &[]);
+        scroll(&mut screen, page, -40, 0);
+        let plan = planner.plan(&screen, &Region::whole(SIZE), &[]);
+        let copied: usize = plan.copies.iter().map(|copy| copy.to.area()).sum();
+        assert_eq!(copied, 260 * 128, "{plan:?}");
+    }
+
+    #[test]
+    fn a_hinted_window_move_is_a_copy() {
+        let mut planner = Planner::new(SIZE);
+        let mut screen = Picture::new(SIZE);
+        let window = Rect::new(20, 20, 128, 100);
+        noise(&mut screen, window, 5);
+        planner.plan(&screen, &Region::whole(SIZE), &[]);
+        let mut moved = Picture::new(SIZE);
+        noise(&mut moved, Rect::new(33, 27, 128, 100), 5);
+        let hint = MoveHint { from: window, dx: 13, dy: 7 };
+        let plan = planner.plan(&moved, &Region::whole(SIZE), &[hint]);
+        let copied: usize = plan.copies.iter().map(|copy| copy.to.area()).sum();
+        assert_eq!(copied, 128 * 100, "{plan:?}");
+    }
+
+    #[test]
+    fn a_refresh_paints_all_it_was_asked_for() {
+        let mut planner = Planner::new(SIZE);
+        let mut screen = Picture::new(SIZE);
+        noise(&mut screen, Rect::new(0, 0, 150, 200), 3);
+        planner.plan(&screen, &Region::whole(SIZE), &[]);
+        let mut viewer = Picture::new(SIZE);
+        viewer.fill(Rect::new(0, 0, 300, 200), 0x123456);
+        let plan = planner.plan_refresh(&Region::whole(SIZE));
+        apply(&mut viewer, &plan, planner.shadow());
+        assert!(viewer == screen);
+    }
+
+    #[test]
+    fn tiles_stay_within_their_largest_size() {
+        let size = Size::new(1366, 768);
+        let mut planner = Planner::new(size);
+        let mut screen = Picture::new(size);
+        noise(&mut screen, Rect::new(0, 0, 1366, 768), 3);
+        let plan = planner.plan(&screen, &Region::whole(size), &[]);
+        assert!(plan.tiles.len() <= 16, "{} tiles", plan.tiles.len());
+        assert!(plan.tiles.iter().all(|tile| tile.width <= 512 && tile.height <= 256));
+    }
+}

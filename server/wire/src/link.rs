@@ -1,0 +1,229 @@
+//! The link between a gateway and the agent of one desktop: a stream socket on which each packet
+//! follows its length (`u32`).
+//!
+//! The agent listens, the gateway connects and says [`ToAgent::Hello`] with the token; the agent
+//! answers [`FromAgent::Hello`]. A new gateway connection replaces the one before: a gateway that
+//! was killed and restarted finds its desktops again. Frames, digests, cursors and display states
+//! travel as the viewer will get them, so the gateway forwards their bytes untouched.
+
+use crate::codec::{DecodeError, Reader, Writer};
+use crate::geometry::{Rect, Size};
+use crate::input::Input;
+use crate::picture::{DIGEST, FRAME, FrameTable, frame_ref};
+use crate::server::{CURSOR, DISPLAY_STATE, DisplayState, MAX_TEXT};
+use crate::units::{FrameRef, ViewerId};
+use crate::{Digest, MAX_SERVER_PACKET};
+use bytes::Bytes;
+
+const AGENT_HELLO: u8 = 0x40;
+const AGENT_STATS: u8 = 0x41;
+const GATEWAY_HELLO: u8 = 0x60;
+const WATCH: u8 = 0x61;
+const REFRESH: u8 = 0x62;
+const PAINTED: u8 = 0x63;
+const RESIZE: u8 = 0x64;
+const INPUT: u8 = 0x65;
+
+/// The longest token, in bytes.
+pub const MAX_TOKEN: usize = 128;
+/// The largest packet from a gateway.
+pub const MAX_TO_AGENT: usize = 64 << 10;
+/// The largest packet from an agent.
+pub const MAX_FROM_AGENT: usize = MAX_SERVER_PACKET;
+/// The most rectangles of a refresh request; a more ragged region is asked for as its hull.
+pub const MAX_REFRESH_RECTS: usize = 256;
+
+/// Who the agent is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentHello {
+    /// The protocol version it speaks.
+    pub version: u16,
+    /// The smallest and largest size its display can be given; equal where it is fixed.
+    pub limits: (Size, Size),
+    /// What the display is called.
+    pub name: String,
+}
+
+/// What the agent has done since it started; sent at most once a second and only when it changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AgentStats {
+    /// How often pixels were fetched from the display.
+    pub grabs: u64,
+    /// How many frames were sent.
+    pub frames: u64,
+    /// How often the capture thread woke up, for whatever reason.
+    pub wakeups: u64,
+    /// How many input events were given to the display.
+    pub inputs: u64,
+    /// How many input events were dropped because the display did not take them in time.
+    pub inputs_dropped: u64,
+}
+
+impl AgentStats {
+    /// The packet.
+    pub fn encode(&self) -> Vec<u8> {
+        Writer::packet(AGENT_STATS, 40)
+            .u64(self.grabs)
+            .u64(self.frames)
+            .u64(self.wakeups)
+            .u64(self.inputs)
+            .u64(self.inputs_dropped)
+            .finish()
+    }
+}
+
+/// Any packet from an agent. Those for viewers keep their bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FromAgent {
+    /// The answer to a hello.
+    Hello(AgentHello),
+    /// A frame: its table, and the packet to forward.
+    Frame(FrameTable, Bytes),
+    /// A digest, and the packet to forward.
+    Digest(FrameRef, Bytes),
+    /// A cursor packet to forward.
+    Cursor(Bytes),
+    /// Whether there is a display.
+    DisplayState(DisplayState),
+    /// What it has done.
+    Stats(AgentStats),
+}
+
+impl FromAgent {
+    /// Reads a packet. Nothing in it is trusted: its desktop's user may have written it.
+    pub fn decode(packet: &Bytes) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(packet);
+        match reader.u8()? {
+            AGENT_HELLO => {
+                let version = reader.u16()?;
+                let limits = (reader.size()?, reader.size()?);
+                let name = reader.str16("name", MAX_TEXT)?.to_owned();
+                reader.end()?;
+                Ok(Self::Hello(AgentHello { version, limits, name }))
+            }
+            AGENT_STATS => {
+                let stats = AgentStats {
+                    grabs: reader.u64()?,
+                    frames: reader.u64()?,
+                    wakeups: reader.u64()?,
+                    inputs: reader.u64()?,
+                    inputs_dropped: reader.u64()?,
+                };
+                reader.end()?;
+                Ok(Self::Stats(stats))
+            }
+            FRAME => Ok(Self::Frame(FrameTable::decode(packet)?, packet.clone())),
+            DIGEST => Ok(Self::Digest(Digest::decode(packet)?.at, packet.clone())),
+            CURSOR => crate::Cursor::decode(packet).map(|_| Self::Cursor(packet.clone())),
+            DISPLAY_STATE => DisplayState::decode(packet).map(Self::DisplayState),
+            kind => Err(DecodeError::UnknownKind(kind)),
+        }
+    }
+}
+
+impl AgentHello {
+    /// The packet.
+    pub fn encode(&self) -> Vec<u8> {
+        Writer::packet(AGENT_HELLO, 12 + self.name.len())
+            .u16(self.version)
+            .size(self.limits.0)
+            .size(self.limits.1)
+            .str16(&self.name, MAX_TEXT)
+            .finish()
+    }
+}
+
+/// A request for current pixels for viewers that joined or fell behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refresh {
+    /// Every pixel, as a keyframe.
+    Whole,
+    /// These rectangles and all that changed after `since`.
+    Part {
+        /// The newest frame that the gateway knew of when it asked.
+        since: FrameRef,
+        /// What was missed up to it.
+        missed: Vec<Rect>,
+    },
+}
+
+/// Any packet from a gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToAgent {
+    /// The first packet.
+    Hello {
+        /// The protocol version the gateway speaks.
+        version: u16,
+        /// Proof that it is this agent's gateway.
+        token: String,
+    },
+    /// How many viewers look; with 0 nothing is captured.
+    Watch(u16),
+    /// Make a refresh frame.
+    Refresh(Refresh),
+    /// The newest frame that any viewer has painted.
+    Painted(FrameRef),
+    /// The desktop should have this size.
+    Resize(Size),
+    /// Input of the viewer that drives.
+    Input(ViewerId, Input),
+}
+
+impl ToAgent {
+    /// The packet.
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Hello { version, token } => {
+                Writer::packet(GATEWAY_HELLO, 4 + token.len()).u16(*version).str8(token).finish()
+            }
+            Self::Watch(viewers) => Writer::packet(WATCH, 2).u16(*viewers).finish(),
+            Self::Refresh(Refresh::Whole) => Writer::packet(REFRESH, 1).u8(1).finish(),
+            Self::Refresh(Refresh::Part { since, missed }) => {
+                let out = Writer::packet(REFRESH, 11 + missed.len() * 8)
+                    .u8(0)
+                    .u32(since.epoch.0)
+                    .u32(since.id.0)
+                    .u16(missed.len() as u16);
+                missed.iter().fold(out, |out, &rect| out.rect(rect)).finish()
+            }
+            Self::Painted(at) => Writer::packet(PAINTED, 8).u32(at.epoch.0).u32(at.id.0).finish(),
+            Self::Resize(size) => Writer::packet(RESIZE, 4).size(*size).finish(),
+            Self::Input(viewer, input) => {
+                let input = input.encode();
+                Writer::packet(INPUT, 4 + input.len()).u32(viewer.0).bytes(&input).finish()
+            }
+        }
+    }
+
+    /// Reads a packet.
+    pub fn decode(packet: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(packet);
+        let read = match reader.u8()? {
+            GATEWAY_HELLO => {
+                let version = reader.u16()?;
+                let token = reader.str8("token")?;
+                if token.len() > MAX_TOKEN {
+                    return Err(DecodeError::Invalid("token"));
+                }
+                Self::Hello { version, token: token.to_owned() }
+            }
+            WATCH => Self::Watch(reader.u16()?),
+            REFRESH if reader.flag("refresh")? => Self::Refresh(Refresh::Whole),
+            REFRESH => {
+                let since = frame_ref(&mut reader)?;
+                let count = reader.count("rectangles", MAX_REFRESH_RECTS)?;
+                let missed = (0..count).map(|_| reader.rect()).collect::<Result<_, _>>()?;
+                Self::Refresh(Refresh::Part { since, missed })
+            }
+            PAINTED => Self::Painted(frame_ref(&mut reader)?),
+            RESIZE => Self::Resize(reader.size()?),
+            INPUT => {
+                let viewer = ViewerId(reader.u32()?);
+                Self::Input(viewer, Input::decode(reader.rest())?)
+            }
+            kind => return Err(DecodeError::UnknownKind(kind)),
+        };
+        reader.end()?;
+        Ok(read)
+    }
+}

@@ -1,0 +1,342 @@
+//! Packets that Rust and JavaScript must both read and write to the byte: `tests/vectors`.
+//!
+//! After a deliberate change of the protocol, `UPDATE_VECTORS=1 cargo test -p lattice-wire` writes
+//! the file anew; the JavaScript tests then say what the web client has to learn.
+
+use bytes::Bytes;
+use lattice_wire::*;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors/packets.json");
+
+/// A packet in every form: who sends it, its bytes, its fields, and whether Rust reads it back.
+struct Vector {
+    name: &'static str,
+    direction: &'static str,
+    bytes: Vec<u8>,
+    fields: Value,
+    reads_back: bool,
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn server(name: &'static str, packet: ServerPacket, fields: Value) -> Vector {
+    let bytes = packet.encode();
+    let reads_back = ServerPacket::decode(&bytes.clone().into()) == Ok(packet);
+    Vector { name, direction: "server", bytes, fields, reads_back }
+}
+
+fn client(name: &'static str, packet: ClientPacket, fields: Value) -> Vector {
+    let bytes = packet.encode();
+    let reads_back = ClientPacket::decode(&bytes) == Ok(packet);
+    Vector { name, direction: "client", bytes, fields, reads_back }
+}
+
+fn to_agent(name: &'static str, packet: ToAgent) -> Vector {
+    let bytes = packet.encode();
+    let reads_back = ToAgent::decode(&bytes) == Ok(packet);
+    Vector { name, direction: "gateway", bytes, fields: Value::Null, reads_back }
+}
+
+fn from_agent(name: &'static str, bytes: Vec<u8>, expected: FromAgent) -> Vector {
+    let reads_back = FromAgent::decode(&bytes.clone().into()) == Ok(expected);
+    Vector { name, direction: "agent", bytes, fields: Value::Null, reads_back }
+}
+
+fn at(epoch: u32, id: u32) -> FrameRef {
+    FrameRef { epoch: Epoch(epoch), id: FrameId(id) }
+}
+
+fn full_frame() -> Frame {
+    Frame {
+        flags: FrameFlags { keyframe: true, refresh: true },
+        at: at(0xdead_beef, 42),
+        size: Size::new(1366, 768),
+        noticed: Micros(9_007_199_254_740_993),
+        echo: (ViewerId(3), Seq(77)),
+        cost_us: 1234,
+        ops: vec![
+            Op { rect: Rect::new(0, 0, 1366, 768), kind: OpKind::Fill(0x0012_34ab) },
+            Op { rect: Rect::new(10, 40, 100, 50), kind: OpKind::Copy(Point { x: 10, y: 20 }) },
+            Op { rect: Rect::new(1, 2, 3, 4), kind: OpKind::Png(Bytes::from_static(b"\x89PNG")) },
+            Op {
+                rect: Rect::new(1365, 767, 1, 1),
+                kind: OpKind::Palette(Bytes::from_static(&[1, 0, 0, 0, 255, 255, 255, 0x80])),
+            },
+        ],
+    }
+}
+
+fn vectors() -> Vec<Vector> {
+    let frame = full_frame();
+    let frame_fields = json!({
+        "type": "frame", "keyframe": true, "refresh": true, "epoch": 0xdead_beef_u32, "id": 42,
+        "width": 1366, "height": 768, "noticedUs": "9007199254740993", "echoViewer": 3,
+        "echoSeq": 77, "costUs": 1234,
+        "ops": [
+            {"kind": "fill", "x": 0, "y": 0, "width": 1366, "height": 768, "color": 0x0012_34ab},
+            {"kind": "copy", "x": 10, "y": 40, "width": 100, "height": 50, "fromX": 10, "fromY": 20},
+            {"kind": "png", "x": 1, "y": 2, "width": 3, "height": 4, "data": "89504e47"},
+            {"kind": "palette", "x": 1365, "y": 767, "width": 1, "height": 1, "data": "01000000ffffff80"},
+        ],
+    });
+    let empty =
+        Frame { flags: FrameFlags::default(), ops: Vec::new(), at: at(1, 1), ..frame.clone() };
+    let empty_fields = json!({
+        "type": "frame", "keyframe": false, "refresh": false, "epoch": 1, "id": 1, "width": 1366,
+        "height": 768, "noticedUs": "9007199254740993", "echoViewer": 3, "echoSeq": 77,
+        "costUs": 1234, "ops": [],
+    });
+    let hello =
+        Hello { version: VERSION, capabilities: Capabilities(3), viewport: Size::new(1366, 768) };
+    let key = Key {
+        seq: Seq(5),
+        down: true,
+        modifiers: Modifiers(17),
+        code: "KeyE".into(),
+        key: "€".into(),
+    };
+    let modifiers = Modifiers(2);
+    let spot = Point { x: 65535, y: 9 };
+    let refresh = Refresh::Part {
+        since: at(2, 3),
+        missed: vec![Rect::new(1, 2, 3, 4), Rect::new(5, 6, 7, 8)],
+    };
+    let agent_hello = AgentHello {
+        version: VERSION,
+        limits: (Size::new(320, 200), Size::new(3840, 2160)),
+        name: ":7".into(),
+    };
+    let stats = AgentStats { grabs: 1, frames: 2, wakeups: 3, inputs: 4, inputs_dropped: 5 };
+    let digest =
+        Digest { at: at(1, 9), size: Size::new(10, 130), bands: vec![1, 0xffff_ffff, 0x8000_0000] };
+    let table = FrameTable::decode(&frame.encode()).unwrap();
+    vec![
+        server("frame", ServerPacket::Frame(frame.clone()), frame_fields),
+        server("empty frame", ServerPacket::Frame(empty), empty_fields),
+        server(
+            "digest",
+            ServerPacket::Digest(digest.clone()),
+            json!({"type": "digest", "epoch": 1, "id": 9, "width": 10, "height": 130, "bands": [1, 0xffff_ffff_u32, 0x8000_0000_u32]}),
+        ),
+        server(
+            "cursor",
+            ServerPacket::Cursor(Cursor {
+                hot: Point { x: 3, y: 4 },
+                size: Size::new(24, 25),
+                png: Bytes::from_static(&[1, 2, 3]),
+            }),
+            json!({"type": "cursor", "hotX": 3, "hotY": 4, "width": 24, "height": 25, "png": "010203"}),
+        ),
+        server(
+            "hidden cursor",
+            ServerPacket::Cursor(Cursor {
+                hot: Point::default(),
+                size: Size::default(),
+                png: Bytes::new(),
+            }),
+            json!({"type": "cursor", "hotX": 0, "hotY": 0, "width": 0, "height": 0, "png": ""}),
+        ),
+        server(
+            "welcome",
+            ServerPacket::Welcome(Welcome {
+                version: VERSION,
+                viewer: ViewerId(7),
+                role: Role::Control,
+                limits: (Size::new(320, 200), Size::new(3840, 2160)),
+                name: "Ann’s desktop".into(),
+            }),
+            json!({"type": "welcome", "version": 1, "viewer": 7, "control": true, "minWidth": 320, "minHeight": 200, "maxWidth": 3840, "maxHeight": 2160, "name": "Ann’s desktop"}),
+        ),
+        server(
+            "control",
+            ServerPacket::Control(Control { controller: ViewerId(7), viewers: 2 }),
+            json!({"type": "control", "controller": 7, "viewers": 2}),
+        ),
+        server(
+            "display lost",
+            ServerPacket::DisplayState(DisplayState {
+                state: Availability::Lost,
+                reason: "the X server :7 does not answer".into(),
+            }),
+            json!({"type": "displayState", "state": "lost", "reason": "the X server :7 does not answer"}),
+        ),
+        server(
+            "ping",
+            ServerPacket::Ping(Ping { sent: Micros(123_456_789_012), round_trip_us: 850 }),
+            json!({"type": "ping", "sentUs": "123456789012", "roundTripUs": 850}),
+        ),
+        client(
+            "hello",
+            ClientPacket::Hello(hello),
+            json!({"type": "hello", "version": 1, "capabilities": 3, "width": 1366, "height": 768}),
+        ),
+        client(
+            "ack",
+            ClientPacket::Ack(Ack { at: at(0xdead_beef, 42), decode_us: 900, queued: 1 }),
+            json!({"type": "ack", "epoch": 0xdead_beef_u32, "id": 42, "decodeUs": 900, "queued": 1}),
+        ),
+        client(
+            "pong",
+            ClientPacket::Pong(Micros(123_456_789_012)),
+            json!({"type": "pong", "sentUs": "123456789012"}),
+        ),
+        client(
+            "resize",
+            ClientPacket::Resize(Size::new(1367, 771)),
+            json!({"type": "resize", "width": 1367, "height": 771}),
+        ),
+        client("refresh", ClientPacket::Refresh, json!({"type": "refresh"})),
+        client("take control", ClientPacket::TakeControl, json!({"type": "takeControl"})),
+        client(
+            "key",
+            ClientPacket::Input(Input::Key(key.clone())),
+            json!({"type": "key", "seq": 5, "down": true, "modifiers": 17, "code": "KeyE", "key": "€"}),
+        ),
+        client(
+            "text",
+            ClientPacket::Input(Input::Text(Text { seq: Seq(6), text: "é日".into() })),
+            json!({"type": "text", "seq": 6, "text": "é日"}),
+        ),
+        client(
+            "pointer",
+            ClientPacket::Input(Input::Pointer(PointerAt { seq: Seq(7), at: spot })),
+            json!({"type": "pointer", "seq": 7, "x": 65535, "y": 9}),
+        ),
+        client(
+            "button",
+            ClientPacket::Input(Input::Button(Button {
+                seq: Seq(8),
+                at: spot,
+                button: 2,
+                down: false,
+                modifiers,
+            })),
+            json!({"type": "button", "seq": 8, "x": 65535, "y": 9, "button": 2, "down": false, "modifiers": 2}),
+        ),
+        client(
+            "wheel",
+            ClientPacket::Input(Input::Wheel(Wheel {
+                seq: Seq(9),
+                at: spot,
+                dx: -120,
+                dy: 30,
+                modifiers,
+            })),
+            json!({"type": "wheel", "seq": 9, "x": 65535, "y": 9, "dx": -120, "dy": 30, "modifiers": 2}),
+        ),
+        client(
+            "release all",
+            ClientPacket::Input(Input::ReleaseAll(Seq(10))),
+            json!({"type": "releaseAll", "seq": 10}),
+        ),
+        to_agent("gateway hello", ToAgent::Hello { version: VERSION, token: "secret".into() }),
+        to_agent("watch", ToAgent::Watch(30)),
+        to_agent("refresh whole", ToAgent::Refresh(Refresh::Whole)),
+        to_agent("refresh part", ToAgent::Refresh(refresh)),
+        to_agent("painted", ToAgent::Painted(at(1, 2))),
+        to_agent("agent resize", ToAgent::Resize(Size::new(800, 600))),
+        to_agent("agent input", ToAgent::Input(ViewerId(3), Input::Key(key))),
+        from_agent("agent hello", agent_hello.encode(), FromAgent::Hello(agent_hello)),
+        from_agent("agent stats", stats.encode(), FromAgent::Stats(stats)),
+        from_agent("agent frame", frame.encode(), FromAgent::Frame(table, frame.encode().into())),
+        from_agent(
+            "agent digest",
+            digest.encode(),
+            FromAgent::Digest(digest.at, digest.encode().into()),
+        ),
+    ]
+}
+
+/// Whether these bytes are a packet of their direction, and why not.
+fn decode(direction: &str, bytes: &[u8]) -> Result<(), DecodeError> {
+    let shared = Bytes::copy_from_slice(bytes);
+    match direction {
+        "server" => ServerPacket::decode(&shared).map(drop),
+        "client" => ClientPacket::decode(bytes).map(drop),
+        "gateway" => ToAgent::decode(bytes).map(drop),
+        "agent" => FromAgent::decode(&shared).map(drop),
+        other => panic!("unknown direction {other}"),
+    }
+}
+
+#[test]
+fn the_shared_vectors_are_what_rust_writes_and_reads() {
+    let entry = |vector: &Vector| json!({"name": vector.name, "direction": vector.direction, "hex": hex(&vector.bytes), "packet": vector.fields});
+    let written = Value::Array(vectors().iter().map(entry).collect());
+    if std::env::var_os("UPDATE_VECTORS").is_some() {
+        std::fs::write(FILE, format!("{written:#}\n")).unwrap();
+    }
+    let file: Value = serde_json::from_str(&std::fs::read_to_string(FILE).unwrap()).unwrap();
+    assert_eq!(file, written, "tests/vectors/packets.json is not what this version writes");
+    for vector in vectors() {
+        assert!(vector.reads_back, "{} does not read back as itself", vector.name);
+    }
+}
+
+#[test]
+fn every_strict_prefix_is_truncated_and_every_longer_packet_is_refused() {
+    for Vector { name, direction, bytes, .. } in vectors() {
+        for len in 0..bytes.len() {
+            let found = decode(direction, &bytes[..len]);
+            assert_eq!(found, Err(DecodeError::Truncated), "{name} cut to {len} bytes");
+        }
+        let longer = [&bytes[..], &[0]].concat();
+        assert!(decode(direction, &longer).is_err(), "{name} with a byte more");
+    }
+}
+
+#[test]
+fn lengths_above_their_limits_are_refused_before_anything_is_allocated() {
+    let mut frame = full_frame().encode();
+    frame[2..4].copy_from_slice(&u16::MAX.to_le_bytes());
+    let found = FrameTable::decode(&frame);
+    let limit = lattice_wire::picture::MAX_OPS;
+    assert_eq!(found, Err(DecodeError::TooLarge { field: "operations", value: 65535, limit }));
+    let mut frame = full_frame().encode();
+    frame[36 + 2 * 14 + 10..36 + 3 * 14].copy_from_slice(&u32::MAX.to_le_bytes());
+    assert!(matches!(
+        FrameTable::decode(&frame),
+        Err(DecodeError::TooLarge { field: "payload", .. })
+    ));
+}
+
+#[test]
+fn a_frame_may_not_reach_outside_its_screen() {
+    let mut frame = full_frame();
+    frame.ops = vec![Op { rect: Rect::new(1360, 0, 7, 1), kind: OpKind::Fill(0) }];
+    assert!(matches!(FrameTable::decode(&frame.encode()), Err(DecodeError::Invalid(_))));
+    frame.ops =
+        vec![Op { rect: Rect::new(0, 0, 8, 1), kind: OpKind::Copy(Point { x: 1360, y: 0 }) }];
+    assert!(matches!(FrameTable::decode(&frame.encode()), Err(DecodeError::Invalid(_))));
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_a_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        for direction in ["server", "client", "gateway", "agent"] {
+            let _ = decode(direction, &bytes);
+        }
+    }
+
+    #[test]
+    fn a_damaged_packet_is_read_as_something_or_refused(pick in any::<prop::sample::Index>(), place in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let all = vectors();
+        let vector = pick.get(&all);
+        let mut bytes = vector.bytes.clone();
+        let place = place.index(bytes.len());
+        bytes[place] = byte;
+        let _ = decode(vector.direction, &bytes);
+    }
+
+    #[test]
+    fn whatever_a_client_says_is_written_as_it_was_read(bytes in prop::collection::vec(any::<u8>(), 0..40), kind in 0x80u8..0x98) {
+        let packet = [&[kind][..], &bytes].concat();
+        if let Ok(read) = ClientPacket::decode(&packet) {
+            prop_assert_eq!(read.encode(), packet);
+        }
+    }
+}
