@@ -5,7 +5,7 @@
 //! From pixels to a frame, in the agent: [`picture`] → [`damage`] (which tiles changed) →
 //! [`motion`] (what merely moved) → [`classify`] (one colour, few colours, many) → [`plan`], at
 //! times that [`frame_clock`] chooses. From a frame to viewers, in the gateway: [`fanout`]. From a
-//! viewer to the desktop: [`arbiter`] (who drives).
+//! viewer to the desktop: [`arbiter`] (who drives), [`keys`] (which keycodes type this).
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -16,7 +16,7 @@ pub mod damage;
 pub mod digest;
 pub mod fanout;
 pub mod frame_clock;
-
+pub mod keys;
 pub mod motion;
 pub mod picture;
 pub mod plan;

@@ -305,14 +305,16 @@ fn row_hash(pixels: &[u32]) -> u64 {
     if pixels.iter().all(|pixel| *pixel == pixels[0]) {
         return BLANK;
     }
+    let pair = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
     let mut lanes = [1u64, 2, 3, 4];
-    for chunk in pixels.chunks(8) {
-        for (lane, pair) in lanes.iter_mut().zip(chunk.chunks(2)) {
-            let high = pair.get(1).copied().unwrap_or(0);
-            *lane = mix(*lane, u64::from(pair[0]) | u64::from(high) << 32);
+    let mut chunks = pixels.chunks_exact(8);
+    for chunk in &mut chunks {
+        for (lane, two) in lanes.iter_mut().zip(chunk.chunks_exact(2)) {
+            *lane = mix(*lane, pair(two[0], two[1]));
         }
     }
-    lanes.into_iter().fold(0, mix) | 1
+    let rest = chunks.remainder().iter().fold(5, |hash, &pixel| mix(hash, pixel.into()));
+    lanes.into_iter().fold(rest, mix) | 1
 }
 
 /// One step of a multiplicative hash; the multiplier is 2^64 divided by the golden ratio.

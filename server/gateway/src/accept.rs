@@ -1,0 +1,251 @@
+//! The accept loop: HTTP/1.1 on plain TCP, with limits against clients that hold on and say nothing.
+//!
+//! `axum::serve` sets no header timer and forgets upgraded sockets at shutdown; this loop does both.
+//! INVARIANT: at most `max_connections` sockets are open; more wait in the kernel's backlog.
+
+use axum::Router;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+
+/// A client has so long to send its headers, on a fresh connection and on a kept one.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// The largest block of headers; larger ones are answered with 431.
+const MAX_HEADERS: usize = 16 << 10;
+/// How long to wait after the system ran out of sockets or memory.
+const OUT_OF_SOCKETS: Duration = Duration::from_millis(200);
+/// Data in the kernel that is not on the wire yet; more would only be old pictures in a queue.
+const NOT_SENT: u32 = 128 << 10;
+/// How long, and for how much, a closed connection is read on so that its last words arrive.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: u64 = 4 << 20;
+
+/// Tells all connections to end, and knows when they have.
+#[derive(Debug)]
+pub struct Drain {
+    closing: watch::Sender<bool>,
+    alive: mpsc::Sender<Infallible>,
+    ended: mpsc::Receiver<Infallible>,
+}
+
+/// What a connection holds while it lives.
+#[derive(Debug, Clone)]
+pub struct Guard {
+    closing: watch::Receiver<bool>,
+    _alive: mpsc::Sender<Infallible>,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        let (alive, ended) = mpsc::channel(1);
+        Self { closing: watch::Sender::new(false), alive, ended }
+    }
+}
+
+impl Drain {
+    /// For one more connection or task.
+    pub fn guard(&self) -> Guard {
+        Guard { closing: self.closing.subscribe(), _alive: self.alive.clone() }
+    }
+
+    /// Ends everything that holds a guard, and waits for it at most so long; whether all ended.
+    pub async fn close(self, patience: Duration) -> bool {
+        let Self { closing, alive, mut ended } = self;
+        closing.send_replace(true);
+        drop(alive);
+        tokio::time::timeout(patience, ended.recv()).await.is_ok()
+    }
+}
+
+impl Guard {
+    /// Resolves when it is time to end.
+    pub async fn closing(&mut self) {
+        // The sender only goes once it has said so.
+        let _ = self.closing.wait_for(|closing| *closing).await;
+    }
+}
+
+/// The connection that a request came by.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// Who is at its other end.
+    pub peer: SocketAddr,
+    /// Held by whatever outlives the request.
+    pub guard: Guard,
+}
+
+/// Serves `router` until `guard` says to end.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    mut guard: Guard,
+    max_connections: usize,
+) {
+    let slots = Arc::new(Semaphore::new(max_connections));
+    let mut short = false;
+    loop {
+        let next = tokio::select! {
+            next = accept(&listener, &slots) => next,
+            () = guard.closing() => return,
+        };
+        match next {
+            Ok((stream, peer, slot)) => {
+                short = false;
+                let connection = Connection { peer, guard: guard.clone() };
+                tokio::spawn(serve_one(stream, slot, router.clone(), connection));
+            }
+            Err(error) if is_clients_fault(&error) => {}
+            Err(error) => {
+                if !std::mem::replace(&mut short, true) {
+                    tracing::warn!(%error, "cannot accept connections; trying until it works");
+                }
+                tokio::time::sleep(OUT_OF_SOCKETS).await;
+            }
+        }
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let slot = slots.clone().acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, peer, slot))
+}
+
+/// The client went before it was accepted: nothing of ours is short.
+fn is_clients_fault(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+async fn serve_one(
+    stream: TcpStream,
+    slot: OwnedSemaphorePermit,
+    router: Router,
+    connection: Connection,
+) {
+    let socket = socket2::SockRef::from(&stream);
+    if let Err(error) = socket.set_tcp_nodelay(true).and(socket.set_tcp_notsent_lowat(NOT_SENT)) {
+        tracing::debug!(%error, "a socket option was refused");
+    }
+    let mut guard = connection.guard.clone();
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(connection.clone());
+        hyper::service::Service::call(&router, request)
+    });
+    let stream = Lingering { open: Some((stream, slot)), ended: false };
+    let mut serving = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_TIMEOUT)
+            .max_buf_size(MAX_HEADERS)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades()
+    );
+    let served = tokio::select! {
+        served = serving.as_mut() => served,
+        () = guard.closing() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// A socket that is read on for a moment after it was dropped. The kernel answers data that nobody
+/// read with a reset, which would overtake the status or close code that says what was wrong.
+struct Lingering {
+    /// `None` once dropped.
+    open: Option<(TcpStream, OwnedSemaphorePermit)>,
+    /// Whether the other end has closed, so that nothing can come any more.
+    ended: bool,
+}
+
+impl Lingering {
+    fn stream(&mut self) -> io::Result<Pin<&mut TcpStream>> {
+        let (stream, _) = self.open.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        Ok(Pin::new(stream))
+    }
+}
+
+impl Drop for Lingering {
+    fn drop(&mut self) {
+        let Some((stream, slot)) = self.open.take().filter(|_| !self.ended) else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            let _slot = slot;
+            let _ = tokio::time::timeout(LINGER, linger(stream)).await;
+        });
+    }
+}
+
+async fn linger(mut stream: TcpStream) -> io::Result<()> {
+    stream.shutdown().await?;
+    tokio::io::copy(&mut stream.take(LINGER_BYTES), &mut tokio::io::sink()).await?;
+    Ok(())
+}
+
+impl AsyncRead for Lingering {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = self.stream()?.poll_read(cx, buf);
+        self.ended |= match &read {
+            Poll::Ready(Ok(())) => buf.filled().len() == before && buf.remaining() > 0,
+            Poll::Ready(Err(_)) => true,
+            Poll::Pending => false,
+        };
+        read
+    }
+}
+
+impl AsyncWrite for Lingering {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.stream()?.poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream()?.poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream()?.poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.stream()?.poll_write_vectored(cx, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,167 @@
+//! The command line. Each option can also be given by the environment: `LATTICE_SHARE__MAX_VIEWERS`
+//! for `--max-viewers` of `lattice share`; the command line wins.
+
+use crate::telemetry::LogFormat;
+use clap::builder::BoolishValueParser;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Lattice: a desktop in a browser tab.
+#[derive(Debug, Parser)]
+#[command(name = "lattice", version, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// How log lines on stderr look; LATTICE_LOG filters them, as in LATTICE_LOG=debug.
+    #[arg(long, global = true, value_enum, default_value = "text", env = "LATTICE_LOG_FORMAT")]
+    pub log_format: LogFormat,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show one existing X display in the browser, to whoever has the URL that is printed.
+    Share(ShareArgs),
+    /// Ask a running lattice whether it answers; exits with 0 if so, for container health checks.
+    Healthcheck(HealthcheckArgs),
+}
+
+/// Options of `lattice share`.
+#[derive(Debug, Clone, Args)]
+pub struct ShareArgs {
+    /// The X display to show, such as :1.
+    #[arg(
+        long,
+        env = "LATTICE_SHARE__DISPLAY",
+        value_name = ":N",
+        required_unless_present = "agent_socket"
+    )]
+    pub display: Option<String>,
+    /// Where to serve. Default: 127.0.0.1:8080, or the next port that is free.
+    #[arg(long, env = "LATTICE_SHARE__LISTEN", value_name = "ADDRESS:PORT")]
+    pub listen: Option<String>,
+    /// The address that a proxy in front publishes, such as https://desk.example; may be repeated.
+    #[arg(long, env = "LATTICE_SHARE__PUBLIC_URL", value_name = "URL", value_delimiter = ',')]
+    pub public_url: Vec<String>,
+    /// Let the viewer that drives change the display's size.
+    #[arg(long, env = "LATTICE_SHARE__ALLOW_RESIZE", value_parser = BoolishValueParser::new())]
+    pub allow_resize: bool,
+    /// What viewers call the desktop. Default: the display's own name.
+    #[arg(long, env = "LATTICE_SHARE__NAME", value_parser = name)]
+    pub name: Option<String>,
+    /// Keep the token in this file over restarts; made, readable by you only, where it is missing.
+    /// Default: a fresh token each time.
+    #[arg(long, env = "LATTICE_SHARE__TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// How many may look at once.
+    #[arg(
+        long,
+        env = "LATTICE_SHARE__MAX_VIEWERS",
+        default_value_t = 100,
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..)
+    )]
+    pub max_viewers: u16,
+    /// How many network connections are served at once; more wait.
+    #[arg(
+        long,
+        env = "LATTICE_SHARE__MAX_CONNECTIONS",
+        default_value_t = 1024,
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..)
+    )]
+    pub max_connections: u16,
+    /// Connect to a lattice-agent that runs already, in a container say, instead of starting one;
+    /// its token is taken from LATTICE_AGENT_TOKEN.
+    #[arg(
+        long,
+        env = "LATTICE_SHARE__AGENT_SOCKET",
+        value_name = "PATH",
+        conflicts_with_all = ["display", "allow_resize"]
+    )]
+    pub agent_socket: Option<PathBuf>,
+}
+
+/// Options of `lattice healthcheck`.
+#[derive(Debug, Clone, Args)]
+pub struct HealthcheckArgs {
+    /// What to ask; /readyz instead of /healthz asks whether the desktop can be seen.
+    #[arg(long, env = "LATTICE_HEALTHCHECK__URL", default_value = "http://127.0.0.1:8080/healthz")]
+    pub url: String,
+}
+
+fn name(text: &str) -> Result<String, String> {
+    let max = lattice_wire::server::MAX_TEXT;
+    match text.trim() {
+        "" => Err("a name has at least one character".into()),
+        name if name.len() > max => Err(format!("a name has at most {max} bytes")),
+        name if name.chars().any(char::is_control) => {
+            Err("a name has no control characters".into())
+        }
+        name => Ok(name.to_owned()),
+    }
+}
+
+/// Finds the first variable `LATTICE_SHARE__…` that no option reads, with the nearest that one does.
+pub fn misspelt(names: impl IntoIterator<Item = String>) -> Option<(String, &'static str)> {
+    let known = [
+        "LATTICE_SHARE__DISPLAY",
+        "LATTICE_SHARE__LISTEN",
+        "LATTICE_SHARE__PUBLIC_URL",
+        "LATTICE_SHARE__ALLOW_RESIZE",
+        "LATTICE_SHARE__NAME",
+        "LATTICE_SHARE__TOKEN_FILE",
+        "LATTICE_SHARE__MAX_VIEWERS",
+        "LATTICE_SHARE__MAX_CONNECTIONS",
+        "LATTICE_SHARE__AGENT_SOCKET",
+    ];
+    let mut names = names.into_iter();
+    let unknown = names
+        .find(|name| name.starts_with("LATTICE_SHARE__") && !known.contains(&name.as_str()))?;
+    let nearest = known.into_iter().min_by_key(|known| distance(known, &unknown))?;
+    Some((unknown, nearest))
+}
+
+/// The fewest letters to insert, remove or replace that make `a` into `b`.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let replaced = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_share_needs_a_display_or_an_agent() {
+        assert!(Cli::try_parse_from(["lattice", "share"]).is_err());
+        assert!(Cli::try_parse_from(["lattice", "share", "--display", ":1"]).is_ok());
+        assert!(Cli::try_parse_from(["lattice", "share", "--agent-socket", "/run/a"]).is_ok());
+        let zero = ["lattice", "share", "--display", ":1", "--max-viewers", "0"];
+        assert!(Cli::try_parse_from(zero).is_err());
+    }
+
+    #[test]
+    fn a_misspelt_variable_is_found_with_the_nearest_right_one() {
+        let names = ["PATH", "LATTICE_SHARE__LISTEN", "LATTICE_SHARE__TOKENFILE"];
+        let found = misspelt(names.map(str::to_owned)).expect("one is misspelt");
+        assert_eq!(found, ("LATTICE_SHARE__TOKENFILE".into(), "LATTICE_SHARE__TOKEN_FILE"));
+        assert_eq!(misspelt(["LATTICE_SHARE__NAME".to_owned()]), None);
+    }
+}

@@ -1,0 +1,158 @@
+//! The web client, from the binary itself.
+
+use super::problem::Problem;
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+include!(concat!(env!("OUT_DIR"), "/assets.rs"));
+
+/// A file of `web/`.
+struct Asset {
+    path: &'static str,
+    content_type: &'static str,
+    tag: &'static str,
+    plain: &'static [u8],
+    brotli: Option<&'static [u8]>,
+    gzip: Option<&'static [u8]>,
+}
+
+/// The file at `path`, in the best encoding that the client takes, or 304 where it has it.
+pub(super) fn file(path: &str, method: &Method, headers: &HeaderMap) -> Option<Response> {
+    let asset = find(path)?;
+    if method != Method::GET && method != Method::HEAD {
+        let detail = format!("{path} is a file; it can be read by GET and HEAD only");
+        let mut refused =
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", detail)
+                .into_response();
+        refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return Some(refused);
+    }
+    Some(answer(asset, headers, StatusCode::OK))
+}
+
+/// The designed page for what is not there, or nothing where the build has none.
+pub(super) fn not_found_page(headers: &HeaderMap) -> Option<Response> {
+    let html = headers.get(header::ACCEPT)?.to_str().ok()?.contains("text/html");
+    let page = find("404.html").filter(|_| html)?;
+    let mut unconditional = headers.clone();
+    unconditional.remove(header::IF_NONE_MATCH);
+    Some(answer(page, &unconditional, StatusCode::NOT_FOUND))
+}
+
+fn find(path: &str) -> Option<&'static Asset> {
+    let place = ASSETS.binary_search_by(|asset| asset.path.cmp(path)).ok()?;
+    ASSETS.get(place)
+}
+
+fn answer(asset: &'static Asset, headers: &HeaderMap, status: StatusCode) -> Response {
+    let (body, encoding) = choose(asset, headers);
+    let tag = match encoding {
+        Some(encoding) => format!("\"{}-{encoding}\"", asset.tag),
+        None => format!("\"{}\"", asset.tag),
+    };
+    let known = is_known(&tag, headers);
+    let mut response = match known {
+        true => StatusCode::NOT_MODIFIED.into_response(),
+        false => (status, Body::from(body)).into_response(),
+    };
+    let out = response.headers_mut();
+    if !known {
+        out.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.content_type));
+        if let Some(encoding) = encoding {
+            out.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
+        }
+    }
+    if let Ok(tag) = HeaderValue::try_from(tag) {
+        out.insert(header::ETAG, tag);
+    }
+    out.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    // Names carry no hash, so a browser asks each time and is mostly told 304.
+    out.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
+
+fn choose(asset: &Asset, headers: &HeaderMap) -> (&'static [u8], Option<&'static str>) {
+    match (asset.brotli, asset.gzip) {
+        (Some(brotli), _) if accepts(headers, "br") => (brotli, Some("br")),
+        (_, Some(gzip)) if accepts(headers, "gzip") => (gzip, Some("gzip")),
+        _ => (asset.plain, None),
+    }
+}
+
+/// Whether `Accept-Encoding` names the encoding with a weight above 0.
+fn accepts(headers: &HeaderMap, encoding: &str) -> bool {
+    let lines = headers.get_all(header::ACCEPT_ENCODING).iter();
+    lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(',')).any(|item| {
+        let (name, weight) = item.split_once(';').unwrap_or((item, "q=1"));
+        let weight = weight.trim().strip_prefix("q=").and_then(|q| q.trim().parse::<f32>().ok());
+        name.trim().eq_ignore_ascii_case(encoding) && weight.is_none_or(|q| q > 0.0)
+    })
+}
+
+/// Weak comparison, as RFC 9110 wants it for `If-None-Match`.
+fn is_known(tag: &str, headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(header::IF_NONE_MATCH).iter();
+    lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(',')).any(|item| {
+        let item = item.trim();
+        item == "*" || item.strip_prefix("W/").unwrap_or(item) == tag
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: Asset = Asset {
+        path: "index.html",
+        content_type: "text/html",
+        tag: "abc",
+        plain: b"plain",
+        brotli: Some(b"br"),
+        gzip: Some(b"gz"),
+    };
+
+    fn get(pairs: &[(header::HeaderName, &'static str)]) -> Response {
+        static SERVED: Asset = PAGE;
+        let pairs =
+            pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value)));
+        answer(&SERVED, &HeaderMap::from_iter(pairs), StatusCode::OK)
+    }
+
+    fn encoding(accept: &'static str) -> Option<String> {
+        let response = get(&[(header::ACCEPT_ENCODING, accept)]);
+        let value = response.headers().get(header::CONTENT_ENCODING)?;
+        Some(value.to_str().expect("ascii").to_owned())
+    }
+
+    #[test]
+    fn the_best_accepted_encoding_is_chosen() {
+        assert_eq!(encoding("gzip, deflate, br, zstd").as_deref(), Some("br"));
+        assert_eq!(encoding("gzip;q=0.5, br;q=0").as_deref(), Some("gzip"));
+        assert_eq!(encoding("GZIP").as_deref(), Some("gzip"));
+        assert_eq!(encoding("zstd"), None);
+        assert_eq!(encoding(""), None);
+    }
+
+    #[test]
+    fn a_known_tag_is_answered_with_304_and_no_type() {
+        for (tag, status) in [
+            ("\"abc\"", StatusCode::NOT_MODIFIED),
+            ("\"old\", W/\"abc\"", StatusCode::NOT_MODIFIED),
+            ("*", StatusCode::NOT_MODIFIED),
+            ("\"abc-br\"", StatusCode::OK),
+        ] {
+            assert_eq!(get(&[(header::IF_NONE_MATCH, tag)]).status(), status, "{tag}");
+        }
+        let both = [(header::IF_NONE_MATCH, "\"abc-br\""), (header::ACCEPT_ENCODING, "br")];
+        let response = get(&both);
+        assert_eq!(response.status(), StatusCode::NOT_MODIFIED);
+        assert_eq!(response.headers()[header::ETAG], "\"abc-br\"");
+        assert!(!response.headers().contains_key(header::CONTENT_ENCODING));
+    }
+
+    #[test]
+    fn the_table_is_sorted_so_that_it_can_be_searched() {
+        assert!(ASSETS.is_sorted_by(|a, b| a.path < b.path));
+    }
+}

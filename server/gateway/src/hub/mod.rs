@@ -1,0 +1,186 @@
+//! One task a session: it owns the viewers, the link to the desktop's agent, and who drives.
+//!
+//! Viewers and the agent talk to it by bounded channels; it never waits for any of them. What goes
+//! to a viewer waits in its [`Outbox`], bounded by the fan-out; what goes to the agent in a channel
+//! whose last places are kept for what must not be lost.
+
+pub mod agent_link;
+pub mod intake;
+pub mod outbox;
+mod session;
+
+use crate::clock;
+use bytes::Bytes;
+use lattice_wire::{
+    AgentHello, Availability, ClientPacket, FromAgent, Micros, Role, ToAgent, ViewerId,
+};
+use outbox::Outbox;
+use session::Session;
+use std::future::pending;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Events of viewers that wait for the hub; beyond, their sockets are not read.
+const EVENTS: usize = 256;
+/// Packets of the agent that wait for the hub; beyond, its socket is not read. Each may be large.
+const AGENT_EVENTS: usize = 2;
+
+/// What a viewer tells the hub.
+#[derive(Debug)]
+pub enum Event {
+    /// Somebody wants to look.
+    Join {
+        /// What they may do.
+        role: Role,
+        /// Where their place is told.
+        reply: oneshot::Sender<Result<Seat, Full>>,
+    },
+    /// A viewer went.
+    Left(ViewerId),
+    /// A packet of a viewer, and when it came.
+    Packet(ViewerId, ClientPacket, Micros),
+    /// A frame of this run was written to the viewer's socket.
+    Written(ViewerId, u32),
+}
+
+/// What the agent's link tells the hub.
+#[derive(Debug)]
+pub enum AgentEvent {
+    /// A link is up; packets for the agent go in here.
+    Up(AgentHello, mpsc::Sender<ToAgent>),
+    /// The agent said something.
+    Packet(FromAgent),
+    /// The link is gone, and why, for a person to read.
+    Down(String),
+}
+
+/// The session has as many viewers as it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full {
+    /// How many that is.
+    pub max: usize,
+}
+
+/// A viewer's place in the session.
+#[derive(Debug)]
+pub struct Seat {
+    /// Its id.
+    pub viewer: ViewerId,
+    /// What is to be written to it.
+    pub outbox: Arc<Outbox>,
+    /// Resolves to a close code and reason when it must go.
+    pub dismissed: oneshot::Receiver<(u16, &'static str)>,
+}
+
+/// The session as others see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// What the desktop is called.
+    pub name: String,
+    /// Whether there is a display, once the agent said so.
+    pub display: Option<Availability>,
+    /// Why there is none, for a person to read.
+    pub reason: String,
+    /// Whether an agent is there.
+    pub linked: bool,
+    /// How many look.
+    pub viewers: usize,
+}
+
+impl Status {
+    /// The session's state as the API names it.
+    pub fn state(&self) -> &'static str {
+        match (self.linked, self.display) {
+            (true, Some(Availability::Live)) => "running",
+            (_, Some(Availability::Ended)) => "stopped",
+            (_, Some(Availability::Live | Availability::Lost) | None) => "starting",
+        }
+    }
+
+    /// Whether a viewer would see the desktop.
+    pub fn is_live(&self) -> bool {
+        self.state() == "running"
+    }
+}
+
+/// What a session is made with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The desktop's name where it has one of its own.
+    pub name: Option<String>,
+    /// The most viewers.
+    pub max_viewers: usize,
+}
+
+/// A handle to the session's task.
+#[derive(Debug, Clone)]
+pub struct Hub {
+    events: mpsc::Sender<Event>,
+    agent: mpsc::Sender<AgentEvent>,
+    status: watch::Receiver<Status>,
+}
+
+impl Hub {
+    /// Starts the task. It ends when the last handle is gone.
+    pub fn spawn(settings: Settings) -> (Self, tokio::task::JoinHandle<()>) {
+        let (events, from_viewers) = mpsc::channel(EVENTS);
+        let (agent, from_agent) = mpsc::channel(AGENT_EVENTS);
+        let session = Session::new(settings);
+        let status = session.status();
+        let task = tokio::spawn(run(session, from_viewers, from_agent));
+        (Self { events, agent, status }, task)
+    }
+
+    /// Asks for a place; nothing where the session's task is gone.
+    pub async fn join(&self, role: Role) -> Option<Result<Seat, Full>> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Event::Join { role, reply }).await;
+        answer.await.ok()
+    }
+
+    /// Tells the hub something. A hub that is gone needs no telling: the process ends then.
+    pub async fn send(&self, event: Event) {
+        let _ = self.events.send(event).await;
+    }
+
+    /// Where the agent's link reports.
+    pub fn agent(&self) -> mpsc::Sender<AgentEvent> {
+        self.agent.clone()
+    }
+
+    /// The session as it is, and its changes.
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.status.clone()
+    }
+}
+
+async fn run(
+    mut session: Session,
+    mut viewers: mpsc::Receiver<Event>,
+    mut agent: mpsc::Receiver<AgentEvent>,
+) {
+    loop {
+        let deadline = session.deadline();
+        tokio::select! {
+            event = viewers.recv() => match event {
+                Some(event) => session.handle_event(event, clock::now()),
+                None => return,
+            },
+            Some(event) = agent.recv() => session.handle_agent(event, clock::now()),
+            () = sleep_until(deadline) => {}
+        }
+        session.settle(clock::now());
+    }
+}
+
+/// Sleeps until the clock shows `at`, for ever where it is nothing.
+pub(crate) async fn sleep_until(at: Option<Micros>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(clock::instant(at)).await,
+        None => pending().await,
+    }
+}
+
+fn packet(packet: &lattice_wire::ServerPacket) -> Bytes {
+    packet.encode().into()
+}

@@ -1,0 +1,466 @@
+//! The session's state and what each event does to it. Nothing here waits.
+
+use super::outbox::{FrameMark, Outbox};
+use super::{AgentEvent, Event, Full, Seat, Settings, Status, packet};
+use crate::clock;
+use bytes::Bytes;
+use lattice_engine::arbiter::{Arbiter, Grant};
+use lattice_engine::fanout::{Effect, Fanout, Limits};
+use lattice_wire::{
+    AgentHello, AgentStats, Availability, ClientPacket, Control, DisplayState, FrameRef,
+    FrameTable, FromAgent, Input, Micros, Role, Seq, ServerPacket, Size, ToAgent, VERSION,
+    ViewerId, Welcome, close,
+};
+use metrics::{counter, gauge, histogram};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Places in the agent's channel that input must leave free for what must not be lost.
+const KEPT_FREE: usize = 64;
+/// Keys and buttons whose effect has not been seen yet.
+const MAX_ARRIVALS: usize = 256;
+/// A frame that follows a key so late shows something else.
+const EFFECT_PATIENCE: Micros = Micros::from_millis(1000);
+/// Until the agent says what sizes there are: equal, so no viewer offers to resize.
+const UNKNOWN_LIMITS: (Size, Size) = (Size::new(1, 1), Size::new(1, 1));
+
+pub(super) struct Session {
+    settings: Settings,
+    fanout: Fanout,
+    arbiter: Arbiter,
+    viewers: BTreeMap<ViewerId, Member>,
+    last_id: ViewerId,
+    link: Option<Link>,
+    display: Option<DisplayState>,
+    limits: (Size, Size),
+    agent_name: String,
+    cursor: Option<Bytes>,
+    stats: AgentStats,
+    arrivals: VecDeque<(ViewerId, Seq, Micros)>,
+    status: watch::Sender<Status>,
+}
+
+struct Member {
+    role: Role,
+    outbox: Arc<Outbox>,
+    dismiss: Option<oneshot::Sender<(u16, &'static str)>>,
+    /// Counts the drops of its frames: reports of frames from before one no longer matter.
+    run: u32,
+    last_seq: Seq,
+}
+
+struct Link {
+    to_agent: mpsc::Sender<ToAgent>,
+    watching: u16,
+}
+
+impl Session {
+    pub(super) fn new(settings: Settings) -> Self {
+        let name = settings.name.clone().unwrap_or_default();
+        let reason = "the desktop's agent is starting".to_owned();
+        let status = Status { name, display: None, reason, linked: false, viewers: 0 };
+        let session = Self {
+            settings,
+            fanout: Fanout::new(Limits::default()),
+            arbiter: Arbiter::new(),
+            viewers: BTreeMap::new(),
+            last_id: first_id(),
+            link: None,
+            display: None,
+            limits: UNKNOWN_LIMITS,
+            agent_name: String::new(),
+            cursor: None,
+            stats: AgentStats::default(),
+            arrivals: VecDeque::new(),
+            status: watch::Sender::new(status),
+        };
+        session.count();
+        session
+    }
+
+    pub(super) fn status(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
+    }
+
+    pub(super) fn deadline(&self) -> Option<Micros> {
+        self.fanout.deadline()
+    }
+
+    pub(super) fn handle_event(&mut self, event: Event, now: Micros) {
+        match event {
+            Event::Join { role, reply } => self.join(role, reply, now),
+            Event::Left(viewer) => self.leave(viewer),
+            Event::Packet(viewer, packet, at) => self.handle_packet(viewer, packet, at, now),
+            Event::Written(viewer, run) => {
+                if self.viewers.get(&viewer).is_some_and(|member| member.run == run) {
+                    self.fanout.handle_written(viewer);
+                }
+            }
+        }
+    }
+
+    pub(super) fn handle_agent(&mut self, event: AgentEvent, now: Micros) {
+        match event {
+            AgentEvent::Up(hello, to_agent) => self.link_up(hello, to_agent),
+            AgentEvent::Down(reason) => self.link_down(reason),
+            AgentEvent::Packet(FromAgent::Hello(hello)) => self.introduce(hello),
+            AgentEvent::Packet(FromAgent::Frame(table, bytes)) => self.frame(&table, bytes, now),
+            AgentEvent::Packet(FromAgent::Digest(at, bytes)) => self.digest(at, &bytes),
+            AgentEvent::Packet(FromAgent::Cursor(bytes)) => {
+                self.broadcast(&bytes);
+                self.cursor = Some(bytes);
+            }
+            AgentEvent::Packet(FromAgent::DisplayState(state)) => self.display(state),
+            AgentEvent::Packet(FromAgent::Stats(stats)) => self.count_stats(stats),
+        }
+    }
+
+    /// Carries out what the fan-out decided, and tells the agent and others what changed.
+    pub(super) fn settle(&mut self, now: Micros) {
+        for effect in self.fanout.poll(now) {
+            match effect {
+                Effect::Refresh(refresh) => self.tell(ToAgent::Refresh(refresh)),
+                Effect::Painted(at) => self.tell(ToAgent::Painted(at)),
+                Effect::DropQueued(viewer) => self.drop_queued(viewer),
+                Effect::Close(viewer) => {
+                    self.dismiss(viewer, close::STALLED, "no frame was painted for too long");
+                }
+            }
+        }
+        let viewers = u16::try_from(self.viewers.len()).unwrap_or(u16::MAX);
+        if self.link.as_ref().is_some_and(|link| link.watching != viewers) {
+            self.tell(ToAgent::Watch(viewers));
+            if let Some(link) = &mut self.link {
+                link.watching = viewers;
+            }
+        }
+        self.publish();
+    }
+
+    fn join(&mut self, role: Role, reply: oneshot::Sender<Result<Seat, Full>>, now: Micros) {
+        let max = self.settings.max_viewers;
+        if self.viewers.len() >= max {
+            let _ = reply.send(Err(Full { max }));
+            return;
+        }
+        let viewer = ViewerId(self.last_id.0.wrapping_add(1).max(1));
+        self.last_id = viewer;
+        let (dismiss, dismissed) = oneshot::channel();
+        let outbox = Arc::new(Outbox::default());
+        let member = Member {
+            role,
+            outbox: outbox.clone(),
+            dismiss: Some(dismiss),
+            run: 0,
+            last_seq: Seq(0),
+        };
+        member.outbox.push_latest(self.welcome(viewer, role));
+        if reply.send(Ok(Seat { viewer, outbox, dismissed })).is_err() {
+            return;
+        }
+        if let Some(state) = self.unavailable() {
+            member.outbox.push_latest(state);
+        }
+        if let Some(cursor) = &self.cursor {
+            member.outbox.push_latest(cursor.clone());
+        }
+        self.viewers.insert(viewer, member);
+        self.arbiter.join(viewer, role);
+        self.fanout.join(viewer, now);
+        self.announce_control();
+    }
+
+    fn leave(&mut self, viewer: ViewerId) {
+        let drove = self.arbiter.authorize(viewer);
+        let Some(member) = self.viewers.remove(&viewer) else { return };
+        self.arrivals.retain(|&(id, ..)| id != viewer);
+        self.arbiter.leave(viewer);
+        self.fanout.leave(viewer);
+        if let Some(grant) = drove {
+            self.release(grant, member.last_seq);
+        }
+        self.announce_control();
+    }
+
+    fn handle_packet(&mut self, viewer: ViewerId, packet: ClientPacket, at: Micros, now: Micros) {
+        match packet {
+            ClientPacket::Ack(ack) => self.fanout.handle_ack(viewer, ack.at, now),
+            ClientPacket::Refresh => self.fanout.handle_refresh_request(viewer, now),
+            ClientPacket::TakeControl => self.take_control(viewer),
+            ClientPacket::Input(input) => match self.arbiter.authorize(viewer) {
+                Some(grant) => self.inject(grant, input, at),
+                None => drop_input("not_controller"),
+            },
+            ClientPacket::Resize(size) => match self.arbiter.authorize(viewer) {
+                Some(grant) => self.resize(grant, size),
+                None => drop_input("not_controller"),
+            },
+            // The socket's task keeps these to itself.
+            ClientPacket::Hello(_) | ClientPacket::Pong(_) => {}
+        }
+    }
+
+    fn take_control(&mut self, viewer: ViewerId) {
+        let before = self.arbiter.controller();
+        self.arbiter.take(viewer);
+        let after = self.arbiter.controller();
+        if before == after {
+            return;
+        }
+        if let Some(old) = before {
+            let seq = self.viewers.get(&old).map_or(Seq(0), |member| member.last_seq);
+            self.input_or_count(ToAgent::Input(old, Input::ReleaseAll(seq)), 0);
+        }
+        self.announce_control();
+    }
+
+    fn inject(&mut self, grant: Grant, input: Input, at: Micros) {
+        let viewer = grant.viewer();
+        if let Some(member) = self.viewers.get_mut(&viewer) {
+            member.last_seq = input.seq();
+        }
+        let seen = match &input {
+            Input::Key(key) => key.down,
+            Input::Button(button) => button.down,
+            Input::Text(_) => true,
+            Input::Pointer(_) | Input::Wheel(_) | Input::ReleaseAll(_) => false,
+        };
+        let seq = input.seq();
+        if self.input_or_count(ToAgent::Input(viewer, input), KEPT_FREE) && seen {
+            if self.arrivals.len() >= MAX_ARRIVALS {
+                self.arrivals.pop_front();
+            }
+            self.arrivals.push_back((viewer, seq, at));
+        }
+    }
+
+    /// Nothing that this viewer held stays pressed.
+    fn release(&mut self, grant: Grant, seq: Seq) {
+        self.input_or_count(ToAgent::Input(grant.viewer(), Input::ReleaseAll(seq)), 0);
+    }
+
+    fn resize(&mut self, _grant: Grant, size: Size) {
+        let (min, max) = self.limits;
+        if min != max {
+            self.tell(ToAgent::Resize(size.clamp(min, max)));
+        }
+    }
+
+    fn link_up(&mut self, hello: AgentHello, to_agent: mpsc::Sender<ToAgent>) {
+        self.link = Some(Link { to_agent, watching: 0 });
+        self.display = None;
+        self.arrivals.clear();
+        self.fanout.reset();
+        self.introduce(hello);
+    }
+
+    fn introduce(&mut self, hello: AgentHello) {
+        let (min, max) = hello.limits;
+        // A range that is none, as of a hostile agent or one without a display, is a fixed size.
+        let ordered = min.width <= max.width && min.height <= max.height;
+        let limits = match (min.area() > 0 && ordered, max.area() > 0) {
+            (true, _) => (min, max),
+            (false, true) => (max, max),
+            (false, false) => UNKNOWN_LIMITS,
+        };
+        if (limits, &hello.name) == (self.limits, &self.agent_name) {
+            return;
+        }
+        (self.limits, self.agent_name) = (limits, hello.name);
+        for (&viewer, member) in &self.viewers {
+            member.outbox.push_latest(self.welcome(viewer, member.role));
+        }
+    }
+
+    fn link_down(&mut self, reason: String) {
+        self.link = None;
+        self.display(DisplayState { state: Availability::Lost, reason });
+    }
+
+    fn display(&mut self, state: DisplayState) {
+        // A display that comes back is another one: no picture from before can be built upon.
+        if state.state == Availability::Live && self.display.is_some() {
+            self.fanout.reset();
+        }
+        if self.display.as_ref() != Some(&state) {
+            self.broadcast(&packet(&ServerPacket::DisplayState(state.clone())));
+        }
+        self.display = Some(state);
+    }
+
+    fn frame(&mut self, table: &FrameTable, bytes: Bytes, now: Micros) {
+        histogram!("lattice_frame_encode_seconds").record(f64::from(table.cost_us) / 1e6);
+        let input = self.arrival(table.echo, now);
+        let noticed = (!table.flags.refresh).then_some(table.noticed);
+        let receivers = self.fanout.handle_frame(table, bytes.len(), now);
+        if !table.flags.refresh {
+            let passed_by = self.viewers.len().saturating_sub(receivers.len()) as u64;
+            counter!("lattice_frames_dropped_total", "reason" => "lagging").increment(passed_by);
+        }
+        for viewer in receivers {
+            if let Some(member) = self.viewers.get(&viewer) {
+                let input = input.filter(|_| viewer == table.echo.0);
+                let mark = FrameMark { run: member.run, noticed, input };
+                member.outbox.push_frame(bytes.clone(), mark);
+            }
+        }
+    }
+
+    /// When the input had come that this echo answers first.
+    fn arrival(&mut self, (viewer, seq): (ViewerId, Seq), now: Micros) -> Option<Micros> {
+        if viewer == ViewerId(0) {
+            return None;
+        }
+        let mut newest = None;
+        while let Some(&(id, number, at)) = self.arrivals.front() {
+            if id == viewer && number > seq {
+                break;
+            }
+            self.arrivals.pop_front();
+            newest = (id == viewer).then_some(at);
+        }
+        newest.filter(|&at| now.since(at) < EFFECT_PATIENCE)
+    }
+
+    fn digest(&mut self, at: FrameRef, bytes: &Bytes) {
+        for viewer in self.fanout.handle_digest(at) {
+            if let Some(member) = self.viewers.get(&viewer) {
+                member.outbox.push_latest(bytes.clone());
+            }
+        }
+    }
+
+    fn drop_queued(&mut self, viewer: ViewerId) {
+        let Some(member) = self.viewers.get_mut(&viewer) else { return };
+        member.run = member.run.wrapping_add(1);
+        let dropped = member.outbox.drop_frames() as u64;
+        counter!("lattice_frames_dropped_total", "reason" => "queued").increment(dropped);
+    }
+
+    fn dismiss(&mut self, viewer: ViewerId, code: u16, reason: &'static str) {
+        let dismiss = self.viewers.get_mut(&viewer).and_then(|member| member.dismiss.take());
+        if let Some(dismiss) = dismiss {
+            let _ = dismiss.send((code, reason));
+        }
+    }
+
+    /// Sends what must not be lost. An agent that does not even take that hangs: its link is dropped.
+    fn tell(&mut self, what: ToAgent) {
+        let Some(link) = &self.link else { return };
+        if let Err(TrySendError::Full(_)) = link.to_agent.try_send(what) {
+            tracing::warn!("the agent takes no packets; its link is dropped");
+            self.link = None;
+        }
+    }
+
+    /// Sends input where `kept_free` places stay; whether it was sent.
+    fn input_or_count(&mut self, what: ToAgent, kept_free: usize) -> bool {
+        let Some(link) = &self.link else {
+            drop_input("no_agent");
+            return false;
+        };
+        let room = link.to_agent.capacity() > kept_free;
+        if !room || link.to_agent.try_send(what).is_err() {
+            drop_input("agent_busy");
+            return false;
+        }
+        true
+    }
+
+    fn welcome(&self, viewer: ViewerId, role: Role) -> Bytes {
+        let name = self.name().to_owned();
+        let welcome = Welcome { version: VERSION, viewer, role, limits: self.limits, name };
+        packet(&ServerPacket::Welcome(welcome))
+    }
+
+    fn name(&self) -> &str {
+        self.settings.name.as_deref().unwrap_or(&self.agent_name)
+    }
+
+    /// What a new viewer must know where there is no picture to come.
+    fn unavailable(&self) -> Option<Bytes> {
+        let starting = || DisplayState {
+            state: Availability::Lost,
+            reason: "the desktop's agent is starting".into(),
+        };
+        let state = match (&self.display, &self.link) {
+            (Some(state), _) if state.state != Availability::Live => state.clone(),
+            (None, None) => starting(),
+            (Some(_) | None, _) => return None,
+        };
+        Some(packet(&ServerPacket::DisplayState(state)))
+    }
+
+    fn announce_control(&self) {
+        let viewers = u16::try_from(self.viewers.len()).unwrap_or(u16::MAX);
+        let controller = self.arbiter.controller().unwrap_or_default();
+        self.broadcast(&packet(&ServerPacket::Control(Control { controller, viewers })));
+        self.count();
+    }
+
+    fn broadcast(&self, bytes: &Bytes) {
+        for member in self.viewers.values() {
+            member.outbox.push_latest(bytes.clone());
+        }
+    }
+
+    fn publish(&self) {
+        let new = Status {
+            name: self.name().to_owned(),
+            display: self.display.as_ref().map(|display| display.state),
+            reason: self.display.as_ref().map_or_else(String::new, |state| state.reason.clone()),
+            linked: self.link.is_some(),
+            viewers: self.viewers.len(),
+        };
+        let changed = self.status.send_if_modified(|status| {
+            // Before the first link the reason stays that it is starting.
+            let differs = *status != new
+                && (new.linked || new.display.is_some() || new.viewers != status.viewers);
+            if differs {
+                *status = new;
+            }
+            differs
+        });
+        if changed {
+            self.count();
+        }
+    }
+
+    fn count(&self) {
+        let state = self.status.borrow().state();
+        for name in ["starting", "running", "stopped"] {
+            gauge!("lattice_sessions", "state" => name).set(f64::from(u8::from(name == state)));
+        }
+        for (role, name) in [(Role::Control, "control"), (Role::Watch, "watch")] {
+            let members = self.viewers.values().filter(|member| member.role == role).count();
+            gauge!("lattice_viewers", "role" => name).set(members as f64);
+        }
+    }
+
+    fn count_stats(&mut self, new: AgentStats) {
+        let old = std::mem::replace(&mut self.stats, new);
+        // A number below the last one comes from an agent that has started anew.
+        let grown = |new: u64, old: u64| new.checked_sub(old).unwrap_or(new);
+        for (name, new, old) in [
+            ("lattice_agent_grabs_total", new.grabs, old.grabs),
+            ("lattice_agent_frames_total", new.frames, old.frames),
+            ("lattice_agent_wakeups_total", new.wakeups, old.wakeups),
+            ("lattice_agent_inputs_total", new.inputs, old.inputs),
+            ("lattice_agent_inputs_dropped_total", new.inputs_dropped, old.inputs_dropped),
+        ] {
+            counter!(name).increment(grown(new, old));
+        }
+    }
+}
+
+fn drop_input(reason: &'static str) {
+    counter!("lattice_input_dropped_total", "reason" => reason).increment(1);
+}
+
+/// Ids start at a random place, so that an agent's echo of a viewer from before the gateway was
+/// restarted is nobody's.
+fn first_id() -> ViewerId {
+    ViewerId((clock::now().0 as u32 & 0x7fff) << 16)
+}

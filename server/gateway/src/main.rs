@@ -1,0 +1,36 @@
+//! `lattice`: parse, build, serve, drain.
+
+#![forbid(unsafe_code)]
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use lattice_gateway::cli::{Cli, Command};
+use lattice_gateway::{healthcheck, share, telemetry};
+use std::io::Write as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "lattice: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    telemetry::init_logs(cli.log_format)?;
+    telemetry::count_panics();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("start the runtime")?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Share(args) => share::run(args).await,
+            Command::Healthcheck(args) => healthcheck::run(&args).await,
+        }
+    })
+}

@@ -1,0 +1,211 @@
+//! What an operator sees: logs on stderr and metrics in Prometheus' text form.
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use std::fmt::Write as _;
+use std::io::IsTerminal as _;
+use std::sync::OnceLock;
+use tracing_subscriber::EnvFilter;
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line, for collectors.
+    Json,
+}
+
+/// Fine where a frame's budget is, coarse beyond what a person waits for.
+const BUCKETS: [f64; 16] = [
+    0.00025, 0.0005, 0.001, 0.0015, 0.002, 0.003, 0.004, 0.006, 0.008, 0.012, 0.016, 0.025, 0.05,
+    0.1, 0.25, 1.0,
+];
+
+/// Reasons that are counted from 0, so that a graph exists before the first event.
+const ZEROED: [(&str, &str, &[&str]); 3] = [
+    (
+        "lattice_packets_refused_total",
+        "reason",
+        &["malformed", "misplaced", "text", "too_large", "websocket", "agent"],
+    ),
+    (
+        "lattice_input_dropped_total",
+        "reason",
+        &["not_controller", "rate", "coalesced", "no_agent", "agent_busy"],
+    ),
+    ("lattice_frames_dropped_total", "reason", &["lagging", "queued"]),
+];
+
+/// Starts logging; `LATTICE_LOG` filters as `RUST_LOG` does elsewhere.
+pub fn init_logs(format: LogFormat) -> anyhow::Result<()> {
+    let filter = EnvFilter::builder()
+        .with_env_var("LATTICE_LOG")
+        .with_default_directive(tracing::level_filters::LevelFilter::INFO.into())
+        .from_env()
+        .map_err(|error| anyhow::anyhow!("read LATTICE_LOG as a log filter: {error}"))?;
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => {
+            logs.with_ansi(std::io::stderr().is_terminal()).with_target(false).init()
+        }
+        LogFormat::Json => logs.json().flatten_event(true).init(),
+    }
+    Ok(())
+}
+
+/// Counts panics and logs where they were, before the usual message is printed.
+pub fn count_panics() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        counter!("lattice_panics_total").increment(1);
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(panic.location = place, "a task panicked");
+        print(panic);
+    }));
+}
+
+/// The metrics of this process.
+#[derive(Clone)]
+pub struct Metrics {
+    recorder: PrometheusHandle,
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+impl Metrics {
+    /// Starts recording; the first call in a process does, later ones share it.
+    pub fn install() -> Self {
+        static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+        let recorder = RECORDER.get_or_init(|| {
+            let seconds = Matcher::Suffix("_seconds".into());
+            let builder = PrometheusBuilder::new();
+            let recorder = builder
+                .set_buckets_for_metric(seconds, &BUCKETS)
+                .expect("the buckets are not empty")
+                .build_recorder();
+            let handle = recorder.handle();
+            // Another recorder can only be there where a test installed it; then it has the values.
+            let _ = metrics::set_global_recorder(recorder);
+            describe();
+            handle
+        });
+        Self { recorder: recorder.clone() }
+    }
+
+    /// Folds recorded samples into their buckets; to be called every few seconds.
+    pub fn upkeep(&self) {
+        self.recorder.run_upkeep();
+    }
+
+    /// All metrics, those of this process and of its agent included.
+    pub fn render(&self, agent: Option<u32>) -> String {
+        let mut text = self.recorder.render();
+        if let Some(usage) = Usage::of("self") {
+            let fds = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+            usage.write(&mut text, "process");
+            let _ = writeln!(text, "# TYPE process_open_fds gauge\nprocess_open_fds {fds}");
+        }
+        if let Some(usage) = agent.and_then(|pid| Usage::of(&pid.to_string())) {
+            usage.write(&mut text, "lattice_agent");
+        }
+        text
+    }
+}
+
+fn describe() {
+    gauge!("lattice_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    counter!("lattice_panics_total").absolute(0);
+    for dir in ["in", "out"] {
+        counter!("lattice_ws_bytes_total", "dir" => dir).absolute(0);
+    }
+    for (name, label, values) in ZEROED {
+        for value in values {
+            counter!(name, label => *value).absolute(0);
+        }
+    }
+    for name in ["grabs", "frames", "wakeups", "inputs", "inputs_dropped"] {
+        counter!(format!("lattice_agent_{name}_total")).absolute(0);
+    }
+    describe_gauge!("lattice_sessions", "Sessions by state");
+    describe_gauge!("lattice_viewers", "Connected viewers by role");
+    describe_counter!("lattice_ws_bytes_total", Unit::Bytes, "Payload of WebSocket messages");
+    describe_counter!("lattice_packets_refused_total", "Packets that closed a connection");
+    describe_counter!("lattice_input_dropped_total", "Input that did not reach a desktop");
+    describe_counter!("lattice_frames_dropped_total", "Frames that passed a slow viewer by");
+    describe_counter!("lattice_viewers_closed_total", "Viewers closed by the gateway, by code");
+    describe_counter!("lattice_auth_attempts_total", "Credentials checked");
+    describe_counter!("lattice_panics_total", "Panics of any task");
+    describe_counter!("lattice_agent_grabs_total", "Times the agent fetched pixels");
+    describe_counter!("lattice_agent_frames_total", "Frames the agent sent");
+    describe_counter!("lattice_agent_wakeups_total", "Times the agent's capture woke up");
+    describe_histogram!(
+        "lattice_frame_encode_seconds",
+        Unit::Seconds,
+        "From noticing a change to the finished frame, in the agent"
+    );
+    describe_histogram!(
+        "lattice_damage_to_write_seconds",
+        Unit::Seconds,
+        "From noticing a change to its last byte being given to the kernel"
+    );
+    describe_histogram!(
+        "lattice_key_to_pixel_seconds",
+        Unit::Seconds,
+        "From a key's or button's arrival to the write of the first frame that follows it"
+    );
+}
+
+/// What a process used.
+struct Usage {
+    cpu_seconds: f64,
+    resident_bytes: u64,
+}
+
+impl Usage {
+    /// From `/proc/<pid>/stat`, whose second field may hold spaces and so is skipped as a whole.
+    fn of(pid: &str) -> Option<Self> {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let (_, rest) = stat.rsplit_once(") ")?;
+        let field = |number: usize| rest.split(' ').nth(number - 3)?.parse::<u64>().ok();
+        let ticks = field(14)? + field(15)?;
+        Some(Self {
+            cpu_seconds: ticks as f64 / rustix::param::clock_ticks_per_second() as f64,
+            resident_bytes: field(24)? * rustix::param::page_size() as u64,
+        })
+    }
+
+    fn write(&self, text: &mut String, prefix: &str) {
+        let _ = write!(
+            text,
+            "# TYPE {prefix}_cpu_seconds_total counter\n{prefix}_cpu_seconds_total {}\n\
+             # TYPE {prefix}_resident_memory_bytes gauge\n{prefix}_resident_memory_bytes {}\n",
+            self.cpu_seconds, self.resident_bytes
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_holds_build_process_and_zeroed_metrics() {
+        let text = Metrics::install().render(Some(std::process::id()));
+        for line in [
+            "lattice_build_info{version=",
+            "lattice_panics_total ",
+            "lattice_packets_refused_total{reason=\"malformed\"}",
+            "process_resident_memory_bytes ",
+            "process_open_fds ",
+            "lattice_agent_cpu_seconds_total ",
+            "lattice_agent_grabs_total ",
+        ] {
+            assert!(text.contains(line), "{line} is missing in:\n{text}");
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! One viewer's socket: reads what it says for the hub, writes what the hub has for it.
+//!
+//! Reading and writing go on side by side. A viewer that does not read holds up nothing but its own
+//! socket; one that says too much, or what is no packet, is closed with a code that says why.
+
+use crate::accept::Guard;
+use crate::clock;
+use crate::hub::intake::{Admission, Intake};
+use crate::hub::outbox::{Item, Outbox};
+use crate::hub::{Event, Hub, Seat, sleep_until};
+use bytes::Bytes;
+use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
+use lattice_wire::{
+    ClientPacket, DecodeError, Hello, Micros, Ping, Role, ServerPacket, VERSION, ViewerId, close,
+};
+use metrics::{counter, histogram};
+use std::pin::pin;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+/// A viewer's WebSocket.
+pub type Socket<S> = WebSocketStream<S>;
+
+/// Packets are written in pieces of this size: the socket's own buffer, which holds a copy, stays so
+/// small, and a viewer that must go need not take the rest of a picture first.
+pub const PIECE: usize = 64 << 10;
+
+const HELLO_PATIENCE: Duration = Duration::from_secs(10);
+const PING_INTERVAL: Duration = Duration::from_secs(5);
+/// Three pings without a sign of life make 15 s of silence.
+const SILENT_PINGS: u32 = 3;
+/// A socket that takes not one piece for so long has nobody at its other end.
+const WRITE_PATIENCE: Duration = Duration::from_secs(30);
+/// How long a viewer may take to answer a close.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How a connection ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// The other end went, or cannot be told anything any more.
+    Gone,
+    /// It is told this code and reason.
+    Close(u16, &'static str),
+}
+
+/// What reader and writer know of each other.
+#[derive(Debug)]
+struct Life {
+    unanswered: AtomicU32,
+    pinged: AtomicU64,
+    round_trip_us: AtomicU32,
+    /// The first round trip is told at once, not with the next ping.
+    first_pong: Notify,
+}
+
+/// Serves a viewer until it or the gateway ends it.
+pub async fn serve<S>(mut socket: Socket<S>, hub: &Hub, role: Role, mut guard: Guard)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let ending = tokio::select! {
+        ending = session(&mut socket, hub, role) => ending,
+        () = guard.closing() => Ending::Close(close::RESTART, "restarting"),
+    };
+    match ending {
+        Ending::Close(code, reason) => {
+            counter!("lattice_viewers_closed_total", "code" => code.to_string()).increment(1);
+            tracing::info!(close.code = code, close.reason = reason, "a viewer is closed");
+            let _ = timeout(CLOSE_PATIENCE, say_goodbye(&mut socket, code, reason)).await;
+        }
+        // Where it said goodbye, the answer has yet to be written.
+        Ending::Gone => {
+            let _ = timeout(CLOSE_PATIENCE, read_out(&mut socket)).await;
+        }
+    }
+}
+
+async fn say_goodbye<S>(socket: &mut Socket<S>, code: u16, reason: &'static str)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let farewell = CloseFrame { code: code.into(), reason: reason.into() };
+    if socket.send(Message::Close(Some(farewell))).await.is_ok() {
+        read_out(socket).await;
+    }
+}
+
+/// Reads until the closing handshake is done; reading also writes the answer to a close.
+async fn read_out<S>(socket: &mut Socket<S>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    while let Some(Ok(_)) = socket.next().await {}
+}
+
+async fn session<S>(socket: &mut Socket<S>, hub: &Hub, role: Role) -> Ending
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    if let Err(ending) = hello(socket).await {
+        return ending;
+    }
+    let seat = match hub.join(role).await {
+        Some(Ok(seat)) => seat,
+        Some(Err(full)) => {
+            tracing::warn!(viewers.max = full.max, "a viewer was turned away: the session is full");
+            return Ending::Close(close::FULL, "the session has as many viewers as it may");
+        }
+        None => return Ending::Close(close::RESTART, "restarting"),
+    };
+    let viewer = seat.viewer;
+    tracing::info!(viewer.id = viewer.0, "a viewer joined");
+    let departure = Departure { hub: Some(hub.clone()), viewer };
+    let ending = look(socket, hub, seat).await;
+    departure.tell().await;
+    tracing::info!(viewer.id = viewer.0, "a viewer left");
+    ending
+}
+
+/// Makes sure that the hub hears of a viewer's going, however its task ends.
+struct Departure {
+    hub: Option<Hub>,
+    viewer: ViewerId,
+}
+
+impl Departure {
+    async fn tell(mut self) {
+        if let Some(hub) = self.hub.take() {
+            hub.send(Event::Left(self.viewer)).await;
+        }
+    }
+}
+
+impl Drop for Departure {
+    fn drop(&mut self) {
+        let Some(hub) = self.hub.take() else { return };
+        let viewer = self.viewer;
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { hub.send(Event::Left(viewer)).await });
+        }
+    }
+}
+
+async fn hello<S>(socket: &mut Socket<S>) -> Result<Hello, Ending>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let silent = Ending::Close(close::SILENT, "no hello came in time");
+    let packet = async {
+        loop {
+            if let Some(bytes) = binary(socket.next().await)? {
+                return decode(&bytes);
+            }
+        }
+    };
+    match timeout(HELLO_PATIENCE, packet).await.map_err(|_| silent)?? {
+        ClientPacket::Hello(hello) if hello.version == VERSION => Ok(hello),
+        ClientPacket::Hello(_) => Err(Ending::Close(
+            close::VERSION,
+            "this gateway speaks protocol version 1; reload the page",
+        )),
+        _ => Err(refused("misplaced", "the first packet must be a hello")),
+    }
+}
+
+async fn look<S>(socket: &mut Socket<S>, hub: &Hub, seat: Seat) -> Ending
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let life = Life {
+        unanswered: AtomicU32::new(0),
+        pinged: AtomicU64::new(0),
+        round_trip_us: AtomicU32::new(u32::MAX),
+        first_pong: Notify::new(),
+    };
+    let Seat { viewer, outbox, dismissed } = seat;
+    let (sink, stream) = socket.split();
+    tokio::select! {
+        ending = read(stream, hub, viewer, &life) => ending,
+        ending = write(sink, hub, viewer, &outbox, &life) => ending,
+        dismissal = dismissed => match dismissal {
+            Ok((code, reason)) => Ending::Close(code, reason),
+            Err(_) => Ending::Close(close::RESTART, "restarting"),
+        },
+    }
+}
+
+async fn read(
+    mut stream: impl Stream<Item = Result<Message, Error>> + Unpin,
+    hub: &Hub,
+    viewer: ViewerId,
+    life: &Life,
+) -> Ending {
+    let mut intake = Intake::new(clock::now());
+    loop {
+        let message = tokio::select! {
+            message = stream.next() => message,
+            () = sleep_until(intake.deadline()) => {
+                let now = clock::now();
+                pass(hub, viewer, intake.release(now), now).await;
+                continue;
+            }
+        };
+        let now = clock::now();
+        if intake.is_flood(now) {
+            return Ending::Close(close::FLOOD, "more packets came than anybody can send by hand");
+        }
+        let packet = match binary(message) {
+            Ok(Some(bytes)) => decode(&bytes),
+            Ok(None) => continue,
+            Err(ending) => Err(ending),
+        };
+        match packet {
+            Err(ending) => return ending,
+            Ok(ClientPacket::Hello(_)) => return refused("misplaced", "a second hello came"),
+            Ok(ClientPacket::Pong(sent)) => life.hear_pong(sent, now),
+            Ok(packet) => match intake.admit(packet, now) {
+                Admission::Pass(packets) => pass(hub, viewer, packets, now).await,
+                Admission::Held { replaced: false } => {}
+                Admission::Held { replaced: true } => drop_input("coalesced"),
+                Admission::Dropped => drop_input("rate"),
+            },
+        }
+        life.unanswered.store(0, Relaxed);
+    }
+}
+
+async fn pass(hub: &Hub, viewer: ViewerId, packets: [Option<ClientPacket>; 2], now: Micros) {
+    for packet in packets.into_iter().flatten() {
+        hub.send(Event::Packet(viewer, packet, now)).await;
+    }
+}
+
+fn drop_input(reason: &'static str) {
+    counter!("lattice_input_dropped_total", "reason" => reason).increment(1);
+}
+
+/// The bytes of a message that may hold a packet, nothing for one that only shows life.
+fn binary(message: Option<Result<Message, Error>>) -> Result<Option<Bytes>, Ending> {
+    match message {
+        Some(Ok(Message::Binary(bytes))) => {
+            counter!("lattice_ws_bytes_total", "dir" => "in").increment(bytes.len() as u64);
+            Ok(Some(bytes))
+        }
+        Some(Ok(Message::Text(_))) => Err(refused("text", "packets are binary, a text came")),
+        Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(None),
+        Some(Ok(Message::Close(_))) | None => Err(Ending::Gone),
+        Some(Err(error)) => Err(broken(&error)),
+    }
+}
+
+fn broken(error: &Error) -> Ending {
+    match error {
+        Error::Capacity(_) => refused("too_large", "a packet was larger than packets may be"),
+        Error::Utf8(_) => refused("text", "packets are binary, a text came"),
+        Error::Protocol(
+            tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake,
+        ) => Ending::Gone,
+        Error::Protocol(_) => refused("websocket", "the WebSocket protocol was broken"),
+        _ => Ending::Gone,
+    }
+}
+
+fn decode(bytes: &[u8]) -> Result<ClientPacket, Ending> {
+    ClientPacket::decode(bytes).map_err(|error| match error {
+        DecodeError::Truncated => refused("malformed", "a packet was truncated"),
+        DecodeError::UnknownKind(_) => refused("malformed", "a packet was of an unknown kind"),
+        DecodeError::Invalid(_) => refused("malformed", "a packet held an invalid value"),
+        DecodeError::TooLarge { .. } => refused("malformed", "a field was above its limit"),
+        DecodeError::Trailing(_) => refused("malformed", "a packet went on after its end"),
+    })
+}
+
+fn refused(reason: &'static str, text: &'static str) -> Ending {
+    counter!("lattice_packets_refused_total", "reason" => reason).increment(1);
+    Ending::Close(close::PROTOCOL, text)
+}
+
+async fn write(
+    mut sink: impl Sink<Message, Error = Error> + Unpin,
+    hub: &Hub,
+    viewer: ViewerId,
+    outbox: &Outbox,
+    life: &Life,
+) -> Ending {
+    let mut pings = interval(PING_INTERVAL);
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let item = tokio::select! {
+            item = outbox.next() => item,
+            _ = pings.tick() => {
+                if life.unanswered.fetch_add(1, Relaxed) >= SILENT_PINGS {
+                    return Ending::Close(close::SILENT, "nothing was heard for 15 seconds");
+                }
+                Item { bytes: life.ping(), frame: None }
+            }
+            () = life.first_pong.notified() => Item { bytes: life.ping(), frame: None },
+        };
+        if let Err(ending) = send(&mut sink, &item.bytes).await {
+            return ending;
+        }
+        if let Some(mark) = item.frame {
+            let now = clock::now();
+            measure("lattice_damage_to_write_seconds", mark.noticed, now);
+            measure("lattice_key_to_pixel_seconds", mark.input, now);
+            hub.send(Event::Written(viewer, mark.run)).await;
+        }
+    }
+}
+
+/// Writes one packet, in pieces where it is large.
+async fn send(
+    sink: &mut (impl Sink<Message, Error = Error> + Unpin),
+    bytes: &Bytes,
+) -> Result<(), Ending> {
+    counter!("lattice_ws_bytes_total", "dir" => "out").increment(bytes.len() as u64);
+    let mut rest = bytes.clone();
+    let mut kind = Data::Binary;
+    loop {
+        let piece = rest.split_to(rest.len().min(PIECE));
+        let frame = Frame::message(piece, OpCode::Data(kind), rest.is_empty());
+        let mut sending = pin!(sink.send(Message::Frame(frame)));
+        match timeout(WRITE_PATIENCE, &mut sending).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return Err(Ending::Gone),
+            Err(_) => return Err(Ending::Close(close::STALLED, "nothing was read for 30 seconds")),
+        }
+        if rest.is_empty() {
+            return Ok(());
+        }
+        kind = Data::Continue;
+    }
+}
+
+fn measure(name: &'static str, since: Option<Micros>, now: Micros) {
+    // An agent may say any time; one from the future or from long ago measures nothing.
+    let span = since.filter(|&since| since <= now).map(|since| now.since(since));
+    if let Some(span) = span.filter(|span| *span < Micros::from_millis(60_000)) {
+        histogram!(name).record(span.0 as f64 / 1e6);
+    }
+}
+
+impl Life {
+    fn ping(&self) -> Bytes {
+        let sent = clock::now();
+        self.pinged.store(sent.0, Relaxed);
+        let ping = Ping { sent, round_trip_us: self.round_trip_us.load(Relaxed) };
+        ServerPacket::Ping(ping).encode().into()
+    }
+
+    /// Only the answer to the last ping measures; any other shows life and nothing else.
+    fn hear_pong(&self, sent: Micros, now: Micros) {
+        if sent.0 == self.pinged.load(Relaxed) {
+            let span = u32::try_from(now.since(sent).0).unwrap_or(u32::MAX - 1);
+            if self.round_trip_us.swap(span, Relaxed) == u32::MAX {
+                self.first_pong.notify_one();
+            }
+        }
+    }
+}

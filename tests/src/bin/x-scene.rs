@@ -1,0 +1,185 @@
+//! The X server and its clients as a command, for suites that are not written in Rust.
+//!
+//! It reads one command a line and answers each with one line of JSON: an object, with `error` in
+//! it where the command failed. It ends, and its X server with it, when its input does.
+//!
+//! | command | does |
+//! |---|---|
+//! | `serve xorg\|xvfb WIDTH HEIGHT` | starts an X server: `display`, `xauthority`, `pid` |
+//! | `size WIDTH HEIGHT` | sets the screen's size by RandR |
+//! | `kill`, `restart`, `stop`, `cont` | what they say, to the X server |
+//! | `text`, `scroll N`, `drag N`, `gradient`, `noise` | draws |
+//! | `play MS`, `play scroll MS`, `play drag MS` | draws 60 times a second |
+//! | `image FILE` | writes the screen's pixels as RGBA: `width`, `height` |
+//! | `type-log` | opens the window that logs keys and answers each by a square of another colour |
+//! | `typed`, `clear`, `focus` | the log: `text`, `strokes`, `buttons`; forgets it; takes the focus |
+//! | `held` | `keys` and `buttons` that the server believes to be down, and the pointer's `x`, `y` |
+
+use lattice_tests::keylog::{AT, KeyLog, SQUARE, square_color};
+use lattice_tests::scene::{Piece, Scene};
+use lattice_tests::xserver::{Program, XServer};
+use lattice_wire::Size;
+use serde_json::{Value, json};
+use std::io::{BufRead, Write, stdin, stdout};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+fn main() {
+    // A failure's words go into the answer instead.
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut stage = Stage::default();
+    for line in stdin().lock().lines().map_while(Result::ok) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let done = catch_unwind(AssertUnwindSafe(|| stage.obey(&words)));
+        let answer = match done {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => json!({ "error": error }),
+            Err(panic) => json!({ "error": words_of(&*panic) }),
+        };
+        let mut out = stdout().lock();
+        if writeln!(out, "{answer}").and_then(|()| out.flush()).is_err() {
+            break;
+        }
+    }
+}
+
+fn words_of(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()))
+        .unwrap_or_else(|| "failed without words".to_owned())
+}
+
+/// What was started so far; clients end before their server.
+#[derive(Debug, Default)]
+struct Stage {
+    scene: Option<Scene>,
+    keylog: Option<KeyLog>,
+    server: Option<XServer>,
+}
+
+impl Stage {
+    fn obey(&mut self, words: &[&str]) -> Result<Value, String> {
+        let ok = Ok(json!({}));
+        match words {
+            ["serve", program, width, height] => return self.serve(program, size(width, height)?),
+            ["size", width, height] => self.server()?.set_size(size(width, height)?),
+            ["kill"] => {
+                self.leave();
+                self.server()?.kill();
+            }
+            ["restart"] => {
+                self.leave();
+                self.server()?.restart();
+            }
+            ["stop"] => self.server()?.stop(),
+            ["cont"] => self.server()?.cont(),
+            ["text"] => self.scene()?.text(),
+            ["scroll", lines] => self.scene()?.scroll(number(lines)?),
+            ["drag", steps] => self.scene()?.drag(number(steps)?),
+            ["gradient"] => self.scene()?.gradient(),
+            ["noise"] => self.scene()?.noise(),
+            ["play", ms] => self.play(Piece::All, ms)?,
+            ["play", "scroll", ms] => self.play(Piece::Scroll, ms)?,
+            ["play", "drag", ms] => self.play(Piece::Drag, ms)?,
+            ["image", file] => return self.image(file),
+            ["type-log"] => return self.open_keylog(),
+            ["typed"] => return self.typed(),
+            ["clear"] => self.keylog()?.clear(),
+            ["focus"] => self.keylog()?.focus(),
+            ["held"] => {
+                let keylog = self.keylog()?;
+                let (x, y, mask) = keylog.pointer();
+                let buttons = u16::from(mask) >> 8 & 0x1f;
+                return Ok(json!({ "keys": keylog.held(), "buttons": buttons, "x": x, "y": y }));
+            }
+            _ => return Err(format!("unknown command {words:?}")),
+        }
+        ok
+    }
+
+    fn serve(&mut self, program: &str, size: Size) -> Result<Value, String> {
+        let program = match program {
+            "xorg" => Program::Xorg,
+            "xvfb" => Program::Xvfb,
+            other => return Err(format!("unknown X server {other}")),
+        };
+        let server = XServer::start_with(program, size, &[]);
+        let answer = json!({
+            "display": server.display(),
+            "xauthority": server.xauthority(),
+            "pid": server.pid(),
+        });
+        self.server = Some(server);
+        Ok(answer)
+    }
+
+    fn play(&mut self, piece: Piece, ms: &str) -> Result<(), String> {
+        let time = Duration::from_millis(u64::from(number(ms)?));
+        self.scene()?.play_piece(piece, time);
+        Ok(())
+    }
+
+    fn image(&mut self, file: &str) -> Result<Value, String> {
+        let image = self.server()?.image();
+        let rgba = image.pixels().iter().flat_map(|pixel| {
+            let [_, red, green, blue] = pixel.to_be_bytes();
+            [red, green, blue, 255]
+        });
+        std::fs::write(file, rgba.collect::<Vec<u8>>()).map_err(|error| error.to_string())?;
+        Ok(json!({ "width": image.size().width, "height": image.size().height }))
+    }
+
+    fn open_keylog(&mut self) -> Result<Value, String> {
+        let server = self.server()?;
+        let keylog = KeyLog::open(server.connect(), server.connect());
+        self.keylog = Some(keylog);
+        let colors: Vec<u32> = (0..4).map(square_color).collect();
+        Ok(json!({ "x": AT.0, "y": AT.1, "side": SQUARE, "colors": colors }))
+    }
+
+    fn typed(&mut self) -> Result<Value, String> {
+        let log = self.keylog()?.log();
+        let strokes: Vec<Value> = log
+            .strokes
+            .iter()
+            .map(|stroke| {
+                let name = stroke.keysym.name().map(|name| name.trim_start_matches("XK_"));
+                json!({ "down": stroke.down, "key": name, "state": u16::from(stroke.state) })
+            })
+            .collect();
+        Ok(json!({ "text": log.text(), "strokes": strokes, "buttons": log.buttons }))
+    }
+
+    /// Forgets the clients, whose server is about to go.
+    fn leave(&mut self) {
+        self.scene = None;
+        self.keylog = None;
+    }
+
+    fn server(&mut self) -> Result<&mut XServer, String> {
+        self.server.as_mut().ok_or_else(|| "no X server: say `serve` first".to_owned())
+    }
+
+    fn scene(&mut self) -> Result<&mut Scene, String> {
+        if self.scene.is_none() {
+            self.scene = Some(Scene::open(self.server()?.connect()));
+        }
+        self.scene.as_mut().ok_or_else(|| "no scene".to_owned())
+    }
+
+    fn keylog(&mut self) -> Result<&mut KeyLog, String> {
+        self.keylog.as_mut().ok_or_else(|| "no log: say `type-log` first".to_owned())
+    }
+}
+
+fn size(width: &str, height: &str) -> Result<Size, String> {
+    Ok(Size::new(side(width)?, side(height)?))
+}
+
+fn side(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| format!("{text} is no side of a screen"))
+}
+
+fn number(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| format!("{text} is no number"))
+}

@@ -1,0 +1,34 @@
+//! What the suites stand on: real X servers, the real `lattice share` with its agent, a viewer in
+//! Rust, and X clients that draw and listen.
+//!
+//! Everything here is an oracle of its own: the viewer reads packets with `lattice_wire` and paints
+//! them by the words of the protocol's documentation, the scene talks to the X server directly, and
+//! what is expected comes from `GetImage`. Nothing is taken from the agent or the gateway but their
+//! binaries. Each thing that is started ends when it is dropped.
+//!
+//! Failures panic with the whole story: this is test code, its errors are for the person who reads
+//! the test's output.
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod compare;
+pub mod http;
+pub mod keylog;
+pub mod metrics;
+pub mod process;
+pub mod randr;
+pub mod relay;
+pub mod scene;
+pub mod screen;
+pub mod share;
+pub mod typing;
+pub mod viewer;
+pub mod wait;
+pub mod x;
+pub mod xserver;
+
+pub use share::{Share, ShareOptions};
+pub use viewer::{Viewer, ViewerOptions};
+pub use wait::{eventually, patience};
+pub use xserver::XServer;

@@ -1,0 +1,177 @@
+//! A viewer's picture: frames painted by the words of the protocol, as plainly as can be.
+
+use lattice_engine::picture::{Picture, RGB};
+use lattice_wire::{Digest, Frame, FrameRef, Op, OpKind, Point, Rect, Size};
+
+/// What a viewer shows.
+#[derive(Debug, Clone, Default)]
+pub struct Screen {
+    /// The pixels.
+    pub picture: Picture,
+    /// The frame they are.
+    pub at: Option<FrameRef>,
+}
+
+impl Screen {
+    /// Paints a frame. What the protocol forbids is an error that says what was wrong.
+    pub fn paint(&mut self, frame: &Frame) -> Result<(), String> {
+        self.check_order(frame)?;
+        if frame.flags.keyframe {
+            // A colour that no test draws, so that a keyframe with a hole does not go unseen.
+            self.picture = Picture::new(frame.size);
+            self.picture.pixels_mut().fill(0x00fe_01fd);
+        }
+        if frame.size != self.picture.size() {
+            return Err(format!("{:?} has size {:?} and is no keyframe", frame.at, frame.size));
+        }
+        let copied: Vec<(Rect, Vec<u32>)> =
+            frame.ops.iter().filter_map(|op| self.copied(op)).collect();
+        for (rect, pixels) in copied {
+            self.put(rect, &pixels);
+        }
+        for op in &frame.ops {
+            self.paint_op(op)?;
+        }
+        self.at = Some(frame.at);
+        Ok(())
+    }
+
+    /// Whether the pixels hash to what the server says; nothing where it speaks of another frame.
+    pub fn agrees_with(&self, digest: &Digest) -> Option<bool> {
+        (self.at == Some(digest.at))
+            .then(|| digest.size == self.picture.size() && bands(&self.picture) == digest.bands)
+    }
+
+    /// Which bands of the picture hash to something else.
+    pub fn wrong_bands(&self, digest: &Digest) -> Vec<usize> {
+        let own = bands(&self.picture);
+        let pairs = own.iter().zip(&digest.bands).enumerate();
+        pairs.filter(|(_, (own, told))| own != told).map(|(band, _)| band).collect()
+    }
+
+    fn check_order(&self, frame: &Frame) -> Result<(), String> {
+        let Some(last) = self.at else {
+            let whole = frame.flags.keyframe;
+            return if whole { Ok(()) } else { Err("the first frame is no keyframe".to_owned()) };
+        };
+        if frame.flags.keyframe {
+            return Ok(());
+        }
+        if frame.at.epoch != last.epoch {
+            return Err(format!("{:?} follows {last:?} and is no keyframe", frame.at));
+        }
+        let follows = match frame.flags.refresh {
+            false => frame.at.id.0 == last.id.0 + 1,
+            true => frame.at.id >= last.id,
+        };
+        if follows { Ok(()) } else { Err(format!("{:?} follows {last:?}", frame.at)) }
+    }
+
+    fn copied(&self, op: &Op) -> Option<(Rect, Vec<u32>)> {
+        let OpKind::Copy(Point { x, y }) = op.kind else { return None };
+        let source = Rect { x, y, ..op.rect };
+        Some((op.rect, self.picture.rows(source).flatten().copied().collect()))
+    }
+
+    fn paint_op(&mut self, op: &Op) -> Result<(), String> {
+        match &op.kind {
+            OpKind::Copy(_) => {}
+            OpKind::Fill(color) => self.picture.fill(op.rect, *color),
+            OpKind::Png(file) => self.put(op.rect, &decode_png(file, op.rect.size())?),
+            OpKind::Palette(bytes) => self.put(op.rect, &decode_palette(bytes, op.rect.area())?),
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, rect: Rect, pixels: &[u32]) {
+        let rows = pixels.chunks_exact(usize::from(rect.width));
+        self.picture.rows_mut(rect).zip(rows).for_each(|(to, from)| to.copy_from_slice(from));
+    }
+}
+
+fn decode_png(file: &[u8], size: Size) -> Result<Vec<u32>, String> {
+    let mut decoder = png::Decoder::new(std::io::Cursor::new(file));
+    decoder.set_transformations(png::Transformations::EXPAND);
+    let mut reader = decoder.read_info().map_err(|error| format!("PNG: {error}"))?;
+    let mut bytes = vec![0; reader.output_buffer_size().ok_or("PNG of unknown size")?];
+    let info = reader.next_frame(&mut bytes).map_err(|error| format!("PNG: {error}"))?;
+    let expected = (u32::from(size.width), u32::from(size.height));
+    if (info.width, info.height) != expected {
+        return Err(format!("a PNG of {}x{} for {size:?}", info.width, info.height));
+    }
+    let rgb = |red: u8, green: u8, blue: u8| u32::from_be_bytes([0, red, green, blue]);
+    let bytes = &bytes[..info.buffer_size()];
+    match info.color_type {
+        png::ColorType::Rgb => Ok(bytes.chunks_exact(3).map(|p| rgb(p[0], p[1], p[2])).collect()),
+        png::ColorType::Grayscale => Ok(bytes.iter().map(|&grey| rgb(grey, grey, grey)).collect()),
+        other => Err(format!("a PNG of type {other:?}, which is not opaque")),
+    }
+}
+
+fn decode_palette(bytes: &[u8], area: usize) -> Result<Vec<u32>, String> {
+    let (&last, rest) = bytes.split_first().ok_or("an empty palette")?;
+    let colors = usize::from(last) + 1;
+    let (table, indices) = rest.split_at_checked(colors * 3).ok_or("a truncated palette")?;
+    let bits = match colors {
+        0..=2 => 1,
+        3..=4 => 2,
+        5..=16 => 4,
+        _ => 8,
+    };
+    if indices.len() != (area * bits).div_ceil(8) {
+        return Err(format!("{} index bytes for {area} pixels of {bits} bits", indices.len()));
+    }
+    let mut pixels = Vec::with_capacity(area);
+    for number in 0..area {
+        let bit = number * bits;
+        let index = (indices[bit / 8] >> (8 - bits - bit % 8)) & (0xff >> (8 - bits));
+        let at = usize::from(index) * 3;
+        let color = table.get(at..at + 3).ok_or("an index beyond the palette")?;
+        pixels.push(u32::from_be_bytes([0, color[0], color[1], color[2]]));
+    }
+    Ok(pixels)
+}
+
+/// The hashes of [`Digest`], pixel by pixel.
+pub fn bands(picture: &Picture) -> Vec<u32> {
+    const MULTIPLIER: u32 = 0x9e37_79b1;
+    const ROWS: usize = 64;
+    let band = ROWS * usize::from(picture.size().width);
+    let hash = |pixels: &[u32]| {
+        let mut lanes: [u32; 8] = std::array::from_fn(|lane| lane as u32);
+        for (number, pixel) in pixels.iter().enumerate() {
+            let swapped = (pixel & RGB).swap_bytes() >> 8;
+            let lane = &mut lanes[number % 8];
+            *lane = (*lane ^ swapped).wrapping_mul(MULTIPLIER);
+        }
+        lanes.iter().fold(0u32, |folded, lane| {
+            let mixed = (folded ^ lane).wrapping_mul(MULTIPLIER);
+            mixed ^ (mixed >> 15)
+        })
+    };
+    picture.pixels().chunks(band.max(1)).map(hash).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_palette_is_read_from_the_highest_bit_without_gaps() {
+        // Two colours, six pixels: 1 0 1 1 0 1.
+        let bytes = [1, 0, 0, 0, 255, 0, 1, 0b1011_0100];
+        let (black, red) = (0, 0x00ff_0001);
+        assert_eq!(decode_palette(&bytes, 6), Ok(vec![red, black, red, red, black, red]));
+        assert!(decode_palette(&bytes, 9).is_err());
+    }
+
+    #[test]
+    fn one_wrong_pixel_changes_one_band() {
+        let mut picture = Picture::new(Size::new(33, 130));
+        let before = bands(&picture);
+        picture.pixels_mut()[33 * 129 + 32] = 1;
+        let after = bands(&picture);
+        assert_eq!((before.len(), before[..2] == after[..2]), (3, true));
+        assert_ne!(before[2], after[2]);
+    }
+}

@@ -1,0 +1,72 @@
+//! Plain X requests.
+
+use lattice_engine::picture::{Picture, RGB};
+use lattice_wire::Size;
+use std::os::unix::net::UnixStream;
+use x11rb::connection::Connection;
+use x11rb::protocol::xproto::{ConnectionExt, ImageFormat, Window};
+use x11rb::rust_connection::{DefaultStream, RustConnection};
+
+/// The only kind of cookie in use.
+pub const COOKIE_NAME: &[u8] = b"MIT-MAGIC-COOKIE-1";
+
+/// Connects to a display of this machine with its cookie.
+///
+/// # Panics
+/// Where the server is not there or refuses the cookie.
+pub fn connect(number: u32, cookie: &[u8]) -> RustConnection {
+    let path = format!("/tmp/.X11-unix/X{number}");
+    let stream = UnixStream::connect(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let (stream, _) = DefaultStream::from_unix_stream(stream).expect("a fresh socket is usable");
+    RustConnection::connect_to_stream_with_auth_info(
+        stream,
+        0,
+        COOKIE_NAME.to_vec(),
+        cookie.to_vec(),
+    )
+    .unwrap_or_else(|error| panic!("X server {number}: {error}"))
+}
+
+/// The window that all others are in.
+pub fn root(connection: &RustConnection) -> Window {
+    connection.setup().roots[0].root
+}
+
+/// What the whole screen shows.
+///
+/// # Panics
+/// Where the server refuses, or has no 32 bits a pixel.
+pub fn screen_image(connection: &RustConnection) -> Picture {
+    let root = root(connection);
+    let geometry = connection.get_geometry(root).expect("send").reply().expect("root's geometry");
+    let size = Size::new(geometry.width, geometry.height);
+    let image = connection
+        .get_image(ImageFormat::Z_PIXMAP, root, 0, 0, size.width, size.height, u32::MAX)
+        .expect("send")
+        .reply()
+        .expect("an image of the root window");
+    assert_eq!(image.data.len(), size.area() * 4, "the display has no 32 bits a pixel");
+    let mut picture = Picture::new(size);
+    for (pixel, bytes) in picture.pixels_mut().iter_mut().zip(image.data.chunks_exact(4)) {
+        *pixel = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) & RGB;
+    }
+    picture
+}
+
+/// Waits until the server has done all that this connection asked for.
+///
+/// # Panics
+/// Where the server is gone.
+pub fn sync(connection: &RustConnection) {
+    connection.get_input_focus().expect("send").reply().expect("the server answers");
+}
+
+/// Where the pointer is.
+///
+/// # Panics
+/// Where the server is gone.
+pub fn pointer(connection: &RustConnection) -> (i16, i16) {
+    let at = connection.query_pointer(root(connection)).expect("send").reply();
+    let at = at.expect("the server answers");
+    (at.root_x, at.root_y)
+}

@@ -1,0 +1,13 @@
+//! Lattice through its real binaries: `lattice share` with its agent on real X servers, seen by a
+//! viewer in Rust that trusts nobody.
+//!
+//! Each test has its own X server and share, on numbers and ports that are free, so they run side by
+//! side. The browser's side of the same is in `tests/web`.
+
+mod exact;
+mod faults;
+
+mod hostile;
+mod idle;
+mod packets;
+mod typing;

@@ -1,0 +1,74 @@
+// @ts-check
+/** Chromium and the pages of a test. */
+
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+import { repository } from './binaries.mjs';
+import { eventually } from './wait.mjs';
+
+/** @typedef {import('playwright-core').Page} Page */
+
+/** What a browser says of itself when a server is gone, as some tests want it to be. */
+const EXPECTED_NOISE = /net::ERR_|WebSocket connection to|Failed to load resource/;
+
+/** @param {string[]} args */
+export function launch(args = []) {
+  const sandbox = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
+  return chromium.launch({
+    executablePath: process.env.LATTICE_CHROMIUM ?? '/usr/bin/chromium',
+    args: ['--force-color-profile=srgb', ...sandbox, ...args],
+  });
+}
+
+/**
+ * A page of its own context, and everything that it complained about.
+ * @param {import('playwright-core').Browser} browser
+ * @param {string} url
+ * @param {import('playwright-core').BrowserContextOptions} options
+ */
+export async function open(browser, url, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1366, height: 768 }, ...options });
+  const page = await context.newPage();
+  /** @type {string[]} */
+  const complaints = [];
+  page.on('console', (message) => {
+    if (message.type() === 'error' && !EXPECTED_NOISE.test(message.text())) complaints.push(message.text());
+  });
+  page.on('pageerror', (error) => complaints.push(`${error.message}\n${error.stack}`));
+  // A violation in the page is logged as an error, too; this one says where.
+  await page.addInitScript(() => {
+    addEventListener('securitypolicyviolation', (event) => {
+      console.error(`CSP: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`);
+    });
+  });
+  await page.goto(url);
+  return { page, complaints, close: () => context.close() };
+}
+
+/** @param {Page} page */
+export const state = (page) => page.evaluate(() => document.documentElement.dataset.state);
+
+/** @param {Page} page @param {string} wanted @param {number} [timeoutMs] */
+export async function waitState(page, wanted, timeoutMs) {
+  try {
+    await eventually(`the state ${wanted}`, async () => (await state(page)) === wanted, timeoutMs);
+  } catch (error) {
+    throw new Error(`${error instanceof Error ? error.message : error}; it is ${await state(page)}`);
+  }
+}
+
+/** @param {Page} page @returns {Promise<any>} */
+export const stats = (page) => page.evaluate(() => (/** @type {any} */ (window)).lattice.stats());
+
+/** The worker that owns the canvas. @param {Page} page */
+export async function worker(page) {
+  return eventually('a worker', () => page.workers()[0]);
+}
+
+/** Keeps a screenshot for people to look at. @param {Page} page @param {string} name */
+export async function shoot(page, name) {
+  const directory = join(repository, 'tests/out/shots');
+  mkdirSync(directory, { recursive: true });
+  await page.screenshot({ path: join(directory, `${name}.png`), animations: 'disabled' });
+}

@@ -1,0 +1,106 @@
+// @ts-check
+/**
+ * A gateway that says what the real one rarely does: it passes HTTP on to a share under the share's
+ * own name, and answers WebSockets itself, if it is told to.
+ */
+
+import { createHash } from 'node:crypto';
+import { createServer, request } from 'node:http';
+import { connect } from 'node:net';
+
+const WEBSOCKET = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
+
+/** @typedef {import('node:net').Socket} Socket */
+
+export class Impostor {
+  #server;
+  /** Answers a viewer's socket; without it, sockets are the share's. @type {((viewer: Viewer) => void) | null} */
+  answer = null;
+
+  /** @param {import('./share.mjs').Share} share */
+  constructor(share) {
+    this.#server = createServer((incoming, outgoing) => {
+      const [host, port] = share.address.split(':');
+      const onward = request({ host, port, path: incoming.url, method: incoming.method, headers: disguised(incoming.headers, share) }, (answer) => {
+        outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+        answer.pipe(outgoing);
+      });
+      onward.on('error', () => outgoing.destroy());
+      incoming.pipe(onward);
+    });
+    this.#server.on('upgrade', (incoming, /** @type {Socket} */ socket, head) => {
+      socket.on('error', () => socket.destroy());
+      if (this.answer) {
+        accept(incoming, socket);
+        this.answer(new Viewer(socket));
+        return;
+      }
+      const [host, port] = share.address.split(':');
+      const onward = connect(Number(port), host, () => {
+        const headers = Object.entries(disguised(incoming.headers, share));
+        const lines = headers.map(([name, value]) => `${name}: ${value}\r\n`).join('');
+        onward.write(`GET ${incoming.url} HTTP/1.1\r\n${lines}\r\n`);
+        onward.write(head);
+        onward.pipe(socket).pipe(onward);
+      });
+      onward.on('error', () => socket.destroy());
+    });
+  }
+
+  /** @param {import('./share.mjs').Share} share */
+  static async start(share) {
+    const impostor = new Impostor(share);
+    await new Promise((resolve) => { impostor.#server.listen(0, '127.0.0.1', () => resolve(null)); });
+    return impostor;
+  }
+
+  get port() {
+    const address = this.#server.address();
+    return typeof address === 'object' && address ? address.port : 0;
+  }
+
+  end() {
+    this.#server.closeAllConnections();
+    this.#server.close();
+  }
+}
+
+/** One viewer's socket. */
+class Viewer {
+  #socket;
+
+  /** @param {Socket} socket */
+  constructor(socket) {
+    this.#socket = socket;
+  }
+
+  /** @param {Uint8Array} packet at most 125 bytes */
+  send(packet) {
+    this.#socket.write(Buffer.concat([Buffer.from([0x82, packet.length]), packet]));
+  }
+
+  /** Whether there is a display, and why not. @param {'live' | 'lost' | 'ended'} state @param {string} reason */
+  display(state, reason) {
+    const text = Buffer.from(reason);
+    const head = Buffer.from([0x06, ['live', 'lost', 'ended'].indexOf(state), text.length, 0]);
+    this.send(Buffer.concat([head, text]));
+  }
+
+  /** @param {number} code */
+  close(code) {
+    this.#socket.end(Buffer.from([0x88, 2, code >> 8, code & 0xff]));
+  }
+}
+
+/** @param {import('node:http').IncomingMessage} incoming @param {Socket} socket */
+function accept(incoming, socket) {
+  const key = createHash('sha1').update(`${incoming.headers['sec-websocket-key']}${WEBSOCKET}`).digest('base64');
+  socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n'
+    + `Sec-WebSocket-Accept: ${key}\r\nSec-WebSocket-Protocol: lattice.v1\r\n\r\n`);
+}
+
+/** The headers as if the browser had spoken to the share. @param {import('node:http').IncomingHttpHeaders} headers @param {import('./share.mjs').Share} share */
+function disguised(headers, share) {
+  const origin = headers.origin ? { origin: `http://${share.address}` } : {};
+  return { ...headers, host: share.address, ...origin };
+}

@@ -1,0 +1,142 @@
+// @ts-check
+/** The visible canvas is what the X server shows, in every pixel. */
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { launch, open, shoot, stats, waitState, worker } from '../lib/browser.mjs';
+import { assertExact } from '../lib/picture.mjs';
+import { Share } from '../lib/share.mjs';
+import { Stage } from '../lib/stage.mjs';
+import { eventually } from '../lib/wait.mjs';
+
+/** @type {import('playwright-core').Browser} */
+let browser;
+before(async () => { browser = await launch(); });
+after(() => browser.close());
+
+/**
+ * @param {{ width: number, height: number, args?: string[] }} options
+ * @param {(page: import('playwright-core').Page, stage: Stage, share: Share) => Promise<void>} body
+ */
+async function withPage({ width, height, args = [] }, body) {
+  const stage = await Stage.start(width, height);
+  const share = await Share.start(stage, ...args);
+  const { page, complaints, close } = await open(browser, share.url, { viewport: { width: 1366, height: 768 } });
+  try {
+    await waitState(page, 'live');
+    await body(page, stage, share);
+    assert.deepEqual(complaints, []);
+    assert.equal(await share.metric('lattice_panics_total'), 0);
+  } catch (error) {
+    console.log(`--- log of lattice share ---\n${share.log}`);
+    throw error;
+  } finally {
+    await close();
+    await share.end();
+    await stage.end();
+  }
+}
+
+for (const [width, height] of [[1366, 768], [1920, 1080], [1367, 771]]) {
+  test(`a scene is exact at ${width}x${height}`, () => withPage({ width, height }, async (page, stage) => {
+    await assertExact(page, stage);
+    await stage.say('text');
+    await assertExact(page, stage);
+    await stage.say('scroll', 30);
+    await assertExact(page, stage);
+    await stage.say('drag', 60);
+    await assertExact(page, stage);
+    await stage.say('gradient');
+    await stage.say('noise');
+    await assertExact(page, stage);
+    await stage.say('play', 2000);
+    await assertExact(page, stage);
+    const { mismatches, undecodable } = await stats(page);
+    assert.deepEqual({ mismatches, undecodable }, { mismatches: 0, undecodable: 0 });
+  }));
+}
+
+test('a desktop of XFCE with xterm is exact while windows move and text scrolls', () => (
+  withPage({ width: 1366, height: 768 }, async (page, stage) => {
+    const home = mkdtempSync(join(tmpdir(), 'lattice-web-home-'));
+    const env = { ...stage.environment, HOME: home, XDG_RUNTIME_DIR: home, XDG_CONFIG_HOME: '', XDG_CACHE_HOME: '' };
+    const run = (/** @type {string} */ program, /** @type {string[]} */ ...args) => (
+      spawn(program, args, { env, stdio: 'ignore', detached: true }));
+    const session = run('dbus-run-session', '--', 'xfce4-session');
+    const terminal = run('xterm', '-geometry', '80x24+500+200', '-e', 'i=0; while :; do i=$((i+1)); ls -l /usr/bin | head -200; [ $i -ge 5 ] && sleep 1000; done');
+    try {
+      // The panel and the window manager draw; xterm prints its thousand lines and rests.
+      await eventually('the desktop to be drawn', async () => (await stats(page)).frames > 20);
+      await stage.say('play', 3000);
+      await assertExact(page, stage);
+      await stage.say('scroll', 20);
+      await stage.say('drag', 20);
+      await assertExact(page, stage);
+      await shoot(page, 'live-xfce');
+    } finally {
+      for (const child of [terminal, session]) {
+        if (child.pid) process.kill(-child.pid, 'SIGKILL');
+      }
+      rmSync(home, { recursive: true, force: true });
+    }
+  })));
+
+test('it is exact after every resize', () => (
+  withPage({ width: 1366, height: 768, args: ['--allow-resize'] }, async (page, stage) => {
+    for (const [width, height] of [[1367, 771], [1920, 1080], [801, 601]]) {
+      await stage.say('size', width, height);
+      await stage.say('scroll', 5);
+      await eventually('the canvas to follow', async () => (await stats(page)).desktopWidth === width);
+      await assertExact(page, stage);
+    }
+    // The page asks for the size of its window.
+    await page.locator('#b-view').click();
+    await page.locator('[data-mode="resize"]').click();
+    for (const [width, height] of [[1101, 703], [1366, 768]]) {
+      await page.setViewportSize({ width, height });
+      await eventually('the desktop to take the size of the window', async () => {
+        const image = await stage.image();
+        return image.width === width && image.height <= height && image.height > height - 100;
+      });
+      await stage.say('drag', 5);
+      await assertExact(page, stage);
+    }
+  })));
+
+test('it is exact after a reload and after the gateway was killed and restarted', () => (
+  withPage({ width: 1366, height: 768 }, async (page, stage, share) => {
+    await stage.say('scroll', 5);
+    await page.reload();
+    await waitState(page, 'live');
+    await assertExact(page, stage);
+    await share.kill();
+    await waitState(page, 'reconnecting');
+    await stage.say('noise');
+    await share.restart();
+    await waitState(page, 'live');
+    await assertExact(page, stage);
+    await stage.say('play', 500);
+    await assertExact(page, stage);
+  })));
+
+test('a planted wrong pixel is found and healed', () => (
+  withPage({ width: 1366, height: 768 }, async (page, stage) => {
+    await stage.say('text');
+    await assertExact(page, stage);
+    const own = await worker(page);
+    for (const [x, y] of [[0, 0], [700, 400], [1365, 767]]) {
+      await eventually('it to be exact', async () => (await stats(page)).exact);
+      await own.evaluate(([x, y]) => {
+        const { context } = /** @type {any} */ (self).lattice;
+        context.fillStyle = '#ff00fe';
+        context.fillRect(x, y, 1, 1);
+      }, [x, y]);
+      await eventually('the wrong pixel to be noticed', async () => !(await stats(page)).exact);
+      await eventually('the wrong pixel to be healed', async () => (await stats(page)).exact);
+      await assertExact(page, stage);
+    }
+  })));

@@ -1,0 +1,245 @@
+// @ts-check
+/** Every state that a person may see: it is reached, it has names, and its screenshot is kept. */
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { launch, open, shoot, state, waitState } from '../lib/browser.mjs';
+import { Impostor } from '../lib/impostor.mjs';
+import { assertExact } from '../lib/picture.mjs';
+import { Share } from '../lib/share.mjs';
+import { Stage } from '../lib/stage.mjs';
+import { GENEROUS_MS, eventually, patience } from '../lib/wait.mjs';
+
+const SCHEMES = /** @type {const} */ (['light', 'dark']);
+/** Roles of what a person operates; each of them needs a name. */
+const OPERATED = new Set(['button', 'link', 'textbox', 'checkbox', 'radio', 'menuitem', 'menuitemradio', 'tab',
+  'slider', 'combobox', 'switch', 'toolbar', 'dialog', 'application']);
+const CLOSE = { version: 4002, revoked: 4003, full: 4013, ended: 4100 };
+
+/** @typedef {import('playwright-core').Page} Page */
+
+/** @type {import('playwright-core').Browser} */
+let browser;
+/** @type {Stage} */
+let stage;
+/** @type {Share} */
+let share;
+/** @type {Impostor} */
+let impostor;
+
+before(async () => {
+  // A name that is not this machine's own: pages of it are in no secure context.
+  browser = await launch(['--host-resolver-rules=MAP desk.example 127.0.0.1']);
+  stage = await Stage.start(1366, 768);
+  await stage.say('text');
+  share = await Share.start(stage);
+  impostor = await Impostor.start(share);
+});
+
+after(async () => {
+  await browser.close();
+  impostor.end();
+  await share.end();
+  await stage.end();
+});
+
+/** The page through the impostor. */
+const throughImpostor = () => `http://127.0.0.1:${impostor.port}/d/share#${share.token}`;
+
+/** @param {Page} page */
+async function namesAreThere(page) {
+  const cdp = await page.context().newCDPSession(page);
+  const { nodes } = await cdp.send('Accessibility.getFullAXTree');
+  await cdp.detach();
+  const operated = nodes.filter(({ ignored, role }) => !ignored && OPERATED.has(role?.value));
+  const nameless = operated.filter(({ name }) => !name?.value?.trim()).map(({ role, properties }) => ({ role: role?.value, properties }));
+  assert.deepEqual(nameless, [], 'everything that is operated has a name');
+  return operated.length;
+}
+
+/**
+ * Reaches a state in both colour schemes, looks at it and keeps a screenshot.
+ * @param {string} name
+ * @param {(colorScheme: 'light' | 'dark') => Promise<Awaited<ReturnType<typeof open>>>} reach
+ * @param {(page: Page) => Promise<void>} [look]
+ */
+async function inBothSchemes(name, reach, look = async () => {}) {
+  for (const colorScheme of SCHEMES) {
+    const { page, complaints, close } = await reach(colorScheme);
+    try {
+      await namesAreThere(page);
+      await shoot(page, `${name}-${colorScheme}`);
+      await look(page);
+      assert.deepEqual(complaints, [], name);
+    } finally {
+      await close();
+    }
+  }
+}
+
+test('connecting', () => inBothSchemes('connecting', async (colorScheme) => {
+  impostor.answer = () => {};
+  const opened = await open(browser, throughImpostor(), { colorScheme });
+  assert.equal(await state(opened.page), 'connecting');
+  const waiting = opened.page.locator('.waiting');
+  await waiting.waitFor({ state: 'visible' });
+  return opened;
+}, async (page) => {
+  impostor.answer = null;
+  await page.reload();
+  await waitState(page, 'live');
+}));
+
+test('live', () => inBothSchemes('live', async (colorScheme) => {
+  const opened = await open(browser, share.url, { colorScheme });
+  await waitState(opened.page, 'live');
+  await assertExact(opened.page, stage);
+  return opened;
+}, async (page) => {
+  assert.equal(new URL(page.url()).hash, '', 'the secret has left the address');
+  const title = await page.title();
+  assert.ok(title.length > 0);
+}));
+
+test('live with statistics', () => inBothSchemes('live-stats', async (colorScheme) => {
+  const url = new URL(share.url);
+  url.searchParams.set('stats', '1');
+  const opened = await open(browser, url.href, { colorScheme });
+  await waitState(opened.page, 'live');
+  await opened.page.locator('#stats').waitFor({ state: 'visible' });
+  await assertExact(opened.page, stage);
+  return opened;
+}));
+
+test('the tools are reached and operated by keyboard alone', async () => {
+  const { page, complaints, close } = await open(browser, share.url);
+  await waitState(page, 'live');
+  await page.locator('#screen').focus();
+  for (const key of ['Control', 'Alt', 'Shift']) await page.keyboard.down(key);
+  for (const key of ['Shift', 'Alt', 'Control']) await page.keyboard.up(key);
+  await eventually('the tools to have the focus', () => page.evaluate(() => document.activeElement?.closest('#bar') !== null));
+  const wanted = await page.locator('#bar button:visible').evaluateAll((buttons) => buttons.map((button) => button.id));
+  assert.ok(wanted.length >= 4, `${wanted}`);
+  for (const move of ['Tab', 'ArrowRight']) {
+    const reached = new Set();
+    for (let step = 0; step < 12; step += 1) {
+      reached.add(await page.evaluate(() => document.activeElement?.id));
+      await page.keyboard.press(move);
+    }
+    if (wanted.every((id) => reached.has(id))) break;
+    assert.notEqual(move, 'ArrowRight', `of ${wanted} only ${[...reached]} were reached`);
+    await page.locator(`#${wanted[0]}`).focus();
+  }
+  for (const [button, opened] of [['b-view', 'p-view'], ['b-keys', 'p-keys'], ['b-help', 'p-help']]) {
+    await page.locator(`#${button}`).focus();
+    await page.keyboard.press('Enter');
+    await page.locator(`#${opened}`).waitFor({ state: 'visible' });
+    await namesAreThere(page);
+    await shoot(page, `tools-${opened}`);
+    await page.keyboard.press('Escape');
+    await page.locator(`#${opened}`).waitFor({ state: 'hidden' });
+  }
+  await page.locator('#b-help').focus();
+  await page.keyboard.press('Escape');
+  await eventually('the desktop to have the focus', () => page.evaluate(() => document.activeElement?.id === 'screen'));
+  assert.deepEqual(complaints, []);
+  await close();
+});
+
+test('lost and found: agent, display and gateway', async () => {
+  const { page, complaints, close } = await open(browser, share.url);
+  await waitState(page, 'live');
+  const seen = await page.evaluateHandle(() => {
+    /** @type {(string | undefined)[]} */
+    const states = [];
+    const root = document.documentElement;
+    new MutationObserver(() => states.push(root.dataset.state)).observe(root, { attributeFilter: ['data-state'] });
+    return states;
+  });
+
+  const agent = await share.agent();
+  process.kill(agent, 'SIGKILL');
+  await eventually('another agent', async () => (await share.agent()) !== agent);
+  await waitState(page, 'live');
+  await stage.say('scroll', 2);
+  await eventually('the picture to be right', () => assertExact(page, stage).then(() => true, () => false));
+
+  await stage.say('kill');
+  await waitState(page, 'reconnecting', patience(3000));
+  for (const colorScheme of SCHEMES) {
+    await page.emulateMedia({ colorScheme });
+    await namesAreThere(page);
+    await shoot(page, `reconnecting-display-${colorScheme}`);
+  }
+  await stage.say('restart');
+  await waitState(page, 'live');
+  await stage.say('text');
+  await assertExact(page, stage);
+
+  await share.kill();
+  await waitState(page, 'reconnecting', patience(3000));
+  for (const colorScheme of SCHEMES) {
+    await page.emulateMedia({ colorScheme });
+    await namesAreThere(page);
+    await shoot(page, `reconnecting-gateway-${colorScheme}`);
+  }
+  await share.restart();
+  await waitState(page, 'live', GENEROUS_MS);
+  await stage.say('scroll', 2);
+  await assertExact(page, stage);
+  const states = await seen.jsonValue();
+  const known = new Set(['live', 'lagging', 'reconnecting']);
+  assert.deepEqual(states.filter((name) => !known.has(name ?? '')), [], `${states}`);
+  assert.deepEqual(complaints, []);
+  await close();
+});
+
+test('ended', () => inBothSchemes('ended', async (colorScheme) => {
+  impostor.answer = (viewer) => viewer.display('ended', 'the desktop was closed');
+  const opened = await open(browser, throughImpostor(), { colorScheme });
+  await waitState(opened.page, 'ended');
+  return opened;
+}));
+
+for (const [name, code, expected] of /** @type {const} */ ([
+  ['ended by code', CLOSE.ended, 'ended'],
+  ['revoked', CLOSE.revoked, 'ended'],
+  ['full', CLOSE.full, 'error'],
+  ['version', CLOSE.version, 'error'],
+])) {
+  test(`closed: ${name}`, () => inBothSchemes(`closed-${name.replaceAll(' ', '-')}`, async (colorScheme) => {
+    impostor.answer = (viewer) => viewer.close(code);
+    const opened = await open(browser, throughImpostor(), { colorScheme });
+    await waitState(opened.page, expected);
+    return opened;
+  }, async (page) => {
+    // The way back works.
+    impostor.answer = null;
+    const button = page.locator('.card-actions .button');
+    if (await button.isVisible()) {
+      await button.click();
+      await waitState(page, 'live');
+    }
+  }));
+}
+
+test('error: a link that opens nothing', () => inBothSchemes('error', async (colorScheme) => {
+  const url = new URL(share.url);
+  url.hash = 'this-is-not-the-secret-of-any-share';
+  const opened = await open(browser, url.href, { colorScheme });
+  await waitState(opened.page, 'error');
+  return opened;
+}));
+
+test('insecure: a page without TLS', () => inBothSchemes('insecure', async (colorScheme) => {
+  impostor.answer = null;
+  const url = `http://desk.example:${impostor.port}/d/share#${share.token}`;
+  const opened = await open(browser, url, { colorScheme });
+  await waitState(opened.page, 'live');
+  assert.equal(await opened.page.evaluate(() => isSecureContext), false);
+  await opened.page.locator('#notice').waitFor({ state: 'visible' });
+  return opened;
+}));
+
+test('not found', () => inBothSchemes('not-found', async (colorScheme) => (
+  open(browser, `http://${share.address}/no/such/page`, { colorScheme }))));

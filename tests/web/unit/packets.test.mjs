@@ -1,0 +1,109 @@
+// What the codec does with packets that no honest peer sends, and that it reads what it writes.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { decodeClient, encodeServer } from '../../../web/protocol/mirror.js';
+import { DecodeError, decodeServer, encodeClient } from '../../../web/protocol/packets.js';
+
+const frame = (ops, more = {}) => ({
+  type: 'frame', keyframe: false, refresh: false, epoch: 1, id: 2, width: 100, height: 80,
+  noticedUs: 2n ** 60n, echoViewer: 3, echoSeq: 4, costUs: 5, ops, ...more,
+});
+const rect = { x: 1, y: 2, width: 3, height: 4 };
+
+const SERVER = [
+  frame([]),
+  frame([
+    { kind: 'fill', ...rect, color: 0xffeedd },
+    { kind: 'copy', ...rect, fromX: 97, fromY: 76 },
+    { kind: 'png', ...rect, data: Uint8Array.of(1, 2, 3) },
+    { kind: 'palette', ...rect, data: Uint8Array.of(9) },
+  ], { keyframe: true, refresh: true }),
+  { type: 'digest', epoch: 1, id: 2, width: 10, height: 65, bands: [0xffffffff, 7] },
+  { type: 'cursor', hotX: 1, hotY: 2, width: 3, height: 4, png: Uint8Array.of(5, 6) },
+  { type: 'cursor', hotX: 0, hotY: 0, width: 0, height: 0, png: new Uint8Array(0) },
+  {
+    type: 'welcome', version: 1, viewer: 9, control: true, minWidth: 1, minHeight: 2,
+    maxWidth: 3, maxHeight: 4, name: 'Über',
+  },
+  { type: 'control', controller: 1, viewers: 2 },
+  { type: 'displayState', state: 'lost', reason: 'no answer' },
+  { type: 'ping', sentUs: 2n ** 63n, roundTripUs: 0xffffffff },
+];
+const CLIENT = [
+  { type: 'hello', version: 1, capabilities: 3, width: 1366, height: 768 },
+  { type: 'ack', epoch: 1, id: 2, decodeUs: 3, queued: 4 },
+  { type: 'pong', sentUs: 5n },
+  { type: 'resize', width: 1, height: 2 },
+  { type: 'refresh' },
+  { type: 'takeControl' },
+  { type: 'key', seq: 1, down: true, modifiers: 127, code: 'KeyA', key: 'ä' },
+  { type: 'text', seq: 2, text: '日本' },
+  { type: 'pointer', seq: 3, x: 65535, y: 0 },
+  { type: 'button', seq: 4, x: 1, y: 2, button: 4, down: false, modifiers: 1 },
+  { type: 'wheel', seq: 5, x: 1, y: 2, dx: -120, dy: 32767, modifiers: 0 },
+  { type: 'releaseAll', seq: 6 },
+];
+
+for (const [packets, encode, decode] of [[SERVER, encodeServer, decodeServer], [CLIENT, encodeClient, decodeClient]]) {
+  for (const packet of packets) {
+    test(`${packet.type} comes back as it went, and its prefixes are truncated`, () => {
+      const bytes = encode(packet);
+      assert.deepEqual(decode(bytes), packet);
+      for (let end = 0; end < bytes.length; end += 1) check(decode, bytes.slice(0, end), 'truncated');
+    });
+  }
+}
+
+test('a rectangle outside the screen is refused', () => {
+  check(decodeServer, encodeServer(frame([{ kind: 'fill', x: 98, y: 0, width: 3, height: 1, color: 0 }])), 'invalid');
+});
+
+test('a copy from outside the screen is refused', () => {
+  check(decodeServer, encodeServer(frame([{ kind: 'copy', ...rect, fromX: 98, fromY: 0 }])), 'invalid');
+});
+
+test('an empty rectangle, an empty screen and a screen beyond the largest are refused', () => {
+  check(decodeServer, encodeServer(frame([{ kind: 'fill', x: 0, y: 0, width: 0, height: 1, color: 0 }])), 'invalid');
+  check(decodeServer, encodeServer(frame([], { width: 0 })), 'invalid');
+  check(decodeServer, encodeServer(frame([], { height: 8193 })), 'invalid');
+});
+
+test('a payload above its limit is refused before it is looked for', () => {
+  const bytes = encodeServer(frame([{ kind: 'png', ...rect, data: new Uint8Array(0) }]));
+  new DataView(bytes.buffer).setUint32(36 + 10, 0xffffffff, true);
+  check(decodeServer, bytes, 'too-large');
+});
+
+test('an unknown kind is told apart from a malformed packet', () => {
+  check(decodeServer, Uint8Array.of(0x3f), 'unknown-kind');
+  check(decodeClient, Uint8Array.of(0x01), 'unknown-kind');
+});
+
+test('text that is not UTF-8 is refused', () => {
+  check(decodeClient, Uint8Array.of(0x91, 1, 0, 0, 0, 1, 0, 0xff), 'invalid');
+});
+
+test('a key name above its limit is refused', () => {
+  check(decodeClient, encodeClient({ type: 'key', seq: 1, down: true, modifiers: 0, code: '', key: 'é'.repeat(17) }), 'too-large');
+});
+
+test('text is cut between characters', () => {
+  const { text } = decodeClient(encodeClient({ type: 'text', seq: 1, text: `${'a'.repeat(4095)}é` }));
+  assert.equal(text, 'a'.repeat(4095));
+});
+
+test('no bytes at all make the decoder do anything but return or throw a DecodeError', () => {
+  let state = 1;
+  const random = () => { state = (Math.imul(state, 1103515245) + 12345) >>> 0; return state >>> 16; };
+  for (let round = 0; round < 20000; round += 1) {
+    const bytes = Uint8Array.from({ length: random() % 64 }, () => random());
+    bytes[0] = 1 + (random() % 8);
+    for (const decode of [decodeServer, decodeClient]) {
+      try { decode(bytes); } catch (error) { assert.ok(error instanceof DecodeError); }
+    }
+  }
+});
+
+function check(decode, bytes, code) {
+  assert.throws(() => decode(bytes), (error) => error instanceof DecodeError && error.code === code);
+}

@@ -1,0 +1,63 @@
+/** The way in: a link's secret for a cookie, and whether the session may be looked at. */
+
+/** @typedef {'ok' | 'denied' | 'missing' | 'busy' | 'unreachable'} Answer */
+
+const PATIENCE_MS = 8000;
+
+/** The session that this page's address names. */
+export const sessionId = () => decodeURIComponent(location.pathname.split('/').filter(Boolean).at(-1) ?? '');
+
+/** The WebSocket's absolute address: a worker does not know the page's. */
+export function socketUrl() {
+  const url = new URL(`../ws/${encodeURIComponent(sessionId())}`, location.href);
+  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+  url.hash = '';
+  url.search = '';
+  return url.href;
+}
+
+/** The link's secret, until it has been swapped. */
+export class Gate {
+  #secret = '';
+
+  /** Takes over the secret in the address, if there is one. */
+  takeSecret() {
+    this.#secret = location.hash.slice(1) || this.#secret;
+    return location.hash.length > 1;
+  }
+
+  /** @returns {Promise<Answer>} */
+  async check() {
+    if (this.#secret) {
+      const swapped = await this.#ask('../api/v1/share', {
+        method: 'POST', headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify({ token: this.#secret }),
+      });
+      if (swapped === 'busy' || swapped === 'unreachable') return swapped;
+      this.#secret = '';
+      // Used or useless now: it shall be in no screenshot, history or bookmark.
+      history.replaceState(history.state, '', location.pathname + location.search);
+      if (swapped !== 'ok') return 'denied';
+    }
+    return this.#ask(`../api/v1/sessions/${encodeURIComponent(sessionId())}`, {});
+  }
+
+  /** @param {string} path @param {RequestInit} request @returns {Promise<Answer>} */
+  async #ask(path, request) {
+    try {
+      const response = await fetch(path, {
+        ...request, credentials: 'same-origin', cache: 'no-store', signal: AbortSignal.timeout(PATIENCE_MS),
+      });
+      return meaning(response.status);
+    } catch {
+      return 'unreachable';
+    }
+  }
+}
+
+/** @param {number} status @returns {Answer} */
+function meaning(status) {
+  if (status >= 200 && status < 300) return 'ok';
+  if (status === 429 || status >= 500) return 'busy';
+  return status === 404 || status === 410 ? 'missing' : 'denied';
+}

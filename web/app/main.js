@@ -1,0 +1,315 @@
+/**
+ * The viewer's page: one model, changed by events, from which every view is drawn.
+ *
+ * The worker has the picture and the socket, this has the decisions: `client/session.js` says what
+ * an event means, and the effects that it returns are carried out here.
+ */
+
+import * as session from '../client/session.js';
+import { Keys } from '../input/keys.js';
+import { Pointer } from '../input/pointer.js';
+import { byId, setText } from './dom.js';
+import { wishedSize } from './fit.js';
+import { Gate, socketUrl } from './gate.js';
+import { Overlay } from './overlay.js';
+import { Stage } from './stage.js';
+import { StatsPanel } from './stats-panel.js';
+import { Toolbar } from './toolbar.js';
+
+/** @import { ToWorker, FromWorker } from '../media/messages.js' */
+/** @import { Mode } from './fit.js' */
+
+const RESIZE_SETTLES_MS = 150;
+const POLL_MS = 500;
+const POLL_AT_MOST_MS = 100;
+
+const canvas = byId('screen', HTMLCanvasElement);
+const gate = new Gate();
+
+const model = {
+  session: session.initial(),
+  welcome: /** @type {import('../protocol/types.js').Welcome | null} */ (null),
+  controller: 0,
+  viewers: 0,
+  desktop: { width: 0, height: 0 },
+  /** What the person chose; null for what suits best. @type {Mode | null} */
+  chosenMode: /** @type {Mode | null} */ (null),
+  statsOpen: new URLSearchParams(location.search).get('stats') === '1',
+  stats: noStats(),
+};
+
+/** @returns {import('../media/messages.js').WorkerStats} */
+function noStats() {
+  return {
+    fps: 0, rttMs: null, keyToPixelMs: null, keyToPixelLastMs: null, keyToPixelP95Ms: null,
+    keyToPixelCount: 0, bytesPerSecond: 0, mode: 'tiles', exact: false, frames: 0, keyframes: 0,
+    undecodable: 0, mismatches: 0, refreshes: 0, decodeMs: null, serverMs: null, queued: 0,
+    desktopWidth: 0, desktopHeight: 0, decodeTimes: [],
+  };
+}
+
+// What follows from the model ---------------------------------------------------------------------
+
+const isLive = () => model.session.phase === 'live' || model.session.phase === 'lagging';
+const isDriving = () => model.welcome?.control === true && model.controller === model.welcome.viewer;
+
+function role() {
+  if (!model.welcome) return 'none';
+  if (isDriving()) return 'driving';
+  return model.welcome.control ? 'may-drive' : 'watching';
+}
+
+function canResize() {
+  const limits = model.welcome;
+  return limits !== null && isDriving()
+    && (limits.minWidth !== limits.maxWidth || limits.minHeight !== limits.maxHeight);
+}
+
+/** @returns {Mode} */
+function mode() {
+  const mode = model.chosenMode ?? (canResize() ? 'resize' : 'fit');
+  return mode === 'resize' && !canResize() ? 'fit' : mode;
+}
+
+/** @returns {import('../media/messages.js').Stats} */
+function stats() {
+  return {
+    ...model.stats, exact: model.stats.exact && isLive(), controller: model.controller,
+    viewers: model.viewers, viewerId: model.welcome?.viewer ?? 0,
+  };
+}
+
+// Views -------------------------------------------------------------------------------------------
+
+const overlay = new Overlay(byId('overlay', HTMLElement), () => dispatch({ type: 'retry' }));
+const panel = new StatsPanel(() => setStats(false));
+const stage = new Stage(byId('stage', HTMLElement), canvas, () => wishSize());
+const toolbar = new Toolbar({
+  setMode(mode) {
+    model.chosenMode = mode;
+    render();
+    wishSize();
+  },
+  toggleStats: () => setStats(!model.statsOpen),
+  takeControl() {
+    tell({ type: 'takeControl' });
+    focusDesktop();
+  },
+  chord: (chord) => keys.chord(chord),
+  focusDesktop,
+});
+
+const sink = {
+  send: (/** @type {import('../media/messages.js').InputEvent} */ input, /** @type {number} */ at) => (
+    tell({ type: 'input', input, at })),
+  isActive: () => isLive() && isDriving(),
+  desktop: () => model.desktop,
+  leave: () => toolbar.enter(),
+  typed: () => toolbar.stepAside(),
+};
+const keys = new Keys(canvas, sink);
+new Pointer(canvas, sink);
+
+function render() {
+  const root = document.documentElement;
+  root.dataset.state = model.session.phase;
+  root.dataset.reason = model.session.reason;
+  overlay.render(model.session);
+  stage.show(model.desktop, mode());
+  toolbar.render({
+    mode: mode(), canResize: canResize(), statsOpen: model.statsOpen, name: model.welcome?.name ?? '',
+    role: role(), someoneDrives: model.controller !== 0, isLive: isLive(),
+    isSlow: model.session.phase === 'lagging',
+  });
+  panel.render(model.statsOpen, stats());
+}
+
+function focusDesktop() {
+  canvas.focus({ preventScroll: true });
+}
+
+// Statistics --------------------------------------------------------------------------------------
+
+let polledAt = -Infinity;
+let pollTimer = 0;
+
+/** Somebody looks at the figures: the worker proves the whole picture again and again meanwhile. */
+function poll() {
+  if (performance.now() - polledAt < POLL_AT_MOST_MS) return;
+  polledAt = performance.now();
+  tell({ type: 'polled' });
+}
+
+/** @param {boolean} isOpen */
+function setStats(isOpen) {
+  model.statsOpen = isOpen;
+  clearInterval(pollTimer);
+  if (isOpen) pollTimer = setInterval(poll, POLL_MS);
+  render();
+}
+
+window.lattice = {
+  stats() {
+    poll();
+    return stats();
+  },
+};
+
+// Events and effects ------------------------------------------------------------------------------
+
+let retryTimer = 0;
+
+/** @param {session.Event} event */
+function dispatch(event) {
+  const before = model.session;
+  const [next, effects] = session.apply(before, { ...event, now: performance.now(), random: Math.random() });
+  model.session = next;
+  for (const effect of effects) carryOut(effect);
+  const wasLive = before.phase === 'live' || before.phase === 'lagging';
+  if (isLive() && !wasLive) wishSize();
+  if (next !== before) render();
+}
+
+/** @param {session.Effect} effect */
+function carryOut(effect) {
+  switch (effect.type) {
+    case 'check':
+      clearTimeout(retryTimer);
+      void gate.check().then((result) => dispatch({ type: 'checked', result }));
+      break;
+    case 'connect': {
+      const { width, height } = stage.size;
+      tell({ type: 'connect', url: socketUrl(), width: atMostU16(width), height: atMostU16(height) });
+      break;
+    }
+    case 'disconnect':
+      model.welcome = null;
+      model.controller = 0;
+      tell({ type: 'disconnect' });
+      keys.releaseAll();
+      break;
+    case 'wait':
+      clearTimeout(retryTimer);
+      retryTimer = setTimeout(() => dispatch({ type: 'due' }), effect.delayMs);
+      break;
+  }
+}
+
+const atMostU16 = (/** @type {number} */ value) => Math.min(Math.max(Math.floor(value), 1), 0xffff);
+
+/** @param {FromWorker} message */
+function handle(message) {
+  switch (message.type) {
+    case 'ready': return noticeInsecure(message.imageDecoder);
+    case 'closed': return dispatch({ type: 'closed', code: message.code });
+    case 'silent': return dispatch({ type: 'silent' });
+    case 'lagging': return dispatch({ type: 'lagging', slow: message.slow });
+    case 'displayState': return dispatch({ type: 'display', state: message.state, detail: message.reason });
+    case 'keyframe':
+      model.desktop = { width: message.width, height: message.height };
+      dispatch({ type: 'painted' });
+      return render();
+    case 'welcome':
+      model.welcome = message;
+      return render();
+    case 'control': return handleControl(message);
+    case 'cursor': return stage.setCursor(message);
+    case 'stats':
+      model.stats = message.stats;
+      if (model.statsOpen) panel.render(true, stats());
+      return undefined;
+  }
+}
+
+/** @param {import('../protocol/types.js').Control} message */
+function handleControl({ controller, viewers }) {
+  const wasDriving = isDriving();
+  model.controller = controller;
+  model.viewers = viewers;
+  render();
+  if (isDriving() && !wasDriving) wishSize();
+}
+
+// The desktop's size ------------------------------------------------------------------------------
+
+let wishTimer = 0;
+
+/** Asks for the stage's size once it rests, where the desktop shall follow it. */
+function wishSize() {
+  clearTimeout(wishTimer);
+  wishTimer = setTimeout(() => {
+    if (!model.welcome || mode() !== 'resize' || !isLive()) return;
+    const { width, height } = wishedSize(stage.size, model.welcome);
+    if (width === model.desktop.width && height === model.desktop.height) return;
+    tell({ type: 'resize', width: atMostU16(width), height: atMostU16(height) });
+  }, RESIZE_SETTLES_MS);
+}
+
+// Start -------------------------------------------------------------------------------------------
+
+/** @param {boolean} imageDecoder */
+function noticeInsecure(imageDecoder) {
+  const missing = [
+    ...(navigator.keyboard ? [] : ['passing all keys on in full screen']),
+    ...(imageDecoder ? [] : ['the fast way of decoding pictures']),
+  ];
+  if (isSecureContext || missing.length === 0 || sessionStorage.getItem('notice') === 'seen') return;
+  setText(byId('notice-text', HTMLElement), `The desktop works, but the browser withholds ${missing.join(' and ')}.`);
+  byId('notice', HTMLElement).hidden = false;
+}
+
+byId('notice-close', HTMLButtonElement).addEventListener('click', () => {
+  byId('notice', HTMLElement).hidden = true;
+  sessionStorage.setItem('notice', 'seen');
+  focusDesktop();
+});
+
+/** Only this one script may become a worker. @returns {Worker} */
+function startWorker() {
+  const url = new URL('../media/worker.js', import.meta.url).href;
+  const policy = window.trustedTypes?.createPolicy('lattice', {
+    createScriptURL(asked) {
+      if (asked !== url) throw new TypeError('not a script of the viewer');
+      return asked;
+    },
+  });
+  return new Worker(policy ? policy.createScriptURL(url) : url, { type: 'module' });
+}
+
+/** @type {Worker | null} */
+let worker = null;
+
+/** @param {ToWorker} message @param {Transferable[]} [transfer] */
+function tell(message, transfer = []) {
+  worker?.postMessage(message, transfer);
+}
+
+function start() {
+  if (typeof canvas.transferControlToOffscreen !== 'function') {
+    dispatch({ type: 'unsupported', detail: 'It has no OffscreenCanvas.' });
+    return;
+  }
+  worker = startWorker();
+  worker.onmessage = ({ data }) => handle(data);
+  worker.onerror = ({ message }) => dispatch({ type: 'unsupported', detail: message || 'The viewer’s worker could not start.' });
+  const offscreen = canvas.transferControlToOffscreen();
+  tell({ type: 'init', canvas: offscreen }, [offscreen]);
+  gate.takeSecret();
+  setStats(model.statsOpen);
+  focusDesktop();
+  dispatch({ type: 'start' });
+}
+
+window.addEventListener('online', () => dispatch({ type: 'woke' }));
+window.addEventListener('offline', () => dispatch({ type: 'offline' }));
+document.addEventListener('visibilitychange', () => {
+  if (document.visibilityState === 'visible') dispatch({ type: 'woke' });
+});
+// A new link pasted into the same tab changes nothing but the fragment.
+window.addEventListener('hashchange', () => {
+  if (!gate.takeSecret()) return;
+  tell({ type: 'disconnect' });
+  dispatch({ type: 'start' });
+});
+
+start();

@@ -1,0 +1,85 @@
+/** The states without a live desktop, drawn over the last picture. */
+
+import { setText, within } from './dom.js';
+import { WORDS } from './words.js';
+
+/** @import { Session } from '../client/session.js' */
+
+/** Shorter waits are over before a person has read how long they are. */
+const COUNT_FROM_MS = 1500;
+
+/** The card in the middle of the page. */
+export class Overlay {
+  #root;
+  #waiting;
+  #card;
+  #title;
+  #text;
+  #detail;
+  #button;
+  #countdown;
+  #icon;
+  #timer = 0;
+  /** @type {Session | null} */
+  #session = null;
+
+  /** @param {HTMLElement} root @param {() => void} onRetry */
+  constructor(root, onRetry) {
+    this.#root = root;
+    this.#waiting = within(root, '.waiting');
+    this.#card = within(root, '.card');
+    this.#title = within(root, '.card-title');
+    this.#text = within(root, '.card-text');
+    this.#detail = within(root, '.card-detail');
+    this.#button = within(root, '.card-actions .button');
+    this.#countdown = within(root, '.countdown');
+    this.#icon = /** @type {Element} */ (root.querySelector('.glyph use'));
+    this.#button.addEventListener('click', () => {
+      if (this.#session && WORDS[this.#session.reason].action === 'reload') location.reload();
+      else onRetry();
+    });
+  }
+
+  /** @param {Session} session */
+  render(session) {
+    this.#session = session;
+    const isCard = session.phase === 'reconnecting' || session.phase === 'ended' || session.phase === 'error';
+    this.#waiting.hidden = session.phase !== 'connecting';
+    this.#card.hidden = !isCard;
+    this.#root.setAttribute('role', session.phase === 'error' ? 'alert' : 'status');
+    if (isCard) this.#fill(session);
+    this.#count();
+  }
+
+  /** @param {Session} session */
+  #fill({ reason, detail }) {
+    const words = WORDS[reason];
+    this.#card.dataset.tone = words.tone;
+    this.#icon.setAttribute('href', `#i-${words.icon}`);
+    setText(this.#title, words.title);
+    setText(this.#text, words.text);
+    setText(this.#detail, detail);
+    this.#detail.hidden = detail === '';
+    setText(this.#button, words.label);
+    this.#button.hidden = words.action === null;
+  }
+
+  /** Counts down once a second while there is something to count. */
+  #count() {
+    clearTimeout(this.#timer);
+    const session = this.#session;
+    const left = session && session.link === 'waiting' ? session.retryAt - performance.now() : 0;
+    const isCounting = left > 0 && session !== null && session.retryAt > 0;
+    setText(this.#countdown, this.#words(session, left));
+    if (isCounting) this.#timer = setTimeout(() => this.#count(), (left % 1000) + 20);
+  }
+
+  /** @param {Session | null} session @param {number} left */
+  #words(session, left) {
+    if (session?.phase !== 'reconnecting' || WORDS[session.reason].action === null) return '';
+    if (left > COUNT_FROM_MS || (left > 0 && this.#countdown.textContent?.startsWith('Trying again in'))) {
+      return `Trying again in ${Math.ceil(left / 1000)} s`;
+    }
+    return 'Trying now…';
+  }
+}

@@ -1,0 +1,39 @@
+/** What a person reads when there is no live desktop: what happened, and what can be done. */
+
+/** @import { Reason } from '../client/session.js' */
+
+/**
+ * @typedef {{ icon: string, tone: '' | 'warn' | 'stop', title: string, text: string,
+ *   action: null | 'retry' | 'reload', label: string }} Words
+ */
+
+/** @param {string} icon @param {Words['tone']} tone @param {string} title @param {string} text @returns {Words} */
+const tell = (icon, tone, title, text) => ({ icon, tone, title, text, action: null, label: '' });
+
+/** @param {Words} words @param {'retry' | 'reload'} action @param {string} label @returns {Words} */
+const offer = (words, action, label) => ({ ...words, action, label });
+
+const AWAY = 'The desktop goes on running meanwhile, and nothing in it is lost.';
+const NOW = 'Try now';
+
+/** @type {Readonly<Record<Reason, Words>>} */
+export const WORDS = {
+  starting: tell('signal', '', 'Connecting', 'One moment.'),
+  slow: tell('signal', 'warn', 'Slow connection', 'The picture is behind.'),
+  network: offer(tell('signal', 'warn', 'The connection was lost', `Reconnecting as soon as the network lets us. ${AWAY}`), 'retry', NOW),
+  offline: offer(tell('signal', 'warn', 'You are offline', `This device has no network. ${AWAY}`), 'retry', NOW),
+  silent: offer(tell('signal', 'warn', 'The connection went quiet', `Nothing has arrived for a while, so it is being made anew. ${AWAY}`), 'retry', NOW),
+  stalled: offer(tell('signal', 'warn', 'The connection was too slow', `The picture could not keep up and starts over. ${AWAY}`), 'retry', NOW),
+  restart: offer(tell('update', '', 'Back in a moment', `The server is restarting. ${AWAY}`), 'retry', NOW),
+  busy: offer(tell('update', 'warn', 'The server is busy', `It cannot answer right now. ${AWAY}`), 'retry', NOW),
+  flood: offer(tell('alert', 'warn', 'Disconnected for a moment', 'This page sent more than the server takes at once. It connects again by itself.'), 'retry', NOW),
+  protocol: offer(tell('alert', 'warn', 'A message was not understood', `The connection is being made anew. ${AWAY}`), 'retry', NOW),
+  'display-lost': tell('screen', 'warn', 'The desktop’s screen stopped', 'Waiting for it to come back. What you see is the last picture.'),
+  'desktop-ended': tell('door', '', 'This desktop has ended', 'You can close this page. To go on working, start a desktop again.'),
+  revoked: tell('link', 'stop', 'This link has ended', 'It was withdrawn or has expired. Ask whoever shared the desktop for a new one.'),
+  denied: tell('link', 'stop', 'This link has ended', 'It is no longer valid, or it was not copied whole. Ask whoever shared the desktop for a new one, and open it complete with everything after the #.'),
+  missing: offer(tell('door', '', 'There is no desktop here', 'It may have ended, or the address may be mistyped.'), 'retry', 'Look again'),
+  full: offer(tell('people', 'warn', 'All places are taken', 'This desktop has as many viewers as it may. When somebody leaves, there is room for you.'), 'retry', 'Try again'),
+  version: offer(tell('update', '', 'Lattice was updated', 'This page is from an older version. Load it again to go on.'), 'reload', 'Load again'),
+  unsupported: tell('alert', 'stop', 'This browser cannot show the desktop', 'Lattice needs a current version of Chrome, Edge, Firefox or Safari.'),
+};

@@ -1,0 +1,205 @@
+/**
+ * Applies a frame's operations to the shadow: the picture as the viewer knows it, in memory.
+ *
+ * INVARIANT: every pixel of the shadow is `0xffBBGGRR` (RGBA bytes, opaque). Copies read the
+ * picture as it was before the frame, whatever their order; everything else paints over the result.
+ */
+
+/** @import { Rect, Op, CopyOp, PaletteOp } from '../protocol/types.js' */
+
+/** @typedef {{ width: number, height: number, pixels: Uint32Array }} Shadow */
+
+const OPAQUE = 0xff000000;
+/** Above this many rectangles a paint call costs more than the pixels that it saves. */
+const MAX_DIRTY = 16;
+
+/** @param {number} color `0x00RRGGBB` @returns {number} the shadow's pixel */
+export function pixelOf(color) {
+  return (OPAQUE | ((color & 0xff) << 16) | (color & 0xff00) | ((color >>> 16) & 0xff)) >>> 0;
+}
+
+/**
+ * Whether every operation can be applied: a frame appears whole or not at all.
+ * @param {readonly Op[]} ops
+ * @param {readonly (Uint32Array | undefined)[]} decoded pixels of the PNGs, by operation
+ */
+export function isComplete(ops, decoded) {
+  return ops.every((op, at) => {
+    if (op.kind === 'png') return (decoded[at]?.length ?? 0) >= op.width * op.height;
+    return op.kind !== 'palette' || isPalette(op);
+  });
+}
+
+/**
+ * Applies a complete frame.
+ * @param {Shadow} shadow
+ * @param {readonly Op[]} ops
+ * @param {readonly (Uint32Array | undefined)[]} decoded pixels of the PNGs, by operation
+ */
+export function applyOps(shadow, ops, decoded) {
+  applyCopies(shadow, ops.filter((op) => op.kind === 'copy'));
+  for (const [at, op] of ops.entries()) {
+    if (op.kind === 'fill') fill(shadow, op, pixelOf(op.color));
+    else if (op.kind === 'palette') unpack(shadow, op);
+    else if (op.kind === 'png') blit(shadow, op, /** @type {Uint32Array} */ (decoded[at]));
+  }
+}
+
+/**
+ * The rectangles to paint, few and nearly free of overlap.
+ * @param {readonly Rect[]} rects
+ * @returns {Rect[]}
+ */
+export function mergeRects(rects) {
+  /** @type {Rect[]} */
+  const merged = [];
+  for (const rect of rects) insert(merged, { ...bare(rect) });
+  while (merged.length > MAX_DIRTY) {
+    const last = /** @type {Rect} */ (merged.pop());
+    const [at] = cheapest(merged, last);
+    const near = merged[at];
+    merged.splice(at, 1);
+    insert(merged, hull(near, last));
+  }
+  return merged;
+}
+
+/** Adds a rectangle, joined with those that it can be joined with almost for free. @param {Rect[]} merged @param {Rect} rect */
+function insert(merged, rect) {
+  let joined = rect;
+  for (;;) {
+    const [at, waste] = cheapest(merged, joined);
+    if (at < 0 || waste > area(joined) >> 2) break;
+    joined = hull(joined, merged[at]);
+    merged.splice(at, 1);
+  }
+  merged.push(joined);
+}
+
+/**
+ * The rectangle whose hull with `rect` has the fewest pixels that neither has, and how many.
+ * @param {readonly Rect[]} rects @param {Rect} rect @returns {[number, number]}
+ */
+function cheapest(rects, rect) {
+  let [best, least] = [-1, Infinity];
+  for (const [at, other] of rects.entries()) {
+    const waste = area(hull(rect, other)) - area(rect) - area(other);
+    if (waste < least) [best, least] = [at, waste];
+  }
+  return [best, least];
+}
+
+/** @param {Rect} rect */
+const bare = ({ x, y, width, height }) => ({ x, y, width, height });
+
+/** @param {Rect} rect */
+const area = (rect) => rect.width * rect.height;
+
+/** @param {Rect} a @param {Rect} b @returns {Rect} */
+function hull(a, b) {
+  const [x, y] = [Math.min(a.x, b.x), Math.min(a.y, b.y)];
+  const right = Math.max(a.x + a.width, b.x + b.width);
+  const bottom = Math.max(a.y + a.height, b.y + b.height);
+  return { x, y, width: right - x, height: bottom - y };
+}
+
+/** @param {Rect} a @param {Rect} b */
+function overlaps(a, b) {
+  return a.x < b.x + b.width && b.x < a.x + a.width
+    && a.y < b.y + b.height && b.y < a.y + a.height;
+}
+
+/** @param {CopyOp} op @returns {Rect} */
+const sourceOf = (op) => ({ x: op.fromX, y: op.fromY, width: op.width, height: op.height });
+
+/**
+ * A copy whose source an earlier copy overwrites is lifted out first; a single scroll, the common
+ * case, moves in place.
+ * @param {Shadow} shadow
+ * @param {readonly CopyOp[]} copies
+ */
+function applyCopies(shadow, copies) {
+  const lifted = copies.map((copy, at) => {
+    const source = sourceOf(copy);
+    const spoilt = copies.some((other, before) => before < at && overlaps(other, source));
+    return spoilt ? lift(shadow, source) : null;
+  });
+  for (const [at, copy] of copies.entries()) {
+    const pixels = lifted[at];
+    if (pixels) blit(shadow, copy, pixels);
+    else move(shadow, copy);
+  }
+}
+
+/** @param {Shadow} shadow @param {Rect} rect */
+function lift({ pixels, width }, rect) {
+  const out = new Uint32Array(area(rect));
+  for (let row = 0; row < rect.height; row += 1) {
+    const start = (rect.y + row) * width + rect.x;
+    out.set(pixels.subarray(start, start + rect.width), row * rect.width);
+  }
+  return out;
+}
+
+/** Rows go from the side that is not overwritten first. @param {Shadow} shadow @param {CopyOp} op */
+function move({ pixels, width }, op) {
+  const upwards = op.fromY < op.y;
+  for (let step = 0; step < op.height; step += 1) {
+    const row = upwards ? op.height - 1 - step : step;
+    const from = (op.fromY + row) * width + op.fromX;
+    pixels.copyWithin((op.y + row) * width + op.x, from, from + op.width);
+  }
+}
+
+/** @param {Shadow} shadow @param {Rect} rect @param {number} pixel */
+function fill({ pixels, width }, rect, pixel) {
+  for (let row = rect.y; row < rect.y + rect.height; row += 1) {
+    const start = row * width + rect.x;
+    pixels.fill(pixel, start, start + rect.width);
+  }
+}
+
+/** @param {Shadow} shadow @param {Rect} rect @param {Uint32Array} tile */
+function blit({ pixels, width }, rect, tile) {
+  let from = 0;
+  for (let row = rect.y; row < rect.y + rect.height; row += 1) {
+    let to = row * width + rect.x;
+    for (const end = to + rect.width; to < end; to += 1, from += 1) {
+      pixels[to] = tile[from] | OPAQUE;
+    }
+  }
+}
+
+/** @param {number} colors */
+const bitsFor = (colors) => (colors <= 2 ? 1 : colors <= 4 ? 2 : colors <= 16 ? 4 : 8);
+
+/** @param {PaletteOp} op */
+function isPalette({ data, width, height }) {
+  if (data.length === 0) return false;
+  const colors = data[0] + 1;
+  return data.length === 1 + colors * 3 + Math.ceil((width * height * bitsFor(colors)) / 8);
+}
+
+const palette = new Uint32Array(256);
+
+/** Indexes are packed from the highest bit down, without gaps between rows. @param {Shadow} shadow @param {PaletteOp} op */
+function unpack({ pixels, width }, op) {
+  const { data } = op;
+  const byte = (/** @type {number} */ at) => data[at];
+  const colors = byte(0) + 1;
+  palette.fill(OPAQUE);
+  for (let color = 0, at = 1; color < colors; color += 1, at += 3) {
+    palette[color] = OPAQUE | (byte(at + 2) << 16) | (byte(at + 1) << 8) | byte(at);
+  }
+  const bits = bitsFor(colors);
+  const mask = (1 << bits) - 1;
+  const first = 1 + colors * 3;
+  let bit = 0;
+  for (let row = op.y; row < op.y + op.height; row += 1) {
+    let to = row * width + op.x;
+    for (const end = to + op.width; to < end; to += 1, bit += bits) {
+      const index = (byte(first + (bit >> 3)) >> (8 - bits - (bit & 7))) & mask;
+      pixels[to] = palette[index];
+    }
+  }
+}

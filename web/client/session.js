@@ -1,0 +1,190 @@
+/**
+ * The connection as a pure state machine: `apply(session, event)` returns the next session and what
+ * to do. It reads no clock and draws no random numbers; both come with the event.
+ *
+ * What a person sees is `phase` and `reason`; where the connection stands is `link`.
+ */
+
+import { CLOSE } from '../protocol/close.js';
+
+/**
+ * @typedef {'connecting' | 'live' | 'lagging' | 'reconnecting' | 'ended' | 'error'} Phase
+ * @typedef {'starting' | 'network' | 'offline' | 'restart' | 'silent' | 'stalled' | 'flood'
+ *   | 'protocol' | 'busy' | 'display-lost' | 'desktop-ended' | 'revoked' | 'denied' | 'missing'
+ *   | 'full' | 'version' | 'unsupported' | 'slow'} Reason
+ * @typedef {'idle' | 'checking' | 'open' | 'waiting'} Link
+ * @typedef {{ phase: Phase, reason: Reason, detail: string, link: Link, attempt: number,
+ *   retryAt: number, liveSince: number }} Session
+ *
+ * @typedef {{ type: 'start' }
+ *   | { type: 'checked', result: 'ok' | 'denied' | 'missing' | 'busy' | 'unreachable' }
+ *   | { type: 'painted' }
+ *   | { type: 'lagging', slow: boolean }
+ *   | { type: 'display', state: 'live' | 'lost' | 'ended', detail: string }
+ *   | { type: 'closed', code: number }
+ *   | { type: 'silent' }
+ *   | { type: 'due' }
+ *   | { type: 'retry' }
+ *   | { type: 'woke' }
+ *   | { type: 'offline' }
+ *   | { type: 'unsupported', detail: string }} Event `due`: the wait is over; `retry`: a person asks
+ *   for it; `woke`: the network or the page came back
+ * @typedef {Event & { now: number, random: number }} TimedEvent `now` in ms, `random` from 0 to 1
+ *
+ * @typedef {{ type: 'check' } | { type: 'connect' } | { type: 'disconnect' }
+ *   | { type: 'wait', delayMs: number }} Effect
+ */
+
+const FIRST_DELAY_MS = 250;
+const LONGEST_DELAY_MS = 8000;
+/** A connection that lived this long was good: the next loss starts from the shortest delay. */
+const GOOD_AFTER_MS = 5000;
+
+/** @returns {Session} */
+export function initial() {
+  return {
+    phase: 'connecting', reason: 'starting', detail: '', link: 'idle', attempt: 0, retryAt: 0,
+    liveSince: 0,
+  };
+}
+
+/**
+ * How long to wait before an attempt: doubled each time, spread over half of itself so that a class
+ * of viewers does not come back in one instant.
+ * @param {number} attempt from 0
+ * @param {number} random from 0 to 1
+ */
+export function backoffMs(attempt, random) {
+  const longest = Math.min(FIRST_DELAY_MS * 2 ** attempt, LONGEST_DELAY_MS);
+  return Math.round(longest * (0.5 + random / 2));
+}
+
+/**
+ * @param {Session} session
+ * @param {TimedEvent} event
+ * @returns {[Session, Effect[]]}
+ */
+export function apply(session, event) {
+  switch (event.type) {
+    case 'start': return check({ ...initial() });
+    case 'checked': return session.link === 'checking' ? checked(session, event) : [session, []];
+    case 'painted': return painted(session, event.now);
+    case 'lagging': return lagging(session, event.slow);
+    case 'display': return display(session, event);
+    case 'closed': return session.link === 'open' ? closed(session, event) : [session, []];
+    case 'silent': return session.link === 'open' ? retryLater(session, 'silent', event) : [session, []];
+    case 'due': return session.link === 'waiting' ? check(session) : [session, []];
+    case 'retry': return isOver(session) || session.link === 'waiting' ? again(session) : [session, []];
+    case 'woke': return session.link === 'waiting' ? again(session) : [session, []];
+    case 'offline': return session.link === 'open' ? retryLater(session, 'offline', event) : [session, []];
+    case 'unsupported': return over(session, 'error', 'unsupported', event.detail);
+  }
+}
+
+/** @param {Session} session */
+const isOver = (session) => session.phase === 'ended' || session.phase === 'error';
+
+/** @param {Session} session @returns {[Session, Effect[]]} */
+function check(session) {
+  return [{ ...session, link: 'checking', retryAt: 0 }, [{ type: 'check' }]];
+}
+
+/** @param {Session} session @returns {[Session, Effect[]]} */
+function again(session) {
+  return check({ ...session, phase: isOver(session) ? 'connecting' : session.phase, attempt: 0 });
+}
+
+/**
+ * @param {Session} session
+ * @param {TimedEvent & { type: 'checked' }} event
+ * @returns {[Session, Effect[]]}
+ */
+function checked(session, event) {
+  switch (event.result) {
+    case 'ok': return [{ ...session, link: 'open' }, [{ type: 'connect' }]];
+    case 'denied': return over(session, 'error', 'denied', '');
+    case 'missing': return over(session, 'error', 'missing', '');
+    case 'busy': return retryLater(session, 'busy', event);
+    case 'unreachable': return retryLater(session, 'network', event);
+  }
+}
+
+/** @param {Session} session @param {number} now @returns {[Session, Effect[]]} */
+function painted(session, now) {
+  if (session.link !== 'open' || session.phase === 'live' || session.phase === 'lagging') {
+    return [session, []];
+  }
+  return [{ ...session, phase: 'live', reason: 'starting', detail: '', liveSince: now }, []];
+}
+
+/** @param {Session} session @param {boolean} slow @returns {[Session, Effect[]]} */
+function lagging(session, slow) {
+  if (slow && session.phase === 'live') return [{ ...session, phase: 'lagging', reason: 'slow' }, []];
+  if (!slow && session.phase === 'lagging') return [{ ...session, phase: 'live' }, []];
+  return [session, []];
+}
+
+/**
+ * @param {Session} session
+ * @param {TimedEvent & { type: 'display' }} event
+ * @returns {[Session, Effect[]]}
+ */
+function display(session, event) {
+  if (session.link !== 'open') return [session, []];
+  switch (event.state) {
+    // The next keyframe makes it live; until then what was said stays true.
+    case 'live': return [session, []];
+    case 'lost':
+      return [{ ...session, phase: 'reconnecting', reason: 'display-lost', detail: event.detail }, []];
+    case 'ended': return over(session, 'ended', 'desktop-ended', event.detail);
+  }
+}
+
+/**
+ * @param {Session} session
+ * @param {TimedEvent & { type: 'closed' }} event
+ * @returns {[Session, Effect[]]}
+ */
+function closed(session, event) {
+  switch (event.code) {
+    case CLOSE.REVOKED: return over(session, 'ended', 'revoked', '');
+    case CLOSE.ENDED: return over(session, 'ended', 'desktop-ended', session.detail);
+    case CLOSE.FULL: return over(session, 'error', 'full', '');
+    case CLOSE.VERSION: return over(session, 'error', 'version', '');
+    case CLOSE.RESTART: return retryLater({ ...session, attempt: 0, liveSince: 0 }, 'restart', event);
+    case CLOSE.SILENT: return retryLater(session, 'silent', event);
+    case CLOSE.STALLED: return retryLater(session, 'stalled', event);
+    case CLOSE.FLOOD: return retryLater(session, 'flood', event);
+    case CLOSE.PROTOCOL: return retryLater(session, 'protocol', event);
+    default: return retryLater(session, 'network', event);
+  }
+}
+
+/**
+ * @param {Session} session
+ * @param {'ended' | 'error'} phase
+ * @param {Reason} reason
+ * @param {string} detail
+ * @returns {[Session, Effect[]]}
+ */
+function over(session, phase, reason, detail) {
+  return [{ ...session, phase, reason, detail, link: 'idle', attempt: 0, liveSince: 0 }, [{ type: 'disconnect' }]];
+}
+
+/**
+ * @param {Session} session
+ * @param {Reason} reason
+ * @param {{ now: number, random: number }} event
+ * @returns {[Session, Effect[]]}
+ */
+function retryLater(session, reason, { now, random }) {
+  const wasGood = session.liveSince > 0 && now - session.liveSince >= GOOD_AFTER_MS;
+  const attempt = wasGood ? 0 : session.attempt;
+  const delayMs = backoffMs(attempt, random);
+  /** @type {Session} */
+  const next = {
+    phase: 'reconnecting', reason, detail: '', link: 'waiting', attempt: attempt + 1,
+    retryAt: now + delayMs, liveSince: 0,
+  };
+  return [next, [{ type: 'disconnect' }, { type: 'wait', delayMs }]];
+}

@@ -1,0 +1,41 @@
+/** What the page and its worker say to each other. */
+
+export type Pointer =
+  import('../protocol/types.js').Pointer;
+export type Button =
+  import('../protocol/types.js').Button;
+export type Wheel =
+  import('../protocol/types.js').Wheel;
+/** input that has no number yet */
+export type InputEvent =
+  import('../client/keyboard.js').Stroke | Omit<Pointer, 'seq'> | Omit<Button, 'seq'>
+  | Omit<Wheel, 'seq'> | { type: 'releaseAll' };
+/** `at`: ms since 1970, of the clock that does not jump */
+export type ToWorker =
+  { type: 'init', canvas: OffscreenCanvas }
+  | { type: 'connect', url: string, width: number, height: number }
+  | { type: 'disconnect' }
+  | { type: 'input', input: InputEvent, at: number }
+  | { type: 'resize', width: number, height: number }
+  | { type: 'takeControl' }
+  | { type: 'polled' };
+export type FromWorker =
+  { type: 'ready', imageDecoder: boolean }
+  | { type: 'closed', code: number }
+  | { type: 'silent' }
+  | { type: 'keyframe', width: number, height: number }
+  | { type: 'lagging', slow: boolean }
+  | { type: 'stats', stats: WorkerStats }
+  | import('../protocol/types.js').Welcome
+  | import('../protocol/types.js').Control
+  | import('../protocol/types.js').DisplayState
+  | import('../protocol/types.js').Cursor;
+export type WorkerStats =
+  { fps: number, rttMs: number | null, keyToPixelMs: number | null,
+  keyToPixelLastMs: number | null, keyToPixelP95Ms: number | null, keyToPixelCount: number,
+  bytesPerSecond: number, mode: 'tiles', exact: boolean, frames: number, keyframes: number,
+  undecodable: number, mismatches: number, refreshes: number, decodeMs: number | null,
+  serverMs: number | null, queued: number, desktopWidth: number, desktopHeight: number,
+  decodeTimes: number[] };
+export type Stats =
+  WorkerStats & { controller: number, viewers: number, viewerId: number };

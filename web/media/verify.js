@@ -1,0 +1,118 @@
+/**
+ * Proof that the visible canvas is the desktop, pixel for pixel.
+ *
+ * A digest holds for one frame. When that frame is the present one, the bands that were painted
+ * since they were last proven are hashed at once, and the others when `recheck` comes to them.
+ *
+ * INVARIANT: `exact` is true only while every band of the present picture hashed to what the digest
+ * of the present frame says, and nothing was painted after it.
+ */
+
+import { BAND_HEIGHT } from '../protocol/server.js';
+
+/** @import { Digest, Rect } from '../protocol/types.js' */
+
+/**
+ * @typedef {{ epoch: number, id: number, width: number, height: number }} At
+ */
+
+/** A wrong picture is reported this long before it is healed. */
+const HEAL_AFTER_MS = 1000;
+
+/** Compares bands of the canvas with digests. */
+export class Verifier {
+  #hashBand;
+  /** @type {At | null} */
+  #at = null;
+  /** @type {Digest | null} */
+  #digest = null;
+  /** Hashes that were proven and not painted over since. @type {(number | null)[]} */
+  #proven = [];
+  /** @type {Set<number>} */
+  #wrong = new Set();
+  /** @type {number | null} */
+  #wrongSince = null;
+  #next = 0;
+  mismatches = 0;
+
+  /** @param {(band: number) => number} hashBand reads the visible canvas */
+  constructor(hashBand) {
+    this.#hashBand = hashBand;
+  }
+
+  get exact() {
+    return this.#digest !== null && this.#wrong.size === 0;
+  }
+
+  /** A frame was painted. @param {At} at @param {readonly Rect[]} dirty */
+  painted(at, dirty) {
+    const bands = Math.ceil(at.height / BAND_HEIGHT);
+    if (this.#at?.width !== at.width || this.#at.height !== at.height) this.#proven = Array(bands).fill(null);
+    for (const { y, height } of dirty) {
+      const last = Math.floor((y + height - 1) / BAND_HEIGHT);
+      for (let band = Math.floor(y / BAND_HEIGHT); band <= last; band += 1) this.#proven[band] = null;
+    }
+    this.#at = { epoch: at.epoch, id: at.id, width: at.width, height: at.height };
+    this.#digest = null;
+    this.#wrong.clear();
+    this.#next = 0;
+  }
+
+  /** The connection or the display is gone: nothing is proven any more. */
+  forget() {
+    this.#digest = null;
+    this.#wrong.clear();
+    this.#wrongSince = null;
+  }
+
+  /** A digest came. @param {Digest} digest @param {number} now @returns {boolean} whether it is of the present frame */
+  compare(digest, now) {
+    const at = this.#at;
+    const fits = at !== null && digest.epoch === at.epoch && digest.id === at.id
+      && digest.width === at.width && digest.height === at.height;
+    if (!fits) return false;
+    this.#digest = digest;
+    for (const [band, hash] of digest.bands.entries()) if (this.#proven[band] !== hash) this.#check(band);
+    this.#settle(now);
+    return true;
+  }
+
+  /** Hashes every band again. @param {number} now */
+  recheckAll(now) {
+    if (!this.#digest) return;
+    for (const band of this.#digest.bands.keys()) this.#check(band);
+    this.#settle(now);
+  }
+
+  /** Hashes one more band. @param {number} now @returns {boolean} whether any are left */
+  recheckNext(now) {
+    if (!this.#digest || this.#next >= this.#digest.bands.length) return false;
+    this.#check(this.#next);
+    this.#next += 1;
+    this.#settle(now);
+    return true;
+  }
+
+  /** Whether the picture has been wrong for so long that it should be asked for again. @param {number} now */
+  needsHealing(now) {
+    return this.#wrong.size > 0 && this.#wrongSince !== null && now - this.#wrongSince >= HEAL_AFTER_MS;
+  }
+
+  /** @param {number} band */
+  #check(band) {
+    const hash = this.#hashBand(band);
+    const right = hash === this.#digest?.bands[band];
+    this.#proven[band] = right ? hash : null;
+    if (right) this.#wrong.delete(band);
+    else this.#wrong.add(band);
+  }
+
+  /** @param {number} now */
+  #settle(now) {
+    if (this.#wrong.size === 0) this.#wrongSince = null;
+    else if (this.#wrongSince === null) {
+      this.#wrongSince = now;
+      this.mismatches += 1;
+    }
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * The other direction of both ends: what a gateway writes and reads. The viewer never loads this;
+ * tests and tools do, to check the vectors both ways and to play the gateway.
+ */
+
+import { KIND as CLIENT, MAX_KEY_NAME, MAX_TEXT as CLIENT_MAX_TEXT } from './client.js';
+import { DecodeError, Reader, atMost, invalid } from './reader.js';
+import { KIND, MAX_TEXT, OP_BYTES, STATES } from './server.js';
+import { Writer, utf8Length } from './writer.js';
+
+/** @import { ClientPacket, Frame, Op, ServerPacket } from './types.js' */
+
+const HEADER_BYTES = 36;
+const ALL_MODIFIERS = 127;
+
+/**
+ * The bytes of a packet towards a viewer.
+ * @param {ServerPacket} packet
+ */
+export function encodeServer(packet) {
+  switch (packet.type) {
+    case 'frame': return encodeFrame(packet);
+    case 'digest': {
+      const out = new Writer(KIND.DIGEST, 12 + packet.bands.length * 4)
+        .u32(packet.epoch).u32(packet.id).u16(packet.width).u16(packet.height);
+      for (const band of packet.bands) out.u32(band);
+      return out.finish();
+    }
+    case 'cursor':
+      return new Writer(KIND.CURSOR, 12 + packet.png.length)
+        .u16(packet.hotX).u16(packet.hotY).u16(packet.width).u16(packet.height)
+        .u32(packet.png.length).bytes(packet.png).finish();
+    case 'welcome':
+      return new Writer(KIND.WELCOME, 32 + packet.name.length)
+        .u16(packet.version).u32(packet.viewer).flag(packet.control)
+        .u16(packet.minWidth).u16(packet.minHeight).u16(packet.maxWidth).u16(packet.maxHeight)
+        .str16(packet.name, MAX_TEXT).finish();
+    case 'control': return new Writer(KIND.CONTROL, 6).u32(packet.controller).u16(packet.viewers).finish();
+    case 'displayState':
+      return new Writer(KIND.DISPLAY_STATE, 3 + packet.reason.length)
+        .u8(STATES.indexOf(packet.state)).str16(packet.reason, MAX_TEXT).finish();
+    case 'ping': return new Writer(KIND.PING, 12).u64(packet.sentUs).u32(packet.roundTripUs).finish();
+  }
+}
+
+/** @param {Frame} frame */
+function encodeFrame(frame) {
+  const out = new Writer(KIND.FRAME, HEADER_BYTES + frame.ops.length * OP_BYTES)
+    .u8((frame.keyframe ? 1 : 0) | (frame.refresh ? 2 : 0)).u16(frame.ops.length)
+    .u32(frame.epoch).u32(frame.id).u16(frame.width).u16(frame.height).u64(frame.noticedUs)
+    .u32(frame.echoViewer).u32(frame.echoSeq).u32(frame.costUs);
+  for (const op of frame.ops) {
+    const [kind, argument] = opCode(op);
+    out.u8(kind).u8(0).rect(op).u32(argument);
+  }
+  for (const op of frame.ops) {
+    if (op.kind === 'png' || op.kind === 'palette') out.bytes(op.data);
+  }
+  return out.finish();
+}
+
+/** @param {Op} op @returns {[number, number]} kind byte and argument */
+function opCode(op) {
+  switch (op.kind) {
+    case 'fill': return [1, op.color];
+    case 'copy': return [2, (op.fromX | (op.fromY << 16)) >>> 0];
+    case 'png': return [3, op.data.length];
+    case 'palette': return [4, op.data.length];
+  }
+}
+
+/**
+ * Reads any packet from a viewer.
+ * @param {Uint8Array<ArrayBuffer>} bytes
+ * @returns {ClientPacket}
+ * @throws {DecodeError}
+ */
+export function decodeClient(bytes) {
+  const reader = new Reader(bytes);
+  const packet = read(reader);
+  reader.end();
+  return packet;
+}
+
+/** @param {Reader} reader @returns {ClientPacket} */
+function read(reader) {
+  const kind = reader.u8();
+  switch (kind) {
+    case CLIENT.HELLO:
+      return {
+        type: 'hello', version: reader.u16(), capabilities: reader.u32(),
+        width: reader.u16(), height: reader.u16(),
+      };
+    case CLIENT.ACK:
+      return {
+        type: 'ack', epoch: reader.u32(), id: reader.u32(), decodeUs: reader.u32(),
+        queued: reader.u8(),
+      };
+    case CLIENT.PONG: return { type: 'pong', sentUs: reader.u64() };
+    case CLIENT.RESIZE: return { type: 'resize', width: reader.u16(), height: reader.u16() };
+    case CLIENT.REFRESH: return { type: 'refresh' };
+    case CLIENT.TAKE_CONTROL: return { type: 'takeControl' };
+    case CLIENT.KEY:
+      return {
+        type: 'key', seq: reader.u32(), down: reader.flag('key state'),
+        modifiers: readModifiers(reader), code: readName(reader, 'key code'),
+        key: readName(reader, 'key'),
+      };
+    case CLIENT.TEXT: return { type: 'text', seq: reader.u32(), text: reader.str16('text', CLIENT_MAX_TEXT) };
+    case CLIENT.POINTER: return { type: 'pointer', seq: reader.u32(), x: reader.u16(), y: reader.u16() };
+    case CLIENT.BUTTON: {
+      const at = { seq: reader.u32(), x: reader.u16(), y: reader.u16() };
+      const button = reader.u8();
+      if (button > 4) throw invalid('button');
+      const down = reader.flag('button state');
+      return { type: 'button', ...at, button, down, modifiers: readModifiers(reader) };
+    }
+    case CLIENT.WHEEL:
+      return {
+        type: 'wheel', seq: reader.u32(), x: reader.u16(), y: reader.u16(),
+        dx: reader.i16(), dy: reader.i16(), modifiers: readModifiers(reader),
+      };
+    case CLIENT.RELEASE_ALL: return { type: 'releaseAll', seq: reader.u32() };
+    default: throw new DecodeError('unknown-kind', `unknown packet kind ${kind}`);
+  }
+}
+
+/** @param {Reader} reader */
+function readModifiers(reader) {
+  const bits = reader.u16();
+  if (bits > ALL_MODIFIERS) throw invalid('modifiers');
+  return bits;
+}
+
+/** @param {Reader} reader @param {string} field */
+function readName(reader, field) {
+  const text = reader.str8(field);
+  atMost(field, utf8Length(text), MAX_KEY_NAME);
+  return text;
+}

@@ -1,0 +1,72 @@
+/** Packets as objects: what `server.js` reads, `client.js` writes and `mirror.js` the other way round. */
+
+export type Bytes =
+  Uint8Array<ArrayBuffer>;
+export type Rect =
+  { x: number, y: number, width: number, height: number };
+/** `0x00RRGGBB` */
+export type FillOp =
+  Rect & { kind: 'fill', color: number };
+export type CopyOp =
+  Rect & { kind: 'copy', fromX: number, fromY: number };
+export type PngOp =
+  Rect & { kind: 'png', data: Bytes };
+export type PaletteOp =
+  Rect & { kind: 'palette', data: Bytes };
+export type Op =
+  FillOp | CopyOp | PngOp | PaletteOp;
+export type Frame =
+  { type: 'frame', keyframe: boolean, refresh: boolean, epoch: number, id: number,
+  width: number, height: number, noticedUs: bigint, echoViewer: number, echoSeq: number,
+  costUs: number, ops: Op[] };
+export type Digest =
+  { type: 'digest', epoch: number, id: number, width: number, height: number,
+  bands: number[] };
+export type Cursor =
+  { type: 'cursor', hotX: number, hotY: number, width: number, height: number,
+  png: Bytes };
+export type Welcome =
+  { type: 'welcome', version: number, viewer: number, control: boolean,
+  minWidth: number, minHeight: number, maxWidth: number, maxHeight: number,
+  name: string };
+export type Control =
+  { type: 'control', controller: number, viewers: number };
+export type DisplayState =
+  { type: 'displayState', state: 'live' | 'lost' | 'ended', reason: string };
+export type Ping =
+  { type: 'ping', sentUs: bigint, roundTripUs: number };
+export type ServerPacket =
+  Frame | Digest | Cursor | Welcome | Control | DisplayState | Ping;
+
+export type Hello =
+  { type: 'hello', version: number, capabilities: number, width: number,
+  height: number };
+export type Ack =
+  { type: 'ack', epoch: number, id: number, decodeUs: number, queued: number };
+export type Pong =
+  { type: 'pong', sentUs: bigint };
+export type Resize =
+  { type: 'resize', width: number, height: number };
+export type Refresh =
+  { type: 'refresh' };
+export type TakeControl =
+  { type: 'takeControl' };
+export type Key =
+  { type: 'key', seq: number, down: boolean, modifiers: number, code: string,
+  key: string };
+export type Text =
+  { type: 'text', seq: number, text: string };
+export type Pointer =
+  { type: 'pointer', seq: number, x: number, y: number };
+export type Button =
+  { type: 'button', seq: number, x: number, y: number, button: number, down: boolean,
+  modifiers: number };
+export type Wheel =
+  { type: 'wheel', seq: number, x: number, y: number, dx: number, dy: number,
+  modifiers: number };
+export type ReleaseAll =
+  { type: 'releaseAll', seq: number };
+export type Input =
+  Key | Text | Pointer | Button | Wheel | ReleaseAll;
+export type ClientPacket =
+  Hello | Ack | Pong | Resize | Refresh | TakeControl | Input;
