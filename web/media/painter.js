@@ -12,7 +12,7 @@
  * @typedef {{ frame: Frame, bytes: number, arrived: number, started: boolean, ready: boolean,
  *   failed: boolean, tiles: (Uint32Array | undefined)[] }} Waiting
  * @typedef {{ painted(frame: Frame, dirty: Rect[], arrived: number, queued: number): void,
- *   undecodable(): void }} Listener
+ *   dropped(frame: Frame): void, undecodable(): void }} Listener
  */
 
 const MAX_WAITING = 32;
@@ -52,7 +52,10 @@ export class Painter {
   /** @param {Frame} frame @param {number} bytes the packet's size @param {number} arrived */
   push(frame, bytes, arrived) {
     if (frame.keyframe) this.#epoch = frame.epoch;
-    else if (frame.epoch !== this.#epoch) return;
+    else if (frame.epoch !== this.#epoch) {
+      this.#listener.dropped(frame);
+      return;
+    }
     const isMedia = frame.ops.some((op) => op.kind === 'png');
     this.#queue.push({
       frame, bytes, arrived, started: !isMedia, ready: !isMedia, failed: false, tiles: [],
@@ -63,7 +66,7 @@ export class Painter {
 
   /** Drops what waits; the next frame must be a keyframe. The picture stays. */
   reset() {
-    for (const waiting of this.#queue.splice(0)) this.#release(waiting);
+    this.#drop(this.#queue.splice(0));
     this.#epoch = null;
   }
 
@@ -90,16 +93,28 @@ export class Painter {
   /** @param {Waiting} waiting */
   #paint(waiting) {
     const dirty = waiting.failed ? null : this.#screen.paint(waiting.frame, waiting.tiles);
-    this.#release(waiting);
-    if (dirty) this.#listener.painted(waiting.frame, dirty, waiting.arrived, this.#queue.length);
-    else this.#skipToKeyframe();
+    if (dirty) {
+      this.#release(waiting);
+      this.#listener.painted(waiting.frame, dirty, waiting.arrived, this.#queue.length);
+      return;
+    }
+    this.#drop([waiting]);
+    this.#skipToKeyframe();
   }
 
   /** The frames that build on one which is missing are of no use. */
   #skipToKeyframe() {
     const next = this.#queue.findIndex(({ frame }) => frame.keyframe);
-    for (const dropped of this.#queue.splice(0, next < 0 ? Infinity : next)) this.#release(dropped);
+    this.#drop(this.#queue.splice(0, next < 0 ? Infinity : next));
     if (next < 0) this.#giveUp();
+  }
+
+  /** @param {Waiting[]} dropped */
+  #drop(dropped) {
+    for (const waiting of dropped) {
+      this.#release(waiting);
+      this.#listener.dropped(waiting.frame);
+    }
   }
 
   /** @param {Waiting} waiting */

@@ -74,6 +74,7 @@ class Viewer {
     this.#verifier = new Verifier((band) => screen.hashBand(band));
     this.#painter = new Painter(screen, this.#decoder, {
       painted: (frame, dirty, arrived, queued) => this.#painted(frame, dirty, arrived, queued),
+      dropped: (frame) => this.#acknowledge(frame, 0, 0),
       undecodable: () => this.#undecodable(),
     });
     // Tests plant wrong pixels through this, to see that they are found.
@@ -183,9 +184,7 @@ class Viewer {
   #painted(frame, dirty, arrived, queued) {
     const now = performance.now();
     const spent = now - arrived;
-    this.#socket.send({
-      type: 'ack', epoch: frame.epoch, id: frame.id, decodeUs: Math.round(spent * 1000), queued: Math.min(queued, 255),
-    });
+    this.#acknowledge(frame, spent, queued);
     this.#count(frame, now, spent);
     const wasExact = this.#verifier.exact;
     this.#verifier.painted(frame, dirty);
@@ -194,6 +193,15 @@ class Viewer {
     if (frame.echoViewer === this.#viewerId) this.#keys.painted(frame.echoSeq, clock());
     if (this.#digest && this.#verifier.compare(this.#digest, now)) this.#proven();
     else if (wasExact || frame.keyframe || this.#keys.count > answered) this.#report();
+  }
+
+  /**
+   * Every frame is acknowledged, even one that could not be painted: the gateway waits for it.
+   * @param {Frame} frame @param {number} spent milliseconds from its arrival @param {number} queued
+   */
+  #acknowledge({ epoch, id }, spent, queued) {
+    const decodeUs = Math.round(spent * 1000);
+    this.#socket.send({ type: 'ack', epoch, id, decodeUs, queued: Math.min(queued, 255) });
   }
 
   /** @param {Frame} frame @param {number} now @param {number} spent */

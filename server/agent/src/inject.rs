@@ -13,7 +13,8 @@ use std::time::Duration;
 use x11rb::connection::{Connection, RequestConnection};
 use x11rb::protocol::xproto::{
     AutoRepeatMode, BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ChangeKeyboardControlAux,
-    ConnectionExt as _, KEY_PRESS_EVENT, KEY_RELEASE_EVENT, MOTION_NOTIFY_EVENT, Mapping, Window,
+    ConnectionExt as _, KEY_PRESS_EVENT, KEY_RELEASE_EVENT, MOTION_NOTIFY_EVENT, Mapping,
+    MappingNotifyEvent, Window,
 };
 use x11rb::protocol::{Event, xtest};
 use x11rb::rust_connection::RustConnection;
@@ -200,6 +201,16 @@ impl XInjector {
     }
 
     fn listen(&mut self) -> Result<Told, DisplayError> {
+        let mut told = Told::default();
+        // Asking for the keymap may bring further events along.
+        while self.hear_events()? {
+            told.keymap = Some(self.keymap()?);
+        }
+        Ok(told)
+    }
+
+    /// Handles what has come; true where somebody else changed the keymap.
+    fn hear_events(&mut self) -> Result<bool, DisplayError> {
         let mut is_foreign = false;
         while let Some(event) = self.connection.poll_for_event()? {
             match event {
@@ -207,14 +218,7 @@ impl XInjector {
                     self.size = Size::new(event.width, event.height);
                 }
                 Event::MappingNotify(event) if event.request != Mapping::POINTER => {
-                    let own = self.binding.iter().position(|&keycode| {
-                        event.request == Mapping::KEYBOARD
-                            && (event.first_keycode, event.count) == (keycode, 1)
-                    });
-                    match own {
-                        Some(at) => drop(self.binding.remove(at)),
-                        None => is_foreign = true,
-                    }
+                    is_foreign |= !self.is_own(&event);
                 }
                 Event::Error(error) => {
                     tracing::debug!(kind = ?error.error_kind, "the X server refused input");
@@ -222,7 +226,16 @@ impl XInjector {
                 _ => {}
             }
         }
-        let keymap = if is_foreign { Some(self.keymap()?) } else { None };
-        Ok(Told { keymap, state: None })
+        Ok(is_foreign)
+    }
+
+    fn is_own(&mut self, event: &MappingNotifyEvent) -> bool {
+        let bound = |&keycode: &u8| (event.first_keycode, event.count) == (keycode, 1);
+        let at = self.binding.iter().position(bound);
+        if let Some(at) = at.filter(|_| event.request == Mapping::KEYBOARD) {
+            self.binding.remove(at);
+            return true;
+        }
+        false
     }
 }

@@ -9,12 +9,15 @@ use crate::inject::{Injector, Told};
 use crate::slots::{InputItem, Shared, count};
 use lattice_engine::keys::Keyboard;
 use lattice_wire::input::WHEEL_NOTCH;
-use lattice_wire::{Button, Input, Micros, Seq, ViewerId, Wheel};
+use lattice_wire::{Button, Input, Micros, ViewerId, Wheel};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// The pauses between attempts to connect.
 const RETRY: (Micros, Micros) = (Micros::from_millis(250), Micros::from_millis(2000));
+/// While somebody looks at a still picture the display is asked so often whether it still lives.
+const PROBE: Micros = Micros::from_millis(2000);
 /// A wheel that turns faster than this in one event is broken or hostile.
 const MAX_CLICKS: u16 = 20;
 
@@ -59,6 +62,7 @@ struct Hands<'a> {
     buttons: BTreeSet<u8>,
     viewer: ViewerId,
     wheel: (i32, i32),
+    settled: Micros,
 }
 
 impl<'a> Hands<'a> {
@@ -72,6 +76,7 @@ impl<'a> Hands<'a> {
             buttons: BTreeSet::new(),
             viewer: ViewerId(0),
             wheel: (0, 0),
+            settled: clock::now(),
         };
         hands.hear(told);
         Ok(hands)
@@ -80,7 +85,9 @@ impl<'a> Hands<'a> {
     /// Works until the display is gone.
     fn run(&mut self) -> DisplayError {
         loop {
-            self.shared.inputs.waker().wait(self.injector.fd(), None);
+            let is_watched = self.shared.watched.load(Ordering::Relaxed);
+            let patience = is_watched.then_some(PROBE);
+            self.shared.inputs.waker().wait(self.injector.fd(), patience);
             if let Err(error) = self.turn() {
                 return error;
             }
@@ -89,15 +96,13 @@ impl<'a> Hands<'a> {
 
     fn turn(&mut self) -> Result<(), DisplayError> {
         let _busy = self.shared.input_busy.enter();
-        let items = self.shared.inputs.take();
-        if items.is_empty() {
-            let told = self.injector.listen()?;
-            self.hear(told);
-            return Ok(());
-        }
         // A keymap that changed while nothing was typed is known before the next key.
         let told = self.injector.listen()?;
         self.hear(told);
+        let items = self.shared.inputs.take();
+        if items.is_empty() && clock::now().since(self.settled) < PROBE {
+            return Ok(());
+        }
         let mut applied = None;
         for item in items {
             match item {
@@ -112,14 +117,11 @@ impl<'a> Hands<'a> {
         }
         let told = self.injector.settle()?;
         self.hear(told);
+        self.settled = clock::now();
         if let Some((viewer, seq)) = applied {
-            self.publish(viewer, seq);
+            self.shared.echo.set(viewer, seq);
         }
         Ok(())
-    }
-
-    fn publish(&self, viewer: ViewerId, seq: Seq) {
-        self.shared.echo.set(viewer, seq);
     }
 
     fn hear(&mut self, told: Told) {

@@ -150,6 +150,7 @@ impl Link {
         self.shared.commands.update(|command| {
             *command = crate::slots::Command { link_changed: true, ..Default::default() };
         });
+        self.shared.watched.store(false, Ordering::Relaxed);
         self.shared.inputs.push(InputItem::ReleaseAll);
     }
 
@@ -168,7 +169,11 @@ impl Link {
         let commands = &self.shared.commands;
         match packet {
             ToAgent::Hello { .. } => tracing::debug!("the gateway said hello again"),
-            ToAgent::Watch(viewers) => commands.update(|command| command.watch = Some(viewers)),
+            ToAgent::Watch(viewers) => {
+                commands.update(|command| command.watch = Some(viewers));
+                self.shared.watched.store(viewers > 0, Ordering::Relaxed);
+                self.shared.inputs.waker().wake();
+            }
             ToAgent::Refresh(refresh) => commands.update(|command| command.add_refresh(refresh)),
             ToAgent::Painted(at) => commands.update(|command| command.painted = Some(at)),
             ToAgent::Resize(size) => commands.update(|command| command.resize = Some(size)),

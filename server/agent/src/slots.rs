@@ -6,6 +6,7 @@
 //! | link → input | [`Inputs`] | 1024; further ones are dropped and counted, then all is released |
 //! | capture → link | [`Outbound`] | 2 frames: capture waits; of all else the newest of its kind |
 //! | input → capture | [`Echo`] | the newest |
+//! | link → input | `watched` | the newest |
 
 mod inputs;
 mod outbound;
@@ -17,7 +18,7 @@ use lattice_wire::link::MAX_REFRESH_RECTS;
 use lattice_wire::{FrameRef, Micros, Refresh, Seq, Size, ViewerId};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// All that the threads share.
@@ -35,6 +36,8 @@ pub struct Shared {
     pub capture_busy: Busy,
     /// Since when the input thread is in the X server's hands.
     pub input_busy: Busy,
+    /// Whether anybody looks.
+    pub watched: AtomicBool,
     /// What was done so far.
     pub counters: Counters,
 }
@@ -49,6 +52,7 @@ impl Shared {
             echo: Echo::default(),
             capture_busy: Busy::default(),
             input_busy: Busy::default(),
+            watched: AtomicBool::new(false),
             counters: Counters::default(),
         })
     }
