@@ -286,8 +286,14 @@ impl Mapping {
             (true, None) => plain.map_or(0, upper),
             (false, _) => plain.unwrap_or(0),
         };
+        // On letters Shift and Lock undo each other, in the key type ALPHABETIC of XKB.
         let caps_lock = state & 2 != 0;
-        Keysym::new(if caps_lock && !shift { upper(keysym) } else { keysym })
+        let is_letter = plain.is_some_and(|plain| upper(plain) != plain);
+        Keysym::new(match (caps_lock, shift, is_letter) {
+            (true, true, true) => plain.unwrap_or(keysym),
+            (true, false, _) => upper(keysym),
+            _ => keysym,
+        })
     }
 }
 

@@ -103,9 +103,10 @@ impl View {
         own.is_some() && self.control.map(|control| control.controller) == own
     }
 
-    /// Whether the display is there.
+    /// Whether the display is there: who joins a live one is told nothing but its picture.
     pub fn is_live(&self) -> bool {
-        self.display.as_ref().is_some_and(|display| display.state == Availability::Live)
+        let told = self.display.as_ref().map(|display| display.state);
+        told.unwrap_or(Availability::Live) == Availability::Live
     }
 }
 

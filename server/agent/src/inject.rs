@@ -68,9 +68,9 @@ impl Injector {
     }
 
     /// Does what the keyboard decided.
-    pub fn perform(&mut self, actions: &[KeyAction]) -> Result<(), DisplayError> {
+    pub fn perform(&mut self, action: KeyAction) -> Result<(), DisplayError> {
         match self {
-            Self::X11(x) => actions.iter().try_for_each(|&action| x.perform(action)),
+            Self::X11(x) => x.perform(action),
             Self::Headless(..) => Ok(()),
         }
     }

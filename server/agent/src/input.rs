@@ -7,7 +7,7 @@ use crate::clock;
 use crate::display::DisplayError;
 use crate::inject::{Injector, Told};
 use crate::slots::{InputItem, Shared, count};
-use lattice_engine::keys::Keyboard;
+use lattice_engine::keys::{KeyAction, Keyboard};
 use lattice_wire::input::WHEEL_NOTCH;
 use lattice_wire::{Button, Input, Micros, ViewerId, Wheel};
 use std::collections::BTreeSet;
@@ -145,12 +145,12 @@ impl<'a> Hands<'a> {
                     self.injector.note_key();
                 }
                 let actions = self.keyboard.handle_key(&key, now);
-                self.injector.perform(&actions)
+                self.perform(&actions)
             }
             Input::Text(text) => {
                 self.injector.note_key();
                 let actions = self.keyboard.handle_text(&text.text, now);
-                self.injector.perform(&actions)
+                self.perform(&actions)
             }
             Input::Pointer(pointer) => self.injector.motion(pointer.at),
             Input::Button(button) => self.press(button, now),
@@ -159,9 +159,18 @@ impl<'a> Hands<'a> {
         }
     }
 
+    fn perform(&mut self, actions: &[KeyAction]) -> Result<(), DisplayError> {
+        for &action in actions {
+            // Long texts wait for spare keycodes: that is no sign of a display that hangs.
+            self.shared.input_busy.renew();
+            self.injector.perform(action)?;
+        }
+        Ok(())
+    }
+
     fn press(&mut self, event: Button, now: Micros) -> Result<(), DisplayError> {
         let actions = self.keyboard.handle_modifiers(event.modifiers, now);
-        self.injector.perform(&actions)?;
+        self.perform(&actions)?;
         self.injector.motion(event.at)?;
         let Some(&button) = BUTTONS.get(usize::from(event.button)) else { return Ok(()) };
         let changed = match event.down {
@@ -173,7 +182,7 @@ impl<'a> Hands<'a> {
 
     fn turn_wheel(&mut self, event: Wheel, now: Micros) -> Result<(), DisplayError> {
         let actions = self.keyboard.handle_modifiers(event.modifiers, now);
-        self.injector.perform(&actions)?;
+        self.perform(&actions)?;
         self.injector.motion(event.at)?;
         let right = clicks(&mut self.wheel.0, event.dx);
         let down = clicks(&mut self.wheel.1, event.dy);
@@ -192,7 +201,7 @@ impl<'a> Hands<'a> {
 
     fn release_all(&mut self) -> Result<(), DisplayError> {
         let actions = self.keyboard.release_all(clock::now());
-        self.injector.perform(&actions)?;
+        self.perform(&actions)?;
         for button in std::mem::take(&mut self.buttons) {
             self.injector.button(button, false)?;
         }

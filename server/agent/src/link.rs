@@ -8,7 +8,7 @@ use crate::clock;
 use crate::slots::{InputItem, Kind, Next, Shared, count};
 use anyhow::{Context, bail, ensure};
 use lattice_wire::link::MAX_TO_AGENT;
-use lattice_wire::{AgentHello, AgentStats, Micros, ToAgent, VERSION};
+use lattice_wire::{AgentHello, AgentStats, Micros, Size, ToAgent, VERSION};
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -193,9 +193,8 @@ impl Link {
     }
 
     fn try_write_all(&self, number: u64, stream: &mut impl Write) -> std::io::Result<()> {
-        let limits = self.shared.outbound.limits(Duration::from_secs(1)).unwrap_or_default();
-        let name = self.config.name.clone();
-        write_packet(stream, &AgentHello { version: VERSION, limits, name }.encode())?;
+        let mut limits = self.shared.outbound.limits(Duration::from_secs(1)).unwrap_or_default();
+        write_packet(stream, &self.hello(limits))?;
         let (mut sent, mut due) = (AgentStats::default(), Micros(0));
         loop {
             match self.shared.outbound.next(number, WATCH_INTERVAL) {
@@ -209,6 +208,13 @@ impl Link {
                 Next::Nothing => {}
                 Next::Closed => return Ok(()),
             }
+            // A display that came up late, or was resized by others, has other limits.
+            if let Some(new) = self.shared.outbound.limits(Duration::ZERO)
+                && new != limits
+            {
+                limits = new;
+                write_packet(stream, &self.hello(limits))?;
+            }
             let now = clock::now();
             self.watch_display(now);
             let stats = self.stats();
@@ -217,6 +223,10 @@ impl Link {
                 (sent, due) = (stats, now.plus(STATS_INTERVAL));
             }
         }
+    }
+
+    fn hello(&self, limits: (Size, Size)) -> Vec<u8> {
+        AgentHello { version: VERSION, limits, name: self.config.name.clone() }.encode()
     }
 
     fn watch_display(&self, now: Micros) {

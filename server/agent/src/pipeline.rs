@@ -39,6 +39,7 @@ pub fn run(
     mut connect: impl FnMut() -> Result<Display, DisplayError>,
 ) {
     let (mut viewers, mut pause, mut told) = (0, RECONNECT.0, String::new());
+    let mut is_asked = false;
     loop {
         let connected = {
             let _busy = shared.capture_busy.enter();
@@ -48,8 +49,10 @@ pub fn run(
             Ok(display) => {
                 (pause, told) = (RECONNECT.0, String::new());
                 let mut session = Session::new(shared, interval, display, viewers);
+                session.refresh = is_asked.then(|| (Refresh::Whole, clock::now()));
                 let Err(error) = session.run();
                 viewers = session.viewers;
+                is_asked = session.refresh.is_some();
                 error
             }
             Err(error) => error,
@@ -66,6 +69,8 @@ pub fn run(
             shared.commands.waker().wait(None, Some(until.since(clock::now())));
             let command = shared.commands.take();
             viewers = command.watch.unwrap_or(if command.link_changed { 0 } else { viewers });
+            is_asked =
+                viewers > 0 && (command.refresh.is_some() || is_asked && !command.link_changed);
         }
         pause = Micros((pause.0 * 2).min(RECONNECT.1.0));
     }

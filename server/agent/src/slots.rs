@@ -207,8 +207,13 @@ pub struct BusyGuard<'a>(&'a Busy);
 impl Busy {
     /// The thread is about to ask the X server something.
     pub fn enter(&self) -> BusyGuard<'_> {
-        self.0.store(crate::clock::now().0.max(1), Ordering::Relaxed);
+        self.renew();
         BusyGuard(self)
+    }
+
+    /// The X server is known to have answered, or we were waiting for something else.
+    pub fn renew(&self) {
+        self.0.store(crate::clock::now().0.max(1), Ordering::Relaxed);
     }
 
     /// How long the thread has been waiting at `now`.

@@ -26,7 +26,8 @@ use keymap::{Index, Inverts, Place};
 use lattice_wire::{Key, Micros, Modifiers};
 use xkeysym::key;
 
-/// Applications reload their keymap some time after a key was bound; measured with GTK under load.
+/// Applications reload their keymap some time after a key was bound, and read a press by the keymap
+/// that they have then.
 pub const REBIND_REST: Micros = Micros::from_millis(40);
 
 /// More keys than two hands hold: beyond it presses are ignored.

@@ -20,7 +20,7 @@ use lattice_wire::{Op, OpKind, Rect, Size};
 const BARE_PIXELS: usize = 1024;
 
 /// Encodes tiles. Keeps its memory from one frame to the next.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Encoder {
     classifier: Classifier,
     png: png::PalettePng,
@@ -30,7 +30,7 @@ pub struct Encoder {
 impl Encoder {
     /// No memory yet.
     pub fn new() -> Self {
-        Self { classifier: Classifier::new(), png: png::PalettePng::new(), rgb: Vec::new() }
+        Self::default()
     }
 
     /// The operations of a plan; pixels come from `picture`, which shows the plan's result.

@@ -24,13 +24,15 @@ impl std::fmt::Debug for PalettePng {
     }
 }
 
-impl PalettePng {
-    pub(super) fn new() -> Self {
+impl Default for PalettePng {
+    fn default() -> Self {
         // Level 1: on text, higher ones cost three times the time for a tenth of the bytes.
         let level = CompressionLvl::new(1).expect("libdeflate has a level 1");
         Self { compressor: Compressor::new(level), rows: Vec::new(), deflated: Vec::new() }
     }
+}
 
+impl PalettePng {
     /// The file of an image with one index a pixel; 2 to 256 colours, `0x00RRGGBB` each.
     pub(super) fn encode(&mut self, size: Size, colors: &[u32], indices: &[u8]) -> Vec<u8> {
         let bits = bits_for(colors.len());

@@ -24,17 +24,14 @@ pub(crate) struct Agent {
 impl Agent {
     pub(crate) fn start(name: &str, arguments: &[&str]) -> Self {
         let socket = std::env::temp_dir().join(format!("lattice-{}-{name}", std::process::id()));
-        let child = Command::new(
-            option_env!("CARGO_BIN_EXE_lattice-agent")
-                .expect("cargo builds the agent for its tests"),
-        )
-        .args(arguments)
-        .args(["--exit-on-eof", "--listen"])
-        .arg(&socket)
-        .env("LATTICE_AGENT_TOKEN", TOKEN)
-        .stdin(Stdio::piped())
-        .spawn()
-        .expect("the agent starts");
+        let child = Command::new(env!("CARGO_BIN_EXE_lattice-agent"))
+            .args(arguments)
+            .args(["--exit-on-eof", "--listen"])
+            .arg(&socket)
+            .env("LATTICE_AGENT_TOKEN", TOKEN)
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("the agent starts");
         Self { child, socket }
     }
 

@@ -33,7 +33,7 @@ use x11rb::protocol::xproto::{
 use x11rb::protocol::{Event, randr as xrandr};
 use x11rb::rust_connection::RustConnection;
 
-/// Fetching more rectangles costs more than fetching what lies between them.
+/// More rectangles than this are fetched as their hull, since each costs a request.
 const MAX_RECTS: usize = 64;
 
 /// An X server's screen.
@@ -164,7 +164,7 @@ impl X11Display {
         if !self.resizable {
             return Ok(());
         }
-        randr::resize(&self.connection, self.root, self.size, size)?;
+        randr::resize(&self.connection, self.root, size)?;
         let now = self.ask_size()?;
         if now != size {
             tracing::warn!(

@@ -33,15 +33,20 @@ pub(super) fn max_size(
     Ok(wanted.clamp(Size::new(1, 1), largest))
 }
 
-/// Changes the size from `old` to `new`. A refusal is no error: the screen stays as it is.
+/// Gives the screen this size. A refusal is no error: the screen takes the nearest mode it has, or
+/// stays as it is.
 pub(super) fn resize(
     connection: &RustConnection,
     root: Window,
-    old: Size,
     new: Size,
 ) -> Result<(), DisplayError> {
     for attempt in 1..=TRIES {
-        match Head::find(connection, root).and_then(|head| head.resize(old, new)) {
+        let head = Head::find(connection, root);
+        let changed = head.and_then(|head| match attempt {
+            TRIES => head.take_nearest(new),
+            _ => head.resize(new),
+        });
+        match changed {
             Ok(()) => return Ok(()),
             Err(ReplyError::ConnectionError(error)) => return Err(error.into()),
             Err(ReplyError::X11Error(error)) => {
@@ -86,27 +91,35 @@ impl<'a> Head<'a> {
         Ok(Self { connection, root, resources, output, crtc, modes })
     }
 
-    fn resize(&self, old: Size, new: Size) -> Result<(), ReplyError> {
-        let mode = match self.mode_for(new) {
-            Ok(mode) => mode,
-            Err(ReplyError::X11Error(_)) => return self.take_nearest(old, new),
-            Err(error) => return Err(error),
-        };
-        // The screen must hold the mode before and after: it grows first and shrinks last.
-        let both = Size::new(old.width.max(new.width), old.height.max(new.height));
-        self.connection.grab_server()?;
-        let changed = self.change(old, both, new, mode);
-        self.connection.ungrab_server()?;
-        self.connection.flush()?;
-        if let Err(ReplyError::X11Error(_)) = changed {
-            self.connection.randr_delete_output_mode(self.output, mode)?;
-            return self.take_nearest(old, new);
-        }
-        changed?;
+    fn resize(&self, new: Size) -> Result<(), ReplyError> {
+        let mode = self.mode_for(new)?;
+        self.change(new, mode)?;
         self.delete_modes_but(mode)
     }
 
-    fn change(&self, old: Size, both: Size, new: Size, mode: Mode) -> Result<(), ReplyError> {
+    /// The largest mode that is there already and fits into `new`.
+    fn take_nearest(&self, new: Size) -> Result<(), ReplyError> {
+        let known = self.resources.modes.iter().filter(|mode| self.modes.contains(&mode.id));
+        let fitting = known.filter(|mode| mode.width <= new.width && mode.height <= new.height);
+        let area = |mode: &&ModeInfo| u32::from(mode.width) * u32::from(mode.height);
+        let Some(mode) = fitting.max_by_key(area) else { return Ok(()) };
+        self.change(Size::new(mode.width, mode.height), mode.id)
+    }
+
+    /// Nobody sees the steps between: the server does nothing else meanwhile.
+    fn change(&self, new: Size, mode: Mode) -> Result<(), ReplyError> {
+        self.connection.grab_server()?;
+        let changed = self.change_steps(new, mode);
+        self.connection.ungrab_server()?;
+        self.connection.flush()?;
+        changed
+    }
+
+    /// The screen must hold the mode before and after: it grows first and shrinks last.
+    fn change_steps(&self, new: Size, mode: Mode) -> Result<(), ReplyError> {
+        let screen = self.connection.get_geometry(self.root)?.reply()?;
+        let old = Size::new(screen.width, screen.height);
+        let both = Size::new(old.width.max(new.width), old.height.max(new.height));
         if both != old {
             self.set_screen(both)?;
         }
@@ -166,19 +179,6 @@ impl<'a> Head<'a> {
         };
         self.connection.randr_add_output_mode(self.output, mode)?.check()?;
         Ok(mode)
-    }
-
-    /// The largest mode that is there already and fits into `new`.
-    fn take_nearest(&self, old: Size, new: Size) -> Result<(), ReplyError> {
-        let known = self.resources.modes.iter().filter(|mode| self.modes.contains(&mode.id));
-        let fitting = known.filter(|mode| mode.width <= new.width && mode.height <= new.height);
-        let Some(mode) = fitting.max_by_key(|mode| u32::from(mode.width) * u32::from(mode.height))
-        else {
-            return Ok(());
-        };
-        let new = Size::new(mode.width, mode.height);
-        let both = Size::new(old.width.max(new.width), old.height.max(new.height));
-        self.change(old, both, new, mode.id)
     }
 
     fn delete_modes_but(&self, current: Mode) -> Result<(), ReplyError> {
