@@ -1,19 +1,24 @@
 //! What merely moved: scrolled text and dragged windows, found in the pixels and proved by them.
 //!
-//! A scroll is found by hashing lines. The area that changed is cut into strips across the
-//! direction of motion (64 pixels wide, so that a blinking caret, a clock or a scroll bar spoils
-//! one strip and not all); each line of each strip is hashed before and after. A line of a kind that
-//! occurs once before and is met elsewhere after votes for its distance. The distances with most
-//! votes are then tried on every strip. A window's move needs no search: the X server tells it.
-//! Either way a copy is planned only after its source was compared with its destination, pixel by
-//! pixel.
+//! How far a scroll went is found by hashing lines: the area that changed is cut into strips across
+//! the direction of motion, and in a sample of them each line is hashed before and after. A line of
+//! a kind that occurs once before and is met elsewhere after votes for its distance. How far a
+//! window went needs no search: the X server tells it.
+//!
+//! Either way every strip is then compared, line by line and pixel by pixel, with what lay at that
+//! distance before, and only runs of equal lines are copied. Strips are 64 pixels wide, so that a
+//! blinking caret, a clock or a scroll bar spoils one of them and not all.
 
 use crate::picture::Picture;
-use lattice_wire::{Copy, Point, Rect};
+use lattice_wire::{Copy, Point, Rect, Size};
 use std::collections::HashMap;
 
 /// The width of a strip, in pixels.
 const STRIP: u16 = 64;
+
+/// In how many strips of an area lines are hashed: enough that text is met, and a quarter of the
+/// reading that all would take at 1080p.
+const SAMPLES: usize = 6;
 
 /// The smallest area in which a scroll is looked for, in pixels each way; below it tiles are cheap.
 const MIN_AREA: (u16, u16) = (STRIP, 24);
@@ -40,7 +45,7 @@ const BLANK: u64 = 0;
 /// Pixels that are thought to have moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shift {
-    /// Where they would be now; the source is on the screen, too.
+    /// Where they would be now.
     pub to: Rect,
     /// Pixels to the right.
     pub dx: i32,
@@ -51,9 +56,10 @@ pub struct Shift {
 /// Finds copies. Keeps its memory from frame to frame.
 #[derive(Debug, Default)]
 pub struct Mover {
-    before: Lines,
-    after: Lines,
+    before: Vec<u64>,
+    after: Vec<u64>,
     places: HashMap<u64, Place, PassThrough>,
+    votes: Vec<u32>,
 }
 
 impl Mover {
@@ -72,16 +78,18 @@ impl Mover {
         known: &[Shift],
     ) -> Vec<Copy> {
         let mut copies = Vec::new();
-        for shift in known.iter().filter(|shift| (shift.dx, shift.dy) != (0, 0)) {
-            prove_shift(next, shadow, shift, &mut copies);
+        for shift in known {
+            prove(next, shadow, *shift, Axis::Down, &mut copies);
         }
         for area in areas(boxes) {
-            if covered(area, &copies) * 2 >= area.area() {
-                continue;
-            }
-            self.find_scroll(next, shadow, area, Axis::Down, &mut copies);
-            if covered(area, &copies) * 2 < area.area() {
-                self.find_scroll(next, shadow, area, Axis::Across, &mut copies);
+            for axis in [Axis::Down, Axis::Across] {
+                if covered(area, &copies) * 2 >= area.area() {
+                    break;
+                }
+                for distance in self.distances(next, shadow, area, axis) {
+                    let (dx, dy) = axis.shift(distance);
+                    prove(next, shadow, Shift { to: area, dx, dy }, axis, &mut copies);
+                }
             }
         }
         copies.retain(|copy| boxes.iter().any(|rect| rect.intersect(copy.to).is_some()));
@@ -90,77 +98,39 @@ impl Mover {
         copies
     }
 
-    fn find_scroll(
-        &mut self,
-        next: &Picture,
-        shadow: &Picture,
-        area: Rect,
-        axis: Axis,
-        copies: &mut Vec<Copy>,
-    ) {
+    /// The distances that most lines of the sampled strips agree on, best first.
+    fn distances(&mut self, next: &Picture, shadow: &Picture, area: Rect, axis: Axis) -> Vec<i32> {
         let (across, along) = axis.extent(area);
         if across < MIN_AREA.0 || along < MIN_AREA.1 {
-            return;
+            return Vec::new();
         }
-        self.before.hash(shadow, area, axis);
-        self.after.hash(next, area, axis);
-        for distance in self.distances(along) {
-            let mut runs = Runs::default();
-            for strip in 0..self.after.strips {
-                self.runs_of(strip, distance, &mut runs);
-            }
-            for run in runs.done() {
-                let Some(to) = axis.rect(area, run) else { continue };
-                prove_run(next, shadow, area, to, axis.shift(distance), copies);
-            }
+        self.votes.clear();
+        self.votes.resize(usize::from(along) * 2, 0);
+        let strips: Vec<Rect> = axis.strips(area).collect();
+        let step = strips.len().div_ceil(SAMPLES);
+        for strip in strips.into_iter().skip(step / 2).step_by(step) {
+            axis.hash(shadow, strip, &mut self.before);
+            axis.hash(next, strip, &mut self.after);
+            self.vote(along);
         }
-    }
-
-    /// The distances that most lines agree on, best first.
-    fn distances(&mut self, along: u16) -> Vec<i32> {
-        let mut votes = vec![0u32; usize::from(along) * 2];
-        for strip in 0..self.after.strips {
-            self.places.clear();
-            for (line, &hash) in (0u16..).zip(self.before.strip(strip)) {
-                let place = Place { line, count: 1 };
-                self.places.entry(hash).and_modify(|place| place.count += 1).or_insert(place);
-            }
-            for (line, &hash) in (0u16..).zip(self.after.strip(strip)) {
-                let Some(place) = self.places.get(&hash) else { continue };
-                if hash != BLANK && place.count == 1 && place.line != line {
-                    votes[usize::from(along + line - place.line)] += 1;
-                }
-            }
-        }
-        let mut best: Vec<(u32, i32)> = votes
-            .into_iter()
-            .zip(-i32::from(along)..)
-            .filter(|(count, _)| *count >= MIN_VOTES)
-            .collect();
-        best.sort_unstable_by_key(|&(count, distance)| (std::cmp::Reverse(count), distance.abs()));
+        let counts = self.votes.iter().zip(-i32::from(along)..);
+        let mut best: Vec<_> = counts.filter(|(count, _)| **count >= MIN_VOTES).collect();
+        best.sort_unstable_by_key(|&(count, distance)| (std::cmp::Reverse(*count), distance.abs()));
         best.into_iter().take(MAX_DISTANCES).map(|(_, distance)| distance).collect()
     }
 
-    /// The lines of a strip that are what was `distance` before them, in runs.
-    fn runs_of(&self, strip: usize, distance: i32, runs: &mut Runs) {
-        let (before, after) = (self.before.strip(strip), self.after.strip(strip));
-        let came_along = |line: usize| {
-            let source = usize::try_from(line as i32 - distance).ok();
-            source.and_then(|source| before.get(source)) == Some(&after[line])
-        };
-        let mut line = 0;
-        while line < after.len() {
-            let start = line;
-            // A run of blank lines alone says nothing about motion.
-            let mut telling = false;
-            while line < after.len() && came_along(line) {
-                telling |= after[line] != BLANK;
-                line += 1;
+    /// Lets the lines of one strip vote.
+    fn vote(&mut self, along: u16) {
+        self.places.clear();
+        for (line, &hash) in (0u16..).zip(&self.before) {
+            let place = Place { line, count: 1 };
+            self.places.entry(hash).and_modify(|place| place.count += 1).or_insert(place);
+        }
+        for (line, hash) in (0u16..).zip(&self.after) {
+            let Some(place) = self.places.get(hash) else { continue };
+            if *hash != BLANK && place.count == 1 && place.line != line {
+                self.votes[usize::from(along + line - place.line)] += 1;
             }
-            if telling && line - start >= usize::from(MIN_RUN) {
-                runs.add(strip as u16, start as u16, line as u16);
-            }
-            line += 1;
         }
     }
 }
@@ -172,7 +142,7 @@ struct Place {
     count: u16,
 }
 
-/// The direction of a scroll.
+/// Along which axis lines follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Axis {
     /// Lines are rows, strips are columns of 64 pixels.
@@ -182,7 +152,7 @@ enum Axis {
 }
 
 impl Axis {
-    /// The area's extent across and along the motion.
+    /// The area's extent across and along the axis.
     fn extent(self, area: Rect) -> (u16, u16) {
         match self {
             Self::Down => (area.width, area.height),
@@ -197,105 +167,129 @@ impl Axis {
         }
     }
 
-    /// The rectangle of a run in `area`.
-    fn rect(self, area: Rect, run: Run) -> Option<Rect> {
-        let strips = (run.first * STRIP, run.last * STRIP + STRIP);
-        let (columns, rows) = match self {
-            Self::Down => (strips, (run.start, run.end)),
-            Self::Across => ((run.start, run.end), strips),
-        };
-        let rect = Rect::between(columns.0, rows.0, columns.1, rows.1)?;
-        area.intersect(rect.moved(area.x.into(), area.y.into())?)
+    fn strips(self, area: Rect) -> impl Iterator<Item = Rect> {
+        let (across, _) = self.extent(area);
+        (0..across).step_by(usize::from(STRIP)).map(move |start| {
+            let width = STRIP.min(across - start);
+            match self {
+                Self::Down => Rect { x: area.x + start, width, ..area },
+                Self::Across => Rect { y: area.y + start, height: width, ..area },
+            }
+        })
     }
-}
 
-/// Lines `start..end` of the strips `first..=last`.
-#[derive(Debug, Clone, Copy)]
-struct Run {
-    first: u16,
-    last: u16,
-    start: u16,
-    end: u16,
-}
-
-/// Runs of neighbouring strips, joined where they cover the same lines.
-#[derive(Debug, Default)]
-struct Runs {
-    runs: Vec<Run>,
-}
-
-impl Runs {
-    fn add(&mut self, strip: u16, start: u16, end: u16) {
-        let beside = |run: &&mut Run| run.last + 1 == strip && (run.start, run.end) == (start, end);
-        match self.runs.iter_mut().find(beside) {
-            Some(run) => run.last = strip,
-            None => self.runs.push(Run { first: strip, last: strip, start, end }),
+    /// Lines `start..end` of a strip.
+    fn lines(self, strip: Rect, start: u16, end: u16) -> Rect {
+        match self {
+            Self::Down => Rect { y: strip.y + start, height: end - start, ..strip },
+            Self::Across => Rect { x: strip.x + start, width: end - start, ..strip },
         }
     }
 
-    /// The largest first, so that they win where runs of several distances compete.
-    fn done(mut self) -> Vec<Run> {
-        let size = |run: &Run| u32::from(run.last - run.first + 1) * u32::from(run.end - run.start);
-        self.runs.sort_by_key(|run| std::cmp::Reverse(size(run)));
-        self.runs
+    /// The hash of every line of a strip.
+    fn hash(self, picture: &Picture, strip: Rect, hashes: &mut Vec<u64>) {
+        hashes.clear();
+        match self {
+            Self::Down => hashes.extend(picture.rows(strip).map(row_hash)),
+            Self::Across => column_hashes(picture, strip, hashes),
+        }
+    }
+
+    /// Which lines of `to` are those of `from`, a strip of the same size before.
+    fn same(self, next: &Picture, to: Rect, shadow: &Picture, from: Rect) -> Vec<bool> {
+        let rows = next.rows(to).zip(shadow.rows(from));
+        match self {
+            Self::Down => rows.map(|(new, old)| new == old).collect(),
+            Self::Across => rows.fold(vec![true; usize::from(to.width)], |mut same, (new, old)| {
+                let columns = same.iter_mut().zip(new.iter().zip(old));
+                columns.for_each(|(same, (new, old))| *same &= new == old);
+                same
+            }),
+        }
     }
 }
 
-/// The hash of every line of every strip of an area.
-#[derive(Debug, Default)]
-struct Lines {
-    hashes: Vec<u64>,
-    strips: usize,
-    lines: usize,
+/// Adds the copies that hold of a shift, found by comparing every pixel.
+fn prove(next: &Picture, shadow: &Picture, shift: Shift, axis: Axis, copies: &mut Vec<Copy>) {
+    if (shift.dx, shift.dy) == (0, 0) {
+        return;
+    }
+    let Some(to) = with_source_on(shift, next.size()) else { return };
+    // Runs of neighbouring strips grow together where they cover the same lines.
+    let mut runs: Vec<Rect> = Vec::new();
+    for strip in axis.strips(to) {
+        let Some(source) = strip.moved(-shift.dx, -shift.dy) else { continue };
+        let same = axis.same(next, strip, shadow, source);
+        for (start, end) in runs_of(&same) {
+            let run = axis.lines(strip, start, end);
+            if is_blank(next, run) {
+                // It lay anywhere before, and is cheaper as a fill.
+                continue;
+            }
+            let joined = |own: &&mut Rect| own.union(run).area() == own.area() + run.area();
+            match runs.iter_mut().rev().find(joined) {
+                Some(own) => *own = own.union(run),
+                None => runs.push(run),
+            }
+        }
+    }
+    // The largest first, so that they win where runs of several distances compete.
+    runs.sort_by_key(|run| std::cmp::Reverse(run.area()));
+    runs.into_iter().for_each(|run| push(run, shift, copies));
 }
 
-impl Lines {
-    fn strip(&self, strip: usize) -> &[u64] {
-        &self.hashes[strip * self.lines..(strip + 1) * self.lines]
-    }
+/// The part of a shift's destination whose source is on the screen.
+fn with_source_on(shift: Shift, size: Size) -> Option<Rect> {
+    let limit = |start: u16, end: u16, delta: i32, side: u16| {
+        let (low, high) = (delta.max(0), i32::from(side) + delta.min(0));
+        let clamp = |edge: u16| u16::try_from(i32::from(edge).clamp(low, high.max(low))).ok();
+        Some((clamp(start)?, clamp(end)?))
+    };
+    let to = shift.to;
+    let (left, right) = limit(to.x, to.right(), shift.dx, size.width)?;
+    let (top, bottom) = limit(to.y, to.bottom(), shift.dy, size.height)?;
+    Rect::between(left, top, right, bottom)?.clip(size)
+}
 
-    fn hash(&mut self, picture: &Picture, area: Rect, axis: Axis) {
-        let (across, along) = axis.extent(area);
-        self.strips = usize::from(across.div_ceil(STRIP));
-        self.lines = usize::from(along);
-        self.hashes.clear();
-        self.hashes.resize(self.strips * self.lines, BLANK);
-        match axis {
-            Axis::Down => self.hash_rows(picture, area),
-            Axis::Across => self.hash_columns(picture, area),
+/// The stretches of `true` that are worth a copy.
+fn runs_of(same: &[bool]) -> impl Iterator<Item = (u16, u16)> {
+    let mut line = 0;
+    same.chunk_by(|one, other| one == other).filter_map(move |chunk| {
+        let start = line;
+        line += chunk.len() as u16;
+        (chunk[0] && line - start >= MIN_RUN).then_some((start, line))
+    })
+}
+
+fn is_blank(picture: &Picture, rect: Rect) -> bool {
+    crate::classify::single_color(picture, rect).is_some()
+}
+
+/// Adds a copy unless an earlier one paints there already.
+fn push(to: Rect, shift: Shift, copies: &mut Vec<Copy>) {
+    if copies.iter().any(|copy| copy.to.intersect(to).is_some()) {
+        return;
+    }
+    if let Some(from) = to.moved(-shift.dx, -shift.dy) {
+        copies.push(Copy { from: Point { x: from.x, y: from.y }, to });
+    }
+}
+
+/// The hash of every column of a strip. Row by row all the same, for the cache's sake: every
+/// column's hash grows by one pixel a row.
+fn column_hashes(picture: &Picture, strip: Rect, hashes: &mut Vec<u64>) {
+    hashes.resize(usize::from(strip.width), 1);
+    let first = picture.row(strip.x, strip.y, strip.width);
+    let mut blank = vec![true; first.len()];
+    for row in picture.rows(strip) {
+        let columns = hashes.iter_mut().zip(&mut blank).zip(first.iter().zip(row));
+        for ((hash, blank), (first, pixel)) in columns {
+            *blank &= pixel == first;
+            *hash = mix(*hash, u64::from(*pixel));
         }
     }
-
-    fn hash_rows(&mut self, picture: &Picture, area: Rect) {
-        for (line, row) in picture.rows(area).enumerate() {
-            for (strip, pixels) in row.chunks(usize::from(STRIP)).enumerate() {
-                self.hashes[strip * self.lines + line] = row_hash(pixels);
-            }
-        }
-    }
-
-    /// Row by row all the same, for the cache's sake: every column's hash grows by one pixel a row.
-    fn hash_columns(&mut self, picture: &Picture, area: Rect) {
-        let mut blank = vec![true; self.lines];
-        let mut first = vec![0; self.lines];
-        for (y, row) in picture.rows(area).enumerate() {
-            let strip = y / usize::from(STRIP);
-            let hashes = &mut self.hashes[strip * self.lines..(strip + 1) * self.lines];
-            if y % usize::from(STRIP) == 0 {
-                blank.fill(true);
-                first.copy_from_slice(row);
-            }
-            let columns = hashes.iter_mut().zip(&mut blank).zip(&first).zip(row);
-            for (((hash, blank), first), pixel) in columns {
-                *blank &= pixel == first;
-                *hash = mix(*hash, u64::from(*pixel) + 1);
-            }
-            let last = y % usize::from(STRIP) == usize::from(STRIP) - 1;
-            if last || y + 1 == usize::from(area.height) {
-                let uniform = hashes.iter_mut().zip(&blank).filter(|(_, blank)| **blank);
-                uniform.for_each(|(hash, _)| *hash = BLANK);
-            }
-        }
+    for (hash, blank) in hashes.iter_mut().zip(blank) {
+        *hash = if blank { BLANK } else { *hash | 1 };
     }
 }
 
@@ -346,86 +340,6 @@ fn near(one: Rect, other: Rect) -> bool {
 
 fn covered(area: Rect, copies: &[Copy]) -> usize {
     copies.iter().filter_map(|copy| copy.to.intersect(area)).map(|part| part.area()).sum()
-}
-
-/// Adds the copies that hold of a known shift: strip by strip, since another window may lie over it.
-fn prove_shift(next: &Picture, shadow: &Picture, shift: &Shift, copies: &mut Vec<Copy>) {
-    let mut runs = Runs::default();
-    for (number, x) in (0u16..).zip((shift.to.x..shift.to.right()).step_by(usize::from(STRIP))) {
-        let right = x.saturating_add(STRIP).min(shift.to.right());
-        let Some(strip) = Rect::between(x, shift.to.y, right, shift.to.bottom()) else { continue };
-        let Some(source) = strip.moved(-shift.dx, -shift.dy) else { continue };
-        let mut start = None;
-        let rows = next.rows(strip).zip(shadow.rows(source)).map(|(new, old)| new == old);
-        for (line, same) in (0u16..).zip(rows.chain([false])) {
-            match (same, start) {
-                (true, None) => start = Some(line),
-                (false, Some(first)) => {
-                    if line - first >= MIN_RUN {
-                        runs.add(number, first, line);
-                    }
-                    start = None;
-                }
-                _ => {}
-            }
-        }
-    }
-    for run in runs.done() {
-        let Some(to) = Axis::Down.rect(shift.to, run) else { continue };
-        push(to, (shift.dx, shift.dy), copies);
-    }
-}
-
-/// Adds the copy of a run that hashes promise, if the pixels keep the promise. The run ends where
-/// its source leaves the area that was hashed; the copy goes on as far as the pixels do.
-fn prove_run(
-    next: &Picture,
-    shadow: &Picture,
-    area: Rect,
-    to: Rect,
-    shift: (i32, i32),
-    copies: &mut Vec<Copy>,
-) {
-    if !came_from(next, shadow, to, shift) {
-        return;
-    }
-    let mut grown = to;
-    for line in lines_beyond(to, area, shift) {
-        if !came_from(next, shadow, line, shift) {
-            break;
-        }
-        grown = grown.union(line);
-    }
-    push(grown, shift, copies);
-}
-
-/// The lines of `area` that follow `to` on the side to which the source lies, nearest first.
-fn lines_beyond(to: Rect, area: Rect, (dx, dy): (i32, i32)) -> impl Iterator<Item = Rect> {
-    let row = move |y: u16| Rect { y, height: 1, ..to };
-    let column = move |x: u16| Rect { x, width: 1, ..to };
-    let after = (0..if dy < 0 { area.bottom() - to.bottom() } else { 0 })
-        .map(move |line| row(to.bottom() + line));
-    let before = (0..if dy > 0 { to.y - area.y } else { 0 }).map(move |line| row(to.y - 1 - line));
-    let right = (0..if dx < 0 { area.right() - to.right() } else { 0 })
-        .map(move |line| column(to.right() + line));
-    let left = (0..if dx > 0 { to.x - area.x } else { 0 }).map(move |line| column(to.x - 1 - line));
-    after.chain(before).chain(right).chain(left)
-}
-
-/// Whether the pixels of `to` are those that lay against the shift before.
-fn came_from(next: &Picture, shadow: &Picture, to: Rect, (dx, dy): (i32, i32)) -> bool {
-    let source = to.moved(-dx, -dy).filter(|source| source.clip(shadow.size()) == Some(*source));
-    source.is_some_and(|source| next.rows(to).eq(shadow.rows(source)))
-}
-
-/// Adds a copy unless an earlier one paints there already.
-fn push(to: Rect, shift: (i32, i32), copies: &mut Vec<Copy>) {
-    if copies.iter().any(|copy| copy.to.intersect(to).is_some()) {
-        return;
-    }
-    if let Some(from) = to.moved(-shift.0, -shift.1) {
-        copies.push(Copy { from: Point { x: from.x, y: from.y }, to });
-    }
 }
 
 /// Keys of the map are hashes already.
