@@ -113,7 +113,7 @@ fn vectors() -> Vec<Vector> {
     let stats = AgentStats { grabs: 1, frames: 2, wakeups: 3, inputs: 4, inputs_dropped: 5 };
     let digest =
         Digest { at: at(1, 9), size: Size::new(10, 130), bands: vec![1, 0xffff_ffff, 0x8000_0000] };
-    let table = FrameTable::decode(&frame.encode()).unwrap();
+    let table = FrameTable::decode(&frame.encode()).expect("the frame is valid");
     vec![
         server("frame", ServerPacket::Frame(frame.clone()), frame_fields),
         server("empty frame", ServerPacket::Frame(empty), empty_fields),

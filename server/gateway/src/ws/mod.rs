@@ -79,9 +79,9 @@ fn forbidden(detail: String) -> Problem {
 /// Checks an upgrade as RFC 6455 §4.2.1 asks and returns its `Sec-WebSocket-Accept`.
 fn handshake(headers: &HeaderMap) -> Result<HeaderValue, Problem> {
     let bad = |detail: &str| Problem::new(StatusCode::BAD_REQUEST, "Bad upgrade", detail);
-    if !lists(headers, header::UPGRADE, "websocket")
-        || !lists(headers, header::CONNECTION, "upgrade")
-    {
+    let lists_token =
+        |name, token: &str| items(headers, name).any(|found| found.eq_ignore_ascii_case(token));
+    if !lists_token(header::UPGRADE, "websocket") || !lists_token(header::CONNECTION, "upgrade") {
         return Err(Problem::new(
             StatusCode::UPGRADE_REQUIRED,
             "Upgrade required",
@@ -91,7 +91,8 @@ fn handshake(headers: &HeaderMap) -> Result<HeaderValue, Problem> {
     if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
         return Err(bad("Sec-WebSocket-Version must be 13"));
     }
-    if !lists(headers, header::SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL) {
+    // Names of subprotocols are told apart by case (RFC 6455 §11.5), tokens of HTTP are not.
+    if !items(headers, header::SEC_WEBSOCKET_PROTOCOL).any(|found| found == SUBPROTOCOL) {
         return Err(bad(&format!("the viewer must offer the subprotocol {SUBPROTOCOL}")));
     }
     let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|key| key.len() == 24);
@@ -100,10 +101,10 @@ fn handshake(headers: &HeaderMap) -> Result<HeaderValue, Problem> {
         .map_err(|_| bad("Sec-WebSocket-Key cannot be answered"))
 }
 
-/// Whether a comma-separated header holds `item`. Subprotocols and tokens are ASCII.
-fn lists(headers: &HeaderMap, name: header::HeaderName, item: &str) -> bool {
+/// The items of a comma-separated header.
+fn items(headers: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = &str> {
     let lines = headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| line.split(',')).any(|found| found.trim().eq_ignore_ascii_case(item))
+    lines.flat_map(|line| line.split(',')).map(str::trim)
 }
 
 fn limits() -> WebSocketConfig {
