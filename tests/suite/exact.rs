@@ -3,7 +3,7 @@
 use lattice_tests::compare::{assert_exact, difference};
 use lattice_tests::scene::Scene;
 use lattice_tests::xserver::Program;
-use lattice_tests::{Share, Viewer, XServer, eventually};
+use lattice_tests::{Share, Viewer, XServer, eventually, patience};
 use lattice_wire::{ClientPacket, Size};
 use std::time::Duration;
 
@@ -203,4 +203,38 @@ fn a_refresh_brings_everything_again() {
     viewer.wait("a refresh", |view| view.frames[before..].iter().any(|frame| frame.refresh));
     viewer.wait_digest();
     assert_exact(&viewer, &server);
+}
+
+#[test]
+fn a_viewer_that_joins_sees_a_picture_at_once() {
+    let server = XServer::start(1366, 768);
+    let share = Share::start(&server);
+    let _scene = Scene::open(server.connect());
+    for round in 0..15 {
+        let viewer = Viewer::join(&share);
+        let bound = patience(Duration::from_millis(500));
+        let what = format!("a first picture, in round {round}");
+        viewer.wait_for(&what, bound, |view| view.screen.at.is_some());
+        drop(viewer);
+        eventually("nobody to look", || share.metric("lattice_viewers", &[]) == 0.0);
+    }
+}
+
+#[test]
+fn a_digest_is_never_that_of_another_size() {
+    let mut server = XServer::start(1366, 768);
+    let share = Share::start(&server);
+    let viewer = Viewer::join(&share);
+    viewer.wait_picture();
+    let mut scene = Scene::open(server.connect());
+    for round in 0..20 {
+        // A digest is due 150 ms after this, and the size changes about then.
+        scene.dot(5, 5 + round, 0x00ff_0000);
+        std::thread::sleep(Duration::from_millis(125 + 2 * round as u64));
+        let size = Size::new(1000 + 7 * round as u16, 700);
+        server.set_size(size);
+        viewer.wait("a picture of the new size", |view| view.screen.picture.size() == size);
+        viewer.wait_digest();
+        viewer.assert_no_faults();
+    }
 }

@@ -313,3 +313,21 @@ fn frames_echo_the_input_that_they_show() {
     echoes.dedup();
     assert!(echoes.len() > 4, "{echoes:?}");
 }
+
+#[test]
+fn the_frame_that_answers_a_key_echoes_it() {
+    let desk = Desk::open();
+    desk.viewer.wait_digest();
+    let mut late = Vec::new();
+    for round in 0..100 {
+        let before = desk.viewer.view(|view| view.frames.len());
+        let Seq(released) = desk.viewer.stroke("KeyA", "a", Modifiers::default());
+        desk.viewer.wait("the answer to a key", |view| view.frames.len() > before);
+        let Seq(echo) = desk.viewer.view(|view| view.frames[before].echo.1);
+        // The press is numbered just before the release.
+        if echo < released - 1 {
+            late.push((round, echo, released));
+        }
+    }
+    assert!(late.is_empty(), "{} of 100 answers echo an older input: {late:?}", late.len());
+}

@@ -96,6 +96,12 @@ impl<'a> Hands<'a> {
 
     fn turn(&mut self) -> Result<(), DisplayError> {
         let _busy = self.shared.input_busy.enter();
+        let turned = self.apply_all();
+        self.shared.echo.end();
+        turned
+    }
+
+    fn apply_all(&mut self) -> Result<(), DisplayError> {
         // A keymap that changed while nothing was typed is known before the next key.
         let told = self.injector.listen()?;
         self.hear(told);
@@ -104,6 +110,9 @@ impl<'a> Hands<'a> {
             return Ok(());
         }
         let mut applied = None;
+        if !items.is_empty() {
+            self.shared.echo.begin();
+        }
         for item in items {
             match item {
                 InputItem::Apply(viewer, input) => {

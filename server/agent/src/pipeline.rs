@@ -220,6 +220,7 @@ impl<'a> Session<'a> {
             self.shared.outbound.set_limits(self.display.limits());
             if self.canvas.as_ref().is_some_and(|canvas| canvas.next.size() != size) {
                 self.canvas = Some(Canvas::new(size, true));
+                self.digest_at = None;
                 self.clock.handle_damage();
             }
         }
@@ -275,7 +276,7 @@ impl<'a> Session<'a> {
     fn frame(&mut self, now: Micros) -> Result<Made, DisplayError> {
         let Some(canvas) = &mut self.canvas else { return Ok(Made::Done) };
         let noticed = self.noticed.take().unwrap_or(now);
-        let echo = self.shared.echo.get();
+        let echo = self.shared.echo.settled();
         let Some((region, hints)) = grab(self.shared, &mut self.display, canvas)? else {
             return Ok(self.try_again(now));
         };
@@ -319,7 +320,7 @@ impl<'a> Session<'a> {
         let part = self.missed(&canvas.history, &refresh);
         let (region, keyframe) = part.map_or((whole, true), |part| (part, false));
         let plan = canvas.planner.plan_refresh(&region);
-        let echo = self.shared.echo.get();
+        let echo = self.shared.echo.settled();
         self.send(&plan, FrameFlags { keyframe, refresh: true }, asked, echo);
         Ok(())
     }
@@ -367,6 +368,7 @@ impl<'a> Session<'a> {
             // The damage was taken off the display and its pixels were not read.
             let keyframe = !canvas.is_blank || canvas.keyframe;
             *canvas = Canvas::new(self.display.size(), keyframe);
+            self.digest_at = None;
         }
         self.clock.handle_damage();
         self.retry_at = now.plus(RETRY_GRAB);

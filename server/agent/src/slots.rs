@@ -20,6 +20,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// All that the threads share.
 #[derive(Debug)]
@@ -179,20 +180,46 @@ pub fn merged(old: Refresh, new: Refresh) -> Refresh {
     }
 }
 
+/// How long a frame waits for the number of the input that it may show.
+const ECHO_PATIENCE: Duration = Duration::from_millis(1);
+
 /// Whose input was applied last, and which.
 #[derive(Debug, Default)]
-pub struct Echo(AtomicU64);
+pub struct Echo {
+    last: AtomicU64,
+    applying: AtomicBool,
+}
 
 impl Echo {
-    /// The display has taken this input in.
+    /// Input is on its way to the display.
+    pub fn begin(&self) {
+        self.applying.store(true, Ordering::Release);
+    }
+
+    /// The display has taken this input in, and all before it.
     pub fn set(&self, viewer: ViewerId, seq: Seq) {
-        self.0.store(u64::from(viewer.0) << 32 | u64::from(seq.0), Ordering::Release);
+        self.last.store(u64::from(viewer.0) << 32 | u64::from(seq.0), Ordering::Release);
+    }
+
+    /// No input is on its way any more.
+    pub fn end(&self) {
+        self.applying.store(false, Ordering::Release);
     }
 
     /// The last that it took in.
     pub fn get(&self) -> (ViewerId, Seq) {
-        let both = self.0.load(Ordering::Acquire);
+        let both = self.last.load(Ordering::Acquire);
         (ViewerId((both >> 32) as u32), Seq(both as u32))
+    }
+
+    /// The same, once the display's word on what is being applied has come: a program may have
+    /// drawn its answer to a key before the input thread has run again.
+    pub fn settled(&self) -> (ViewerId, Seq) {
+        let start = Instant::now();
+        while self.applying.load(Ordering::Acquire) && start.elapsed() < ECHO_PATIENCE {
+            std::thread::yield_now();
+        }
+        self.get()
     }
 }
 

@@ -76,7 +76,7 @@ impl History {
 
     /// All that frames after `id` touched; nothing where that is no longer known.
     pub fn since(&self, id: FrameId) -> Option<Region> {
-        let oldest = self.frames.front().map_or(FrameId(0), |(first, _)| *first);
+        let (oldest, _) = self.frames.front()?;
         if id.0.saturating_add(1) < oldest.0 {
             return None;
         }
@@ -160,5 +160,6 @@ mod tests {
         (1..=200).for_each(|id| history.record(FrameId(id), Region::new()));
         assert_eq!(history.since(FrameId(50)), None);
         assert!(history.since(FrameId(150)).is_some());
+        assert_eq!(History::new().since(FrameId(150)), None);
     }
 }

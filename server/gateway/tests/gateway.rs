@@ -15,8 +15,9 @@ async fn a_viewer_that_joins_gets_a_keyframe_and_then_each_frame() {
     let gateway = Gateway::start(9).await;
     let mut agent = gateway.agent().await;
     let mut viewer = gateway.viewer().await;
-    agent.until_packet(ToAgent::Refresh(Refresh::Whole)).await;
+    // In this order: an agent that thinks nobody looks makes no pictures.
     agent.until_packet(ToAgent::Watch(1)).await;
+    agent.until_packet(ToAgent::Refresh(Refresh::Whole)).await;
     let sent = agent.frame(1, true, true).await;
     assert_eq!(viewer.paint(1).await.encode(), sent);
     agent.until_packet(ToAgent::Painted(frame_ref(1))).await;

@@ -9,8 +9,8 @@ import { eventually } from './wait.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
-/** What a browser says of itself when a server is gone, as some tests want it to be. */
-const EXPECTED_NOISE = /net::ERR_|WebSocket connection to|Failed to load resource/;
+/** What a browser says of itself when a server is gone or has no TLS, as some tests want it. */
+const EXPECTED_NOISE = /net::ERR_|WebSocket connection to|Failed to load resource|Cross-Origin-Opener-Policy header has been ignored/;
 
 /** @param {string[]} args */
 export function launch(args = []) {
@@ -60,6 +60,14 @@ export async function waitState(page, wanted, timeoutMs) {
 
 /** @param {Page} page @returns {Promise<any>} */
 export const stats = (page) => page.evaluate(() => (/** @type {any} */ (window)).lattice.stats());
+
+/** Brings the tools out and the focus to them, by the keys that the page tells people. @param {Page} page */
+export async function reachTools(page) {
+  await page.locator('#screen').focus();
+  for (const key of ['Control', 'Alt', 'Shift']) await page.keyboard.down(key);
+  for (const key of ['Shift', 'Alt', 'Control']) await page.keyboard.up(key);
+  await eventually('the tools to have the focus', () => page.evaluate(() => Boolean(document.activeElement?.closest('#bar'))));
+}
 
 /** The worker that owns the canvas. @param {Page} page */
 export async function worker(page) {

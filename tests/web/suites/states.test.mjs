@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { launch, open, shoot, state, waitState } from '../lib/browser.mjs';
+import { launch, open, reachTools, shoot, state, waitState } from '../lib/browser.mjs';
 import { Impostor } from '../lib/impostor.mjs';
 import { assertExact } from '../lib/picture.mjs';
 import { Share } from '../lib/share.mjs';
@@ -114,10 +114,7 @@ test('live with statistics', () => inBothSchemes('live-stats', async (colorSchem
 test('the tools are reached and operated by keyboard alone', async () => {
   const { page, complaints, close } = await open(browser, share.url);
   await waitState(page, 'live');
-  await page.locator('#screen').focus();
-  for (const key of ['Control', 'Alt', 'Shift']) await page.keyboard.down(key);
-  for (const key of ['Shift', 'Alt', 'Control']) await page.keyboard.up(key);
-  await eventually('the tools to have the focus', () => page.evaluate(() => document.activeElement?.closest('#bar') !== null));
+  await reachTools(page);
   const wanted = await page.locator('#bar button:visible').evaluateAll((buttons) => buttons.map((button) => button.id));
   assert.ok(wanted.length >= 4, `${wanted}`);
   for (const move of ['Tab', 'ArrowRight']) {

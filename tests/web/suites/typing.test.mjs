@@ -57,10 +57,14 @@ async function presses() {
   return strokes.filter(({ down, key }) => down && !/^(Shift|Control|Alt|Meta|Super|Hyper|ISO_Level3)/.test(key ?? ''));
 }
 
-const expectNothingHeld = () => eventually('nothing to be held', async () => {
-  const { keys, buttons } = await stage.say('held');
-  return keys.length === 0 && buttons === 0;
-});
+/** @param {string} when */
+async function expectNothingHeld(when = '') {
+  let held = { keys: [], buttons: 0 };
+  await eventually('nothing to be held', async () => {
+    held = await stage.say('held');
+    return held.keys.length === 0 && held.buttons === 0;
+  }).catch(() => assert.fail(`held ${when}: keys ${held.keys}, buttons ${held.buttons}`));
+}
 
 test('printable ASCII arrives in order', async () => {
   const all = Array.from({ length: 95 }, (_, at) => String.fromCharCode(32 + at)).join('');
@@ -112,16 +116,16 @@ test('shortcuts carry their modifiers', async () => {
 });
 
 test('what is held is let go of when the desktop loses the focus', async () => {
-  for (const leave of [
-    () => page.locator('#b-help').focus(),
-    () => page.evaluate(() => { window.dispatchEvent(new Event('blur')); }),
-  ]) {
+  for (const [name, leave] of /** @type {[string, () => Promise<void>][]} */ ([
+    ['the canvas', () => page.evaluate(() => { document.getElementById('screen')?.blur(); })],
+    ['the window', () => page.evaluate(() => { window.dispatchEvent(new Event('blur')); })],
+  ])) {
     await page.locator('#screen').focus();
     await page.keyboard.down('Control');
     await page.keyboard.down('a');
     await eventually('two keys to be held', async () => (await stage.say('held')).keys.length === 2);
     await leave();
-    await expectNothingHeld();
+    await expectNothingHeld(`after ${name} lost the focus`);
     await page.keyboard.up('a');
     await page.keyboard.up('Control');
   }

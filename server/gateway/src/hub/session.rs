@@ -119,6 +119,8 @@ impl Session {
 
     /// Carries out what the fan-out decided, and tells the agent and others what changed.
     pub(super) fn settle(&mut self, now: Micros) {
+        // First of all: an agent that thinks nobody looks makes no pictures.
+        self.tell_watching();
         for effect in self.fanout.poll(now) {
             match effect {
                 Effect::Refresh(refresh) => self.tell(ToAgent::Refresh(refresh)),
@@ -129,6 +131,10 @@ impl Session {
                 }
             }
         }
+        self.publish();
+    }
+
+    fn tell_watching(&mut self) {
         let viewers = u16::try_from(self.viewers.len()).unwrap_or(u16::MAX);
         if self.link.as_ref().is_some_and(|link| link.watching != viewers) {
             self.tell(ToAgent::Watch(viewers));
@@ -136,7 +142,6 @@ impl Session {
                 link.watching = viewers;
             }
         }
-        self.publish();
     }
 
     fn join(&mut self, role: Role, reply: oneshot::Sender<Result<Seat, Full>>, now: Micros) {
