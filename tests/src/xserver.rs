@@ -162,7 +162,7 @@ impl XServer {
         let (number, auth) = (self.display(), self.xauthority());
         let mut command = match self.program {
             Program::Xorg => {
-                let mut command = Command::new("Xorg");
+                let mut command = Command::new(xorg());
                 command.arg("-config").arg(config());
                 command.arg("-logfile").arg(self.dir.path().join("Xorg.log"));
                 command.args(["-novtswitch", "-sharevts"]);
@@ -179,6 +179,12 @@ impl XServer {
         command.arg(auth).args(&self.extra);
         command
     }
+}
+
+/// Debian's `Xorg` may be a wrapper that serves consoles only; the server itself serves everybody.
+fn xorg() -> &'static str {
+    const SERVER: &str = "/usr/lib/xorg/Xorg";
+    if Path::new(SERVER).exists() { SERVER } else { "Xorg" }
 }
 
 impl Drop for XServer {

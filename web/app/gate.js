@@ -1,11 +1,13 @@
 /** The way in: a link's secret for a cookie, and whether the session may be looked at. */
 
-/** @typedef {'ok' | 'denied' | 'missing' | 'busy' | 'unreachable'} Answer */
+/** @import { CheckResult } from '../client/session.js' */
+
+/** @typedef {{ result: CheckResult, detail: string }} Answer `detail` is what the server says about it */
 
 const PATIENCE_MS = 8000;
 
 /** The session that this page's address names. */
-export const sessionId = () => decodeURIComponent(location.pathname.split('/').filter(Boolean).at(-1) ?? '');
+const sessionId = () => decodeURIComponent(location.pathname.split('/').filter(Boolean).at(-1) ?? '');
 
 /** The WebSocket's absolute address: a worker does not know the page's. */
 export function socketUrl() {
@@ -33,11 +35,11 @@ export class Gate {
         method: 'POST', headers: { 'Content-Type': 'application/json' },
         body: JSON.stringify({ token: this.#secret }),
       });
-      if (swapped === 'busy' || swapped === 'unreachable') return swapped;
+      if (swapped.result === 'busy' || swapped.result === 'unreachable') return swapped;
       this.#secret = '';
       // Used or useless now: it shall be in no screenshot, history or bookmark.
       history.replaceState(history.state, '', location.pathname + location.search);
-      if (swapped !== 'ok') return 'denied';
+      if (swapped.result !== 'ok') return swapped;
     }
     return this.#ask(`../api/v1/sessions/${encodeURIComponent(sessionId())}`, {});
   }
@@ -48,16 +50,24 @@ export class Gate {
       const response = await fetch(path, {
         ...request, credentials: 'same-origin', cache: 'no-store', signal: AbortSignal.timeout(PATIENCE_MS),
       });
-      return meaning(response.status);
+      const result = meaning(response.status);
+      return { result, detail: result === 'refused' ? await said(response) : '' };
     } catch {
-      return 'unreachable';
+      return { result: 'unreachable', detail: '' };
     }
   }
 }
 
-/** @param {number} status @returns {Answer} */
+/** The server's own words on what is wrong and how to mend it (RFC 9457). @param {Response} response */
+async function said(response) {
+  const { detail } = await response.json().catch(() => ({}));
+  return typeof detail === 'string' ? detail : '';
+}
+
+/** @param {number} status @returns {CheckResult} */
 function meaning(status) {
   if (status >= 200 && status < 300) return 'ok';
-  if (status === 429 || status >= 500) return 'busy';
+  if (status === 408 || status === 429 || status >= 500) return 'busy';
+  if (status === 403 || status === 421) return 'refused';
   return status === 404 || status === 410 ? 'missing' : 'denied';
 }

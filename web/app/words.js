@@ -32,8 +32,9 @@ export const WORDS = {
   'desktop-ended': tell('door', '', 'This desktop has ended', 'You can close this page. To go on working, start a desktop again.'),
   revoked: tell('link', 'stop', 'This link has ended', 'It was withdrawn or has expired. Ask whoever shared the desktop for a new one.'),
   denied: tell('link', 'stop', 'This link has ended', 'It is no longer valid, or it was not copied whole. Ask whoever shared the desktop for a new one, and open it complete with everything after the #.'),
+  refused: tell('link', 'stop', 'The server does not take this address for its own', 'Open the desktop by the address it was shared with, or have this one added.'),
   missing: offer(tell('door', '', 'There is no desktop here', 'It may have ended, or the address may be mistyped.'), 'retry', 'Look again'),
   full: offer(tell('people', 'warn', 'All places are taken', 'This desktop has as many viewers as it may. When somebody leaves, there is room for you.'), 'retry', 'Try again'),
   version: offer(tell('update', '', 'Lattice was updated', 'This page is from an older version. Load it again to go on.'), 'reload', 'Load again'),
-  unsupported: tell('alert', 'stop', 'This browser cannot show the desktop', 'Lattice needs a current version of Chrome, Edge, Firefox or Safari.'),
+  unsupported: offer(tell('alert', 'stop', 'This browser cannot show the desktop', 'Lattice needs a current version of Chrome, Edge, Firefox or Safari.'), 'reload', 'Load again'),
 };

@@ -184,8 +184,13 @@ function escape(keyboard, event) {
   if (event.down) {
     const all = ((event.modifiers | (MODIFIER_KEYS[event.key] ?? 0)) & LEAVE) === LEAVE;
     const escape = all && keyboard.escape === 'idle' ? 'armed' : keyboard.escape;
-    return [{ ...keyboard, escape: keyboard.down.size <= 1 && !all ? 'idle' : escape }, false];
+    return [{ ...keyboard, escape: modifiersDown(keyboard) <= 1 && !all ? 'idle' : escape }, false];
   }
   if (keyboard.escape === 'armed') return [{ ...keyboard, escape: 'idle' }, true];
-  return [{ ...keyboard, escape: keyboard.down.size === 0 ? 'idle' : keyboard.escape }, false];
+  return [{ ...keyboard, escape: modifiersDown(keyboard) === 0 ? 'idle' : keyboard.escape }, false];
+}
+
+/** Other keys do not count: of some, Caps Lock on a Mac for one, no release is ever told. @param {Keyboard} keyboard */
+function modifiersDown(keyboard) {
+  return [...keyboard.down.values()].filter(({ key }) => key in MODIFIER_KEYS).length;
 }

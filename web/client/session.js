@@ -10,14 +10,15 @@ import { CLOSE } from '../protocol/close.js';
 /**
  * @typedef {'connecting' | 'live' | 'lagging' | 'reconnecting' | 'ended' | 'error'} Phase
  * @typedef {'starting' | 'network' | 'offline' | 'restart' | 'silent' | 'stalled' | 'flood'
- *   | 'protocol' | 'busy' | 'display-lost' | 'desktop-ended' | 'revoked' | 'denied' | 'missing'
+ *   | 'protocol' | 'busy' | 'display-lost' | 'desktop-ended' | 'revoked' | 'denied' | 'refused' | 'missing'
  *   | 'full' | 'version' | 'unsupported' | 'slow'} Reason
  * @typedef {'idle' | 'checking' | 'open' | 'waiting'} Link
+ * @typedef {'ok' | 'denied' | 'refused' | 'missing' | 'busy' | 'unreachable'} CheckResult
  * @typedef {{ phase: Phase, reason: Reason, detail: string, link: Link, attempt: number,
  *   retryAt: number, liveSince: number }} Session
  *
  * @typedef {{ type: 'start' }
- *   | { type: 'checked', result: 'ok' | 'denied' | 'missing' | 'busy' | 'unreachable' }
+ *   | { type: 'checked', result: CheckResult, detail: string }
  *   | { type: 'painted' }
  *   | { type: 'lagging', slow: boolean }
  *   | { type: 'display', state: 'live' | 'lost' | 'ended', detail: string }
@@ -103,6 +104,7 @@ function checked(session, event) {
   switch (event.result) {
     case 'ok': return [{ ...session, link: 'open' }, [{ type: 'connect' }]];
     case 'denied': return over(session, 'error', 'denied', '');
+    case 'refused': return over(session, 'error', 'refused', event.detail);
     case 'missing': return over(session, 'error', 'missing', '');
     case 'busy': return retryLater(session, 'busy', event);
     case 'unreachable': return retryLater(session, 'network', event);

@@ -38,7 +38,7 @@ export class Keys {
     else this.#attachTextarea();
     this.#listen(canvas);
     const release = () => this.releaseAll();
-    canvas.addEventListener('blur', release);
+    canvas.addEventListener('blur', (event) => { if (!this.#isOwn(event.relatedTarget)) release(); });
     window.addEventListener('blur', release);
     window.addEventListener('pagehide', release);
     document.addEventListener('visibilitychange', release);
@@ -77,14 +77,26 @@ export class Keys {
     element.addEventListener('keyup', (event) => this.#onKey(event, false));
   }
 
+  /** The canvas and the textarea that stands in for it trade the focus. @param {EventTarget | null} target */
+  #isOwn(target) {
+    return target === this.#canvas || (target instanceof Element && target.matches('.composer'));
+  }
+
   /** @param {KeyboardEvent} event @param {boolean} down */
   #onKey(event, down) {
-    if (!this.#sink.isActive()) return;
-    const handled = this.#handle({
+    const record = {
       down, code: event.code, key: event.key, keyCode: event.keyCode,
       isComposing: event.isComposing || this.#isComposing,
       modifiers: modifierBits((name) => event.getModifierState(name)), at: event.timeStamp,
-    });
+    };
+    if (!this.#sink.isActive()) {
+      // The tools can be reached by who only watches, too.
+      const [next, { leave }] = apply(this.#keyboard, record);
+      this.#keyboard = next;
+      if (leave) this.#sink.leave();
+      return;
+    }
+    const handled = this.#handle(record);
     if (handled) event.preventDefault();
     if (handled) event.stopPropagation();
   }
@@ -152,7 +164,7 @@ export class Keys {
     area.setAttribute('aria-label', this.#canvas.getAttribute('aria-label') ?? '');
     this.#canvas.after(area);
     this.#canvas.addEventListener('focus', () => area.focus({ preventScroll: true }));
-    area.addEventListener('blur', () => this.releaseAll());
+    area.addEventListener('blur', (event) => { if (!this.#isOwn(event.relatedTarget)) this.releaseAll(); });
     area.addEventListener('compositionstart', () => { this.#isComposing = true; });
     area.addEventListener('compositionend', (event) => {
       this.#isComposing = false;

@@ -97,7 +97,8 @@ export class Pointer {
 
   /** @param {PointerEvent} event */
   #onPointer(event) {
-    if (event.type === 'pointerdown') this.#canvas.focus({ preventScroll: true });
+    const hasFocus = document.activeElement === this.#canvas || document.activeElement?.matches('.composer');
+    if (event.type === 'pointerdown' && !hasFocus) this.#canvas.focus({ preventScroll: true });
     if (!this.#sink.isActive()) return;
     if (event.type === 'pointerdown') this.#capture(event.pointerId);
     if (event.pointerType === 'touch') {

@@ -2,10 +2,11 @@
  * Proof that the visible canvas is the desktop, pixel for pixel.
  *
  * A digest holds for one frame. When that frame is the present one, the bands that were painted
- * since they were last proven are hashed at once, and the others when `recheck` comes to them.
+ * since they were last proven are hashed at once, and the others in turn, again and again.
  *
- * INVARIANT: `exact` is true only while every band of the present picture hashed to what the digest
- * of the present frame says, and nothing was painted after it.
+ * INVARIANT: `exact` is true only while nothing was painted after the frame of the digest, and each
+ * band hashed to what the digest says when it was last read: after it was last painted, and no longer
+ * ago than one round over all bands takes.
  */
 
 import { BAND_HEIGHT } from '../protocol/server.js';
@@ -55,7 +56,6 @@ export class Verifier {
     this.#at = { epoch: at.epoch, id: at.id, width: at.width, height: at.height };
     this.#digest = null;
     this.#wrong.clear();
-    this.#next = 0;
   }
 
   /** The connection or the display is gone: nothing is proven any more. */
@@ -84,11 +84,17 @@ export class Verifier {
     this.#settle(now);
   }
 
-  /** Hashes one more band. @param {number} now @returns {boolean} whether any are left */
-  recheckNext(now) {
-    if (!this.#digest || this.#next >= this.#digest.bands.length) return false;
-    this.#check(this.#next);
-    this.#next += 1;
+  /**
+   * Hashes the next bands of the round, which goes on where it was whatever is painted meanwhile.
+   * @param {number} now @param {number} count @returns {boolean} whether there is anything to hash
+   */
+  recheckNext(now, count) {
+    if (!this.#digest) return false;
+    const { length } = this.#digest.bands;
+    for (let checked = 0; checked < Math.min(count, length); checked += 1) {
+      this.#next = (this.#next + 1) % length;
+      this.#check(this.#next);
+    }
     this.#settle(now);
     return true;
   }

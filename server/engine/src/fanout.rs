@@ -77,7 +77,8 @@ pub struct Fanout {
 struct Viewer {
     stage: Stage,
     sent: VecDeque<Sent>,
-    /// Since when it was sent frames and has painted none. Dropping frames does not change it.
+    /// Since when it has frames to take, and has neither painted nor been written any of them.
+    /// Dropping frames does not change it.
     waiting_since: Option<Micros>,
     /// The newest frame that was sent to it.
     latest: Option<FrameRef>,
@@ -183,10 +184,19 @@ impl Fanout {
     }
 
     /// The oldest waiting frame of a viewer has been written to its socket.
-    pub fn handle_written(&mut self, viewer: ViewerId) {
-        let Some(viewer) = self.viewers.get_mut(&viewer) else { return };
+    pub fn handle_written(&mut self, id: ViewerId, now: Micros) {
+        self.handle_progress(id, now);
+        let Some(viewer) = self.viewers.get_mut(&id) else { return };
         if let Some(sent) = viewer.sent.iter_mut().find(|sent| !sent.written) {
             sent.written = true;
+        }
+    }
+
+    /// A part of a frame has been written to a viewer's socket: slow as it is, it takes it.
+    pub fn handle_progress(&mut self, viewer: ViewerId, now: Micros) {
+        let viewer = self.viewers.get_mut(&viewer);
+        if let Some(since) = viewer.and_then(|viewer| viewer.waiting_since.as_mut()) {
+            *since = now;
         }
     }
 

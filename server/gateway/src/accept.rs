@@ -23,6 +23,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 /// A client has so long to send its headers, on a fresh connection and on a kept one.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// A client that takes nothing of what it asked for is given up by the kernel; a slow one is not.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(40);
 /// The largest block of headers; larger ones are answered with 431.
 const MAX_HEADERS: usize = 16 << 10;
 /// How long to wait after the system ran out of sockets or memory.
@@ -140,7 +142,11 @@ async fn serve_one(
     connection: Connection,
 ) {
     let socket = socket2::SockRef::from(&stream);
-    if let Err(error) = socket.set_tcp_nodelay(true).and(socket.set_tcp_notsent_lowat(NOT_SENT)) {
+    let options = socket
+        .set_tcp_nodelay(true)
+        .and(socket.set_tcp_notsent_lowat(NOT_SENT))
+        .and(socket.set_tcp_user_timeout(Some(WRITE_TIMEOUT)));
+    if let Err(error) = options {
         tracing::debug!(%error, "a socket option was refused");
     }
     let mut guard = connection.guard.clone();

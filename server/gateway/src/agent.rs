@@ -116,6 +116,10 @@ pub async fn run(
         if *stop.borrow() {
             break;
         }
+        let version = |error: &LinkError| matches!(error, LinkError::Version(_));
+        if first && reason.downcast_ref().is_some_and(version) {
+            return Err(reason);
+        }
         first = false;
         if started.elapsed() >= SETTLED {
             pause = FIRST_PAUSE;
@@ -264,8 +268,13 @@ impl PrivateDir {
     /// Makes one, named after this process, and removes those of processes that were killed.
     pub fn create() -> anyhow::Result<Self> {
         let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-        let base = runtime.filter(|dir| dir.is_dir()).unwrap_or_else(std::env::temp_dir);
-        sweep(&base);
+        // It may be another user's, after `su` for instance.
+        let usable = runtime.and_then(|base| Self::create_in(&base).ok());
+        usable.map_or_else(|| Self::create_in(&std::env::temp_dir()), Ok)
+    }
+
+    fn create_in(base: &Path) -> anyhow::Result<Self> {
+        sweep(base);
         let mut salt = [0; 8];
         getrandom::fill(&mut salt).context("get random bytes from the system")?;
         let name = format!("{PREFIX}{}-{:016x}", std::process::id(), u64::from_le_bytes(salt));

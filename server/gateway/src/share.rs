@@ -36,7 +36,7 @@ const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Runs until a signal or until something fails that cannot be started again.
 pub async fn run(args: ShareArgs) -> anyhow::Result<()> {
-    if let Some((name, nearest)) = cli::misspelt(std::env::vars().map(|(name, _)| name)) {
+    if let Some((name, nearest)) = cli::misspelt(variables()) {
         bail!("{name} sets nothing; did you mean {nearest}?");
     }
     let mut signals = Signals::new()?;
@@ -278,10 +278,16 @@ fn own_names(address: SocketAddr) -> Vec<String> {
     if name.is_empty() { Vec::new() } else { vec![name] }
 }
 
+/// The names of the environment's variables; one that is no Unicode is none of ours.
+fn variables() -> impl Iterator<Item = String> {
+    std::env::vars_os().filter_map(|(name, _)| name.into_string().ok())
+}
+
 /// What asks a process to end.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    hang_up: Signal,
 }
 
 impl Signals {
@@ -289,6 +295,7 @@ impl Signals {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt()).context("listen for SIGINT")?,
             terminate: signal(SignalKind::terminate()).context("listen for SIGTERM")?,
+            hang_up: signal(SignalKind::hangup()).context("listen for SIGHUP")?,
         })
     }
 
@@ -296,6 +303,7 @@ impl Signals {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            _ = self.hang_up.recv() => {}
         }
     }
 }

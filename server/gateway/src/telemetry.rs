@@ -39,10 +39,8 @@ const ZEROED: [(&str, &str, &[&str]); 3] = [
 
 /// Starts logging; `LATTICE_LOG` filters as `RUST_LOG` does elsewhere.
 pub fn init_logs(format: LogFormat) -> anyhow::Result<()> {
-    let filter = EnvFilter::builder()
-        .with_env_var("LATTICE_LOG")
-        .with_default_directive(tracing::level_filters::LevelFilter::INFO.into())
-        .from_env()
+    let wanted = std::env::var("LATTICE_LOG").unwrap_or_default();
+    let filter = filter(&wanted)
         .map_err(|error| anyhow::anyhow!("read LATTICE_LOG as a log filter: {error}"))?;
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
@@ -52,6 +50,18 @@ pub fn init_logs(format: LogFormat) -> anyhow::Result<()> {
         LogFormat::Json => logs.json().flatten_event(true).init(),
     }
     Ok(())
+}
+
+/// What a person asks for, but for the libraries that would log the bytes of packets: keys typed
+/// are among them.
+fn filter(wanted: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
+    let mut filter = EnvFilter::builder()
+        .with_default_directive(tracing::level_filters::LevelFilter::INFO.into())
+        .parse(wanted)?;
+    for library in ["tungstenite=info", "tokio_tungstenite=info"] {
+        filter = filter.add_directive(library.parse()?);
+    }
+    Ok(filter)
 }
 
 /// Counts panics and logs where they were, before the usual message is printed.
@@ -192,6 +202,17 @@ impl Usage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_filter_makes_libraries_log_the_bytes_of_packets() {
+        for wanted in ["trace", "tungstenite=trace", "tokio_tungstenite=trace,info", ""] {
+            let filter = filter(wanted).expect("a filter").to_string();
+            let directives: Vec<&str> = filter.split(',').collect();
+            for library in ["tungstenite=info", "tokio_tungstenite=info"] {
+                assert!(directives.contains(&library), "{wanted:?} gives {filter}");
+            }
+        }
+    }
 
     #[test]
     fn the_text_holds_build_process_and_zeroed_metrics() {

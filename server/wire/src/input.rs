@@ -146,6 +146,16 @@ impl Input {
         }
     }
 
+    /// Whether it only lets go of something: lost, it would leave a key or a button down.
+    pub fn is_release(&self) -> bool {
+        match self {
+            Self::Key(key) => !key.down,
+            Self::Button(button) => !button.down,
+            Self::ReleaseAll(_) => true,
+            Self::Text(_) | Self::Pointer(_) | Self::Wheel(_) => false,
+        }
+    }
+
     /// The packet.
     pub fn encode(&self) -> Vec<u8> {
         match self {

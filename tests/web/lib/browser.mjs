@@ -1,6 +1,7 @@
 // @ts-check
 /** Chromium and the pages of a test. */
 
+import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
@@ -12,9 +13,14 @@ import { eventually } from './wait.mjs';
 /** What a browser says of itself when a server is gone or has no TLS, as some tests want it. */
 const EXPECTED_NOISE = /net::ERR_|WebSocket connection to|Failed to load resource|Cross-Origin-Opener-Policy header has been ignored/;
 
+/** Neither root nor a user without namespaces of its own, as in many containers, gets a sandbox. */
+function canSandbox() {
+  return process.getuid?.() !== 0 && spawnSync('unshare', ['--user', 'true']).status === 0;
+}
+
 /** @param {string[]} args */
 export function launch(args = []) {
-  const sandbox = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
+  const sandbox = canSandbox() ? [] : ['--no-sandbox'];
   return chromium.launch({
     executablePath: process.env.LATTICE_CHROMIUM ?? '/usr/bin/chromium',
     args: ['--force-color-profile=srgb', ...sandbox, ...args],

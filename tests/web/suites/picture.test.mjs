@@ -3,23 +3,16 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { repository } from '../lib/binaries.mjs';
 import { launch, open, reachTools, shoot, stats, waitState, worker } from '../lib/browser.mjs';
 import { assertExact } from '../lib/picture.mjs';
 import { Share } from '../lib/share.mjs';
 import { Stage } from '../lib/stage.mjs';
 import { eventually } from '../lib/wait.mjs';
-
-/** Key agents would outlive the session that starts them. */
-const NO_AGENTS = `<?xml version="1.0" encoding="UTF-8"?>
-<channel name="xfce4-session" version="1.0"><property name="startup" type="empty">
-<property name="ssh-agent" type="empty"><property name="enabled" type="bool" value="false"/></property>
-<property name="gpg-agent" type="empty"><property name="enabled" type="bool" value="false"/></property>
-</property></channel>
-`;
 
 /** @type {import('playwright-core').Browser} */
 let browser;
@@ -78,14 +71,11 @@ for (const [width, height] of [[1366, 768], [1920, 1080], [1367, 771]]) {
 test('a desktop of XFCE with xterm is exact while windows move and text scrolls', () => (
   withPage({ width: 1366, height: 768 }, async (page, stage) => {
     const home = mkdtempSync(join(tmpdir(), 'lattice-web-home-'));
-    const settings = join(home, '.config/xfce4/xfconf/xfce-perchannel-xml');
-    mkdirSync(settings, { recursive: true });
-    writeFileSync(join(settings, 'xfce4-session.xml'), NO_AGENTS);
     const own = Object.entries(stage.environment).filter(([name]) => !/^XDG_|^DBUS_/.test(name));
     const env = { ...Object.fromEntries(own), HOME: home, XDG_RUNTIME_DIR: home };
     const run = (/** @type {string} */ program, /** @type {string[]} */ ...args) => (
       spawn(program, args, { env, stdio: 'ignore', detached: true }));
-    const session = run('dbus-run-session', '--', 'xfce4-session');
+    const session = run(join(repository, 'containers/desktop/session'));
     const terminal = run('xterm', '-geometry', '80x24+500+200', '-e', 'i=0; while :; do i=$((i+1)); ls -l /usr/bin | head -200; [ $i -ge 5 ] && sleep 1000; done');
     try {
       // The panel and the window manager draw; xterm prints its thousand lines and rests.
@@ -98,7 +88,7 @@ test('a desktop of XFCE with xterm is exact while windows move and text scrolls'
       await shoot(page, 'live-xfce');
     } finally {
       for (const child of [terminal, session]) {
-        if (child.pid) process.kill(-child.pid, 'SIGKILL');
+        if (child.pid && child.exitCode === null) process.kill(-child.pid, 'SIGKILL');
       }
       rmSync(home, { recursive: true, force: true });
     }

@@ -97,11 +97,30 @@ test('a wrong pixel is found by looking again, counted once and healed after a s
   assert.ok(verifier.exact && !verifier.needsHealing(9999));
 });
 
-test('one round of looking again ends', () => {
+test('looking again never ends, band by band', () => {
   const { verifier, read } = canvasOf([5, 6]);
+  assert.ok(!verifier.recheckNext(0, 1), 'there is nothing to compare with');
   verifier.painted(AT, ALL);
   verifier.compare(digest([5, 6]), 0);
   read.length = 0;
-  assert.ok(verifier.recheckNext(1) && verifier.recheckNext(2) && !verifier.recheckNext(3));
-  assert.deepEqual(read, [0, 1]);
+  for (let now = 1; now < 5; now += 1) assert.ok(verifier.recheckNext(now, 1));
+  assert.deepEqual(read, [1, 0, 1, 0]);
+});
+
+test('a wrong pixel is found though a caret blinks in another band', () => {
+  const bands = Array(17).fill(7);
+  const at = { ...AT, height: 17 * 64 };
+  const { verifier } = canvasOf(bands);
+  verifier.painted(at, [{ x: 0, y: 0, width: 10, height: at.height }]);
+  verifier.compare(digest(Array(17).fill(7), at), 0);
+  bands[10] = 8;
+  let blinks = 0;
+  for (; verifier.exact && blinks < 100; blinks += 1) {
+    const next = { ...at, id: 2 + blinks };
+    verifier.painted(next, [{ x: 0, y: 0, width: 2, height: 16 }]);
+    verifier.compare(digest(Array(17).fill(7), next), blinks);
+    verifier.recheckNext(blinks, 2);
+  }
+  assert.ok(blinks <= 9, `found after ${blinks} blinks`);
+  assert.equal(verifier.mismatches, 1);
 });

@@ -6,7 +6,8 @@ use std::process::Stdio;
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
-use crate::step::{cargo, command, root, succeed};
+use crate::node::node;
+use crate::step::{cargo, root, succeed};
 use crate::web;
 
 /// What the script found.
@@ -92,7 +93,7 @@ fn parse(args: &[String]) -> Result<Options> {
 fn measure(seconds: u32) -> Result<String> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root().join("target"), Into::into);
     let seconds = seconds.to_string();
-    let output = command("node", &["tests/web/bench/bench.mjs", &seconds, "1920", "1080"])
+    let output = node(&["tests/web/bench/bench.mjs", &seconds, "1920", "1080"])?
         .env("LATTICE_BIN_DIR", target.join("release"))
         .stderr(Stdio::inherit())
         .output()

@@ -5,6 +5,7 @@
 mod bench;
 mod ci;
 mod layers;
+mod node;
 mod step;
 mod test;
 mod web;

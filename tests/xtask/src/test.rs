@@ -7,7 +7,8 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::ci;
-use crate::step::{PROFILE, Steps, cargo, command, files, is_there, root, succeed};
+use crate::node::node;
+use crate::step::{PROFILE, Steps, cargo, files, is_there, root, succeed};
 use crate::web;
 
 pub(crate) fn run() -> Result<()> {
@@ -37,7 +38,7 @@ fn build() -> Result<()> {
 
 fn rust() -> Result<()> {
     if !is_there("cargo-nextest", &["--version"]) {
-        succeed(&mut cargo(&["install", "--locked", "cargo-nextest"]))
+        succeed(&mut cargo(&["install", "--locked", "cargo-nextest@0.9.143"]))
             .context("install cargo-nextest, which runs the tests")?;
     }
     let run = ["nextest", "run", "--workspace", "--locked", "--cargo-profile", PROFILE];
@@ -46,15 +47,15 @@ fn rust() -> Result<()> {
 
 fn web_units() -> Result<()> {
     let tests = files("tests/web/unit", ".test.mjs")?;
-    succeed(command("node", &["--test"]).args(tests))
+    succeed(node(&["--test"])?.args(tests))
 }
 
 /// One browser at a time: they measure, and two of them would measure each other.
 fn browser() -> Result<()> {
     web::install()?;
     let tests = files("tests/web/suites", ".test.mjs")?;
-    let node = ["--test", "--test-concurrency=1"];
-    succeed(with_binaries(&mut command("node", &node)).args(tests))
+    let mut one_by_one = node(&["--test", "--test-concurrency=1"])?;
+    succeed(with_binaries(&mut one_by_one).args(tests))
 }
 
 /// Ten minutes of bytes that nobody meant; `tests/fuzz/README.md` explains the commands.
@@ -67,7 +68,7 @@ fn fuzz() -> Result<()> {
     let corpus = root().join(DIRECTORY).join("corpus/packets");
     std::fs::create_dir_all(&corpus).with_context(|| format!("make {}", corpus.display()))?;
     let seed = ["seed.mjs", "../vectors/packets.json", "corpus/packets"];
-    succeed(command("node", &seed).current_dir(root().join(DIRECTORY)))?;
+    succeed(node(&seed)?.current_dir(root().join(DIRECTORY)))?;
     let run = ["fuzz", "run", "packets", "--", "-max_len=4096", "-max_total_time=600"];
     let mut run = cargo(&run);
     succeed(run.current_dir(root().join(DIRECTORY)).env("RUSTC_BOOTSTRAP", "1"))

@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
+use crate::node::node;
 use crate::step::{command, root, succeed};
 
 const PACKAGES: &str = "tests/web";
@@ -14,10 +15,7 @@ const PACKAGES: &str = "tests/web";
 /// Checks the JSDoc types of `web/` with tsc.
 pub(crate) fn check() -> Result<()> {
     install()?;
-    succeed(&mut command(
-        "node",
-        &["tests/web/node_modules/typescript/bin/tsc", "-p", "web/jsconfig.json"],
-    ))
+    succeed(&mut node(&["tests/web/node_modules/typescript/bin/tsc", "-p", "web/jsconfig.json"])?)
 }
 
 /// Brings `tests/web/node_modules` to what the lock file says; does nothing if it is there.

@@ -67,7 +67,7 @@ fn a_viewer_that_never_paints_falls_behind_and_the_other_does_not() {
         let receivers = fanout.handle_frame(&frame(id, &[spot(0)]), 10, Micros(0));
         assert!(receivers.contains(&ANN));
         assert_eq!(receivers.contains(&BEN), id < 6, "frame {id}");
-        fanout.handle_written(BEN);
+        fanout.handle_written(BEN, Micros(0));
         fanout.handle_ack(ANN, at(id), Micros(0));
     }
     let effects = fanout.poll(Micros(0));
@@ -100,12 +100,26 @@ fn a_viewer_that_never_reads_is_closed_though_its_queue_is_dropped_again_and_aga
 }
 
 #[test]
+fn a_frame_that_takes_a_minute_to_write_is_no_stall() {
+    let mut fanout = live();
+    fanout.handle_frame(&frame(2, &[spot(0)]), 9 << 20, Micros(0));
+    fanout.handle_ack(ANN, at(2), Micros(0));
+    fanout.poll(Micros(0));
+    for seconds in 1..=60 {
+        let now = Micros::from_millis(seconds * 1000);
+        fanout.handle_progress(BEN, now);
+        assert_eq!(fanout.poll(now), []);
+    }
+    assert_eq!(fanout.poll(Micros::from_millis(90_000)), [Effect::Close(BEN)]);
+}
+
+#[test]
 fn a_laggard_catches_up_with_what_it_missed_only() {
     let mut fanout = live();
     for id in 2..=5 {
         fanout.handle_frame(&frame(id, &[spot(0)]), 10, Micros(0));
         fanout.handle_ack(ANN, at(id), Micros(0));
-        fanout.handle_written(BEN);
+        fanout.handle_written(BEN, Micros(0));
     }
     fanout.handle_frame(&frame(6, &[spot(30)]), 10, Micros(0));
     fanout.poll(Micros(0));
@@ -134,7 +148,7 @@ fn a_resize_while_behind_needs_a_keyframe() {
     for id in 2..=6 {
         fanout.handle_frame(&frame(id, &[spot(0)]), 10, Micros(0));
         fanout.handle_ack(ANN, at(id), Micros(0));
-        fanout.handle_written(BEN);
+        fanout.handle_written(BEN, Micros(0));
     }
     let flags = FrameFlags { keyframe: true, refresh: false };
     let resized = FrameTable { flags, ..frame(7, &[]) };
@@ -271,7 +285,7 @@ impl World {
         let watcher = self.viewers.get_mut(&id).unwrap();
         if watcher.on_the_wire < watcher.queue.len() {
             watcher.on_the_wire += 1;
-            self.fanout.handle_written(id);
+            self.fanout.handle_written(id, self.now);
         }
     }
 

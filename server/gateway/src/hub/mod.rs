@@ -41,6 +41,8 @@ pub enum Event {
     Packet(ViewerId, ClientPacket, Micros),
     /// A frame of this run was written to the viewer's socket.
     Written(ViewerId, u32),
+    /// A piece of a frame went out to this viewer.
+    Progress(ViewerId),
 }
 
 /// What the agent's link tells the hub.

@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use lattice_wire::Micros;
 use lattice_wire::picture::DIGEST;
+use lattice_wire::server::DISPLAY_STATE;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -51,8 +52,9 @@ impl Outbox {
         let same = |item: &Item| item.frame.is_none() && item.bytes.first().copied() == kind;
         let place = queue.iter().position(same);
         match place {
-            // A digest holds after a frame, so it must not overtake that frame.
-            Some(place) if kind == Some(DIGEST) => {
+            // A digest holds after a frame, a display's loss after what was seen of it: neither may
+            // overtake a frame.
+            Some(place) if kind == Some(DIGEST) || kind == Some(DISPLAY_STATE) => {
                 queue.remove(place);
                 queue.push_back(Item { bytes, frame: None });
             }
@@ -108,12 +110,14 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_stays_behind_its_frame() {
-        let outbox = Outbox::default();
-        outbox.push_latest(Bytes::from_static(&[DIGEST, 1]));
-        outbox.push_frame(Bytes::from_static(&[FRAME, 2]), MARK);
-        outbox.push_latest(Bytes::from_static(&[DIGEST, 2]));
-        assert_eq!(packets(&outbox), [[FRAME, 2], [DIGEST, 2]]);
+    fn a_digest_or_a_loss_stays_behind_the_frame_before_it() {
+        for kind in [DIGEST, DISPLAY_STATE] {
+            let outbox = Outbox::default();
+            outbox.push_latest(Bytes::copy_from_slice(&[kind, 1]));
+            outbox.push_frame(Bytes::from_static(&[FRAME, 2]), MARK);
+            outbox.push_latest(Bytes::copy_from_slice(&[kind, 2]));
+            assert_eq!(packets(&outbox), [[FRAME, 2], [kind, 2]]);
+        }
     }
 
     #[test]

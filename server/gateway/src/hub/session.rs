@@ -95,9 +95,10 @@ impl Session {
             Event::Packet(viewer, packet, at) => self.handle_packet(viewer, packet, at, now),
             Event::Written(viewer, run) => {
                 if self.viewers.get(&viewer).is_some_and(|member| member.run == run) {
-                    self.fanout.handle_written(viewer);
+                    self.fanout.handle_written(viewer, now);
                 }
             }
+            Event::Progress(viewer) => self.fanout.handle_progress(viewer, now),
         }
     }
 
@@ -233,7 +234,8 @@ impl Session {
             Input::Pointer(_) | Input::Wheel(_) | Input::ReleaseAll(_) => false,
         };
         let seq = input.seq();
-        if self.input_or_count(ToAgent::Input(viewer, input), KEPT_FREE) && seen {
+        let kept_free = if input.is_release() { 0 } else { KEPT_FREE };
+        if self.input_or_count(ToAgent::Input(viewer, input), kept_free) && seen {
             if self.arrivals.len() >= MAX_ARRIVALS {
                 self.arrivals.pop_front();
             }
@@ -285,8 +287,9 @@ impl Session {
     }
 
     fn display(&mut self, state: DisplayState) {
-        // A display that comes back is another one: no picture from before can be built upon.
-        if state.state == Availability::Live && self.display.is_some() {
+        // A display that comes back is another one: no picture from before can be built upon. And
+        // while there is none, nobody is to blame for not painting.
+        if state.state != Availability::Live || self.display.is_some() {
             self.fanout.reset();
         }
         if self.display.as_ref() != Some(&state) {

@@ -14,7 +14,6 @@ use lattice_wire::{
     ClientPacket, DecodeError, Hello, Micros, Ping, Role, ServerPacket, VERSION, ViewerId, close,
 };
 use metrics::{counter, histogram};
-use std::pin::pin;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -304,8 +303,14 @@ async fn write(
             }
             () = life.first_pong.notified() => Item { bytes: life.ping(), frame: None },
         };
-        if let Err(ending) = send(&mut sink, &item.bytes).await {
-            return ending;
+        let pieces = item.bytes.len().div_ceil(PIECE).max(1);
+        for number in 0..pieces {
+            if let Err(ending) = send_piece(&mut sink, &item.bytes, number, pieces).await {
+                return ending;
+            }
+            if number + 1 < pieces {
+                hub.send(Event::Progress(viewer)).await;
+            }
         }
         if let Some(mark) = item.frame {
             let now = clock::now();
@@ -316,27 +321,21 @@ async fn write(
     }
 }
 
-/// Writes one packet, in pieces where it is large.
-async fn send(
+/// Writes one of the pieces of a packet.
+async fn send_piece(
     sink: &mut (impl Sink<Message, Error = Error> + Unpin),
     bytes: &Bytes,
+    number: usize,
+    pieces: usize,
 ) -> Result<(), Ending> {
-    counter!("lattice_ws_bytes_total", "dir" => "out").increment(bytes.len() as u64);
-    let mut rest = bytes.clone();
-    let mut kind = Data::Binary;
-    loop {
-        let piece = rest.split_to(rest.len().min(PIECE));
-        let frame = Frame::message(piece, OpCode::Data(kind), rest.is_empty());
-        let mut sending = pin!(sink.send(Message::Frame(frame)));
-        match timeout(WRITE_PATIENCE, &mut sending).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => return Err(Ending::Gone),
-            Err(_) => return Err(Ending::Close(close::STALLED, "nothing was read for 30 seconds")),
-        }
-        if rest.is_empty() {
-            return Ok(());
-        }
-        kind = Data::Continue;
+    let piece = bytes.slice(number * PIECE..bytes.len().min((number + 1) * PIECE));
+    counter!("lattice_ws_bytes_total", "dir" => "out").increment(piece.len() as u64);
+    let kind = if number == 0 { Data::Binary } else { Data::Continue };
+    let frame = Frame::message(piece, OpCode::Data(kind), number + 1 == pieces);
+    match timeout(WRITE_PATIENCE, sink.send(Message::Frame(frame))).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(Ending::Gone),
+        Err(_) => Err(Ending::Close(close::STALLED, "nothing was read for 30 seconds")),
     }
 }
 
