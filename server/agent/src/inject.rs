@@ -147,7 +147,11 @@ impl XInjector {
     fn keymap(&self) -> Result<Keymap, DisplayError> {
         let (first, last) =
             (self.connection.setup().min_keycode, self.connection.setup().max_keycode);
-        let symbols = self.connection.get_keyboard_mapping(first, last - first + 1)?;
+        let count = last.checked_sub(first).and_then(|span| span.checked_add(1));
+        let count = count.ok_or_else(|| {
+            DisplayError::Unusable(format!("its keycodes go from {first} to {last}"))
+        })?;
+        let symbols = self.connection.get_keyboard_mapping(first, count)?;
         let rows = self.connection.get_modifier_mapping()?;
         let (symbols, rows) = (symbols.reply()?, rows.reply()?);
         let mut modifiers: [Vec<u8>; 8] = Default::default();

@@ -172,6 +172,10 @@ impl<'a> Hands<'a> {
         for &action in actions {
             // Long texts wait for spare keycodes: that is no sign of a display that hangs.
             self.shared.input_busy.renew();
+            if matches!(action, KeyAction::Wait { .. }) {
+                // No frame waits for a number that takes so long.
+                self.shared.echo.end();
+            }
             self.injector.perform(action)?;
         }
         Ok(())

@@ -28,9 +28,13 @@ use display::{Display, DisplayError, Options, x11::X11Display};
 use inject::Injector;
 use lattice_wire::Micros;
 use lattice_wire::link::MAX_TOKEN;
-use slots::Shared;
+use slots::{InputItem, Shared};
 use std::io::Read;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long an agent that ends waits for the display to let go of keys.
+const LET_GO_PATIENCE: Duration = Duration::from_millis(300);
 
 /// Shows the display until the process is told to end.
 pub fn run(cli: Cli) -> anyhow::Result<()> {
@@ -40,12 +44,13 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         token.len() <= MAX_TOKEN,
         "LATTICE_AGENT_TOKEN is longer than {MAX_TOKEN} bytes"
     );
-    if cli.exit_on_eof {
-        spawn("stdin", exit_on_eof)?;
-    }
     end_with_a_panic();
     let listener = link::listen(&cli.listen)?;
     let shared = Arc::new(Shared::new().context("make the wakers")?);
+    if cli.exit_on_eof {
+        let shared = shared.clone();
+        spawn("stdin", move || exit_on_eof(&shared))?;
+    }
     start_display(&cli, &shared)?;
     let name = cli.name.unwrap_or_else(|| cli.display.clone());
     let config = link::LinkConfig { token, name, display: cli.display };
@@ -99,13 +104,29 @@ fn end_with_a_panic() {
     }));
 }
 
-fn exit_on_eof() {
+/// Whoever started the agent holds the other end of its standard input, and is gone when it ends.
+fn exit_on_eof(shared: &Shared) {
     let mut stdin = std::io::stdin();
     let mut ignored = [0; 256];
     loop {
         match stdin.read(&mut ignored) {
-            Ok(0) | Err(_) => std::process::exit(0),
+            Ok(0) | Err(_) => {
+                let_go(shared);
+                std::process::exit(0)
+            }
             Ok(_) => {}
+        }
+    }
+}
+
+/// Keys that are down stay down in the X server when their client goes, and repeat for ever.
+fn let_go(shared: &Shared) {
+    shared.inputs.push(InputItem::ReleaseAll);
+    let start = Instant::now();
+    while start.elapsed() < LET_GO_PATIENCE {
+        std::thread::sleep(Duration::from_millis(10));
+        if shared.inputs.is_empty() && !shared.echo.is_applying() {
+            break;
         }
     }
 }

@@ -128,7 +128,10 @@ impl Link {
         tracing::info!(link.number = number, "a gateway is linked");
         let ended = self.read_all(number, &stream);
         let _ = stream.shutdown(std::net::Shutdown::Both);
+        // Under the lock, so that what a newer link has said meanwhile is not forgotten with it.
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if self.shared.outbound.close(number) {
+            *current = None;
             self.forget();
         }
         ended
@@ -259,8 +262,11 @@ fn read_packet(mut stream: &UnixStream) -> anyhow::Result<Vec<u8>> {
 }
 
 fn write_packet(stream: &mut impl Write, packet: &[u8]) -> std::io::Result<()> {
-    stream.write_all(&(packet.len() as u32).to_le_bytes())?;
-    stream.write_all(packet)
+    // In one piece, so that the gateway wakes once.
+    let mut message = Vec::with_capacity(4 + packet.len());
+    message.extend_from_slice(&(packet.len() as u32).to_le_bytes());
+    message.extend_from_slice(packet);
+    stream.write_all(&message)
 }
 
 /// Compares in a time that does not depend on where the two differ.

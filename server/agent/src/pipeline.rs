@@ -152,7 +152,7 @@ impl<'a> Session<'a> {
             let now = clock::now();
             self.drain(now)?;
             if !self.work(now)? {
-                let timeout = self.next_due().map(|due| due.since(clock::now()));
+                let timeout = self.next_due(now).map(|due| due.since(clock::now()));
                 self.shared.commands.waker().wait(self.display.fd(), timeout);
             }
         }
@@ -256,17 +256,18 @@ impl<'a> Session<'a> {
         Ok(false)
     }
 
-    /// When there is something to do even if nothing happens.
-    fn next_due(&self) -> Option<Micros> {
-        let frame = match self.clock.poll(clock::now()) {
+    /// When there is something to do even if nothing happens. By the same `now` by which there was
+    /// nothing to do: what has become due since is due in no time, and not forgotten.
+    fn next_due(&self, now: Micros) -> Option<Micros> {
+        let frame = match self.clock.poll(now) {
             // Waiting for room; the link wakes us.
-            Due::Now => (clock::now() < self.retry_at).then_some(self.retry_at),
+            Due::Now => (now < self.retry_at).then_some(self.retry_at),
             Due::At(due) => Some(due.max(self.retry_at)),
             Due::Blocked | Due::Idle => None,
         };
         let frame = frame.filter(|_| self.canvas.is_some());
         let refresh = self.refresh.as_ref().map(|_| self.retry_at);
-        let refresh = refresh.filter(|&due| due > clock::now());
+        let refresh = refresh.filter(|&due| due > now);
         let resize = self.resize.map(|(_, due)| due);
         let times = [frame, refresh, resize, self.digest_at, self.display.wake_at()];
         times.into_iter().flatten().min()

@@ -206,6 +206,11 @@ impl Echo {
         self.applying.store(false, Ordering::Release);
     }
 
+    /// Whether input is on its way.
+    pub fn is_applying(&self) -> bool {
+        self.applying.load(Ordering::Acquire)
+    }
+
     /// The last that it took in.
     pub fn get(&self) -> (ViewerId, Seq) {
         let both = self.last.load(Ordering::Acquire);
@@ -216,7 +221,7 @@ impl Echo {
     /// drawn its answer to a key before the input thread has run again.
     pub fn settled(&self) -> (ViewerId, Seq) {
         let start = Instant::now();
-        while self.applying.load(Ordering::Acquire) && start.elapsed() < ECHO_PATIENCE {
+        while self.is_applying() && start.elapsed() < ECHO_PATIENCE {
             std::thread::yield_now();
         }
         self.get()

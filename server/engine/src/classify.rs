@@ -56,23 +56,34 @@ impl Classifier {
     pub fn classify(&mut self, picture: &Picture, rect: Rect) -> Class<'_> {
         self.slots.fill((EMPTY, 0));
         self.colors.clear();
-        self.indices.clear();
-        self.indices.reserve(rect.area());
-        // No pixel has this value, so the first one is looked up.
-        let (mut last, mut index) = (EMPTY, 0);
-        for row in picture.rows(rect) {
-            for &pixel in row {
-                if pixel != last {
-                    let Some(found) = self.index_of(pixel) else { return Class::TrueColor };
-                    (last, index) = (pixel, found);
-                }
-                self.indices.push(index);
-            }
+        let mut indices = std::mem::take(&mut self.indices);
+        indices.resize(rect.area(), 0);
+        let fits = self.index_all(picture, rect, &mut indices);
+        self.indices = indices;
+        if !fits {
+            return Class::TrueColor;
         }
         match *self.colors {
             [color] => Class::Fill(color),
             _ => Class::Palette { colors: &self.colors, indices: &self.indices },
         }
+    }
+
+    /// Whether every pixel has found its place in the palette.
+    fn index_all(&mut self, picture: &Picture, rect: Rect, indices: &mut [u8]) -> bool {
+        // No pixel has this value, so the first one is looked up.
+        let (mut last, mut index) = (EMPTY, 0);
+        let rows = indices.chunks_exact_mut(usize::from(rect.width));
+        for (out, row) in rows.zip(picture.rows(rect)) {
+            for (out, &pixel) in out.iter_mut().zip(row) {
+                if pixel != last {
+                    let Some(found) = self.index_of(pixel) else { return false };
+                    (last, index) = (pixel, found);
+                }
+                *out = index;
+            }
+        }
+        true
     }
 
     fn index_of(&mut self, pixel: u32) -> Option<u8> {

@@ -61,6 +61,8 @@ pub struct Keyboard {
     spares: Vec<Spare>,
     held: Vec<Held>,
     locks: Locks,
+    /// The viewer was once seen with Num Lock on, so it has one.
+    has_num_lock: bool,
     out: Vec<KeyAction>,
 }
 
@@ -190,6 +192,7 @@ impl Keyboard {
 
     /// The viewer is gone or looks elsewhere.
     pub fn release_all(&mut self, now: Micros) -> Vec<KeyAction> {
+        self.has_num_lock = false;
         while let Some(held) = self.held.pop() {
             if !self.is_held(held.keycode) {
                 self.let_go(held.keycode, now);
@@ -396,14 +399,16 @@ impl Keyboard {
         }
     }
 
-    /// Toggles Caps Lock and Num Lock where the viewer has them otherwise.
+    /// Toggles Caps Lock and Num Lock where the viewer has them otherwise. Keyboards of Macs and
+    /// phones have no Num Lock, and say that it is off: only a viewer that once had it on is believed.
     fn sync_locks(&mut self, modifiers: Modifiers) {
         let (caps, num) = (Modifiers::CAPS_LOCK, Modifiers::NUM_LOCK);
+        self.has_num_lock |= modifiers.has(num);
         let wanted = Locks { caps: modifiers.has(caps), num: modifiers.has(num), ..self.locks };
         if wanted.caps != self.locks.caps && self.toggle(key::Caps_Lock) {
             self.locks.caps = wanted.caps;
         }
-        if wanted.num != self.locks.num && self.toggle(key::Num_Lock) {
+        if self.has_num_lock && wanted.num != self.locks.num && self.toggle(key::Num_Lock) {
             self.locks.num = wanted.num;
         }
     }

@@ -32,6 +32,12 @@ const MIN_VOTES: u32 = 6;
 /// How many distances are tried in an area: panes that scroll together rarely are more.
 const MAX_DISTANCES: usize = 3;
 
+/// How many windows that moved at once are looked at; a hand drags one.
+const MAX_SHIFTS: usize = 8;
+
+/// How many of the newest runs a run is tried to be joined with: those of the strip beside it.
+const JOIN_REACH: usize = 40;
+
 /// The most copies of a frame; what lies beyond is sent as tiles.
 const MAX_COPIES: usize = 64;
 
@@ -78,8 +84,10 @@ impl Mover {
         known: &[Shift],
     ) -> Vec<Copy> {
         let mut copies = Vec::new();
-        for shift in known {
-            prove(next, shadow, *shift, Axis::Down, &mut copies);
+        for shift in largest_touched(known, boxes) {
+            if covered(shift.to, &copies) < shift.to.area() {
+                prove(next, shadow, shift, Axis::Down, &mut copies);
+            }
         }
         for area in areas(boxes) {
             for axis in [Axis::Down, Axis::Across] {
@@ -209,6 +217,16 @@ impl Axis {
     }
 }
 
+/// The known shifts that may be worth their proof: programs may move any number of windows that
+/// nobody sees.
+fn largest_touched(known: &[Shift], boxes: &[Rect]) -> Vec<Shift> {
+    let touched = |shift: &&Shift| boxes.iter().any(|rect| rect.intersect(shift.to).is_some());
+    let mut shifts: Vec<Shift> = known.iter().filter(touched).copied().collect();
+    shifts.sort_by_key(|shift| std::cmp::Reverse(shift.to.area()));
+    shifts.truncate(MAX_SHIFTS);
+    shifts
+}
+
 /// Adds the copies that hold of a shift, found by comparing every pixel.
 fn prove(next: &Picture, shadow: &Picture, shift: Shift, axis: Axis, copies: &mut Vec<Copy>) {
     if (shift.dx, shift.dy) == (0, 0) {
@@ -227,7 +245,7 @@ fn prove(next: &Picture, shadow: &Picture, shift: Shift, axis: Axis, copies: &mu
                 continue;
             }
             let joined = |own: &&mut Rect| own.union(run).area() == own.area() + run.area();
-            match runs.iter_mut().rev().find(joined) {
+            match runs.iter_mut().rev().take(JOIN_REACH).find(joined) {
                 Some(own) => *own = own.union(run),
                 None => runs.push(run),
             }
@@ -235,6 +253,7 @@ fn prove(next: &Picture, shadow: &Picture, shift: Shift, axis: Axis, copies: &mu
     }
     // The largest first, so that they win where runs of several distances compete.
     runs.sort_by_key(|run| std::cmp::Reverse(run.area()));
+    runs.truncate(MAX_COPIES);
     runs.into_iter().for_each(|run| push(run, shift, copies));
 }
 

@@ -17,6 +17,9 @@ const MAX_TILE: Size = Size::new(512, 256);
 /// than a rectangle's own headers.
 const MERGE_SLACK: usize = 256;
 
+/// Above so many rectangles only the hull of what a frame touched is remembered.
+const MAX_TOUCHED: usize = 64;
+
 /// How many of the newest tiles a box is tried to be merged with: those in the row above and beside.
 const MERGE_REACH: usize = 40;
 
@@ -48,11 +51,12 @@ impl FramePlan {
         self.copies.is_empty() && self.fills.is_empty() && self.tiles.is_empty()
     }
 
-    /// All pixels that it paints.
+    /// All pixels that it paints, or more: the hull of many rectangles.
     pub fn touched(&self) -> Region {
         let copies = self.copies.iter().map(|copy| copy.to);
         let fills = self.fills.iter().map(|(rect, _)| *rect);
-        copies.chain(fills).chain(self.tiles.iter().copied()).collect()
+        let rects: Vec<Rect> = copies.chain(fills).chain(self.tiles.iter().copied()).collect();
+        Region::around(&rects, MAX_TOUCHED)
     }
 }
 

@@ -21,6 +21,15 @@ impl Region {
         Self { rects: size.bounds().into_iter().collect() }
     }
 
+    /// The pixels of rectangles that may overlap, or their hull where there are more than `limit`.
+    /// Making disjoint parts of hostile rectangles takes time with the third power of their number.
+    pub fn around(rects: &[Rect], limit: usize) -> Self {
+        match rects.len() > limit {
+            true => Self { rects: rects.iter().copied().reduce(Rect::union).into_iter().collect() },
+            false => rects.iter().copied().collect(),
+        }
+    }
+
     /// Whether it has no pixels.
     pub fn is_empty(&self) -> bool {
         self.rects.is_empty()

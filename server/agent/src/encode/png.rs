@@ -2,7 +2,7 @@
 //! several times faster than a general one because it neither filters nor copies; the rest by the
 //! `png` crate at its fastest.
 
-use super::{bits_for, packed, rgb as rgb_of};
+use super::{bits_for, pack, rgb as rgb_of};
 use lattice_wire::Size;
 use libdeflater::{CompressionLvl, Compressor};
 use png::{BitDepth, ColorType, Compression};
@@ -40,7 +40,7 @@ impl PalettePng {
         for row in indices.chunks(usize::from(size.width)) {
             // Filter 0: neighbouring indices are unrelated, so differences do not help.
             self.rows.push(0);
-            self.rows.extend(packed(row, bits));
+            pack(row, bits, &mut self.rows);
         }
         self.deflated.resize(self.compressor.zlib_compress_bound(self.rows.len()), 0);
         let len = self

@@ -53,6 +53,11 @@ impl Inputs {
         items
     }
 
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        lock(&self.queue).items.is_empty()
+    }
+
     /// What ends the input thread's waits.
     pub fn waker(&self) -> &Waker {
         &self.waker

@@ -150,6 +150,16 @@ fn caps_lock_turns_letters_around_and_is_synchronised() {
 }
 
 #[test]
+fn a_keyboard_without_num_lock_leaves_the_displays_alone() {
+    let mut keys = keyboard(0);
+    let mask_of_num_lock = 1 << 4;
+    keys.set_state(mask_of_num_lock);
+    check(&mut keys, true, ("KeyA", "a", 0), &[Press(100)]);
+    check(&mut keys, false, ("KeyA", "a", 64), &[Release(100)]);
+    check(&mut keys, true, ("KeyA", "a", 0), &[Press(100), Press(77), Release(77)]);
+}
+
+#[test]
 fn the_number_pad_follows_num_lock() {
     let mut keys = keyboard(0);
     check(&mut keys, true, ("Numpad1", "End", 0), &[Press(44)]);

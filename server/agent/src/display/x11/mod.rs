@@ -122,15 +122,21 @@ impl X11Display {
     }
 
     pub(super) fn drain(&mut self) -> Result<Events, DisplayError> {
+        self.hear()?;
+        self.connection.flush()?;
+        Ok(std::mem::take(&mut self.events))
+    }
+
+    /// Takes in what the X server has said so far.
+    fn hear(&mut self) -> Result<(), DisplayError> {
         let mut resized = None;
         while let Some(event) = self.connection.poll_for_event()? {
             self.handle(&event, &mut resized)?;
         }
-        self.connection.flush()?;
         if let Some(size) = resized {
             self.set_size(size);
         }
-        Ok(std::mem::take(&mut self.events))
+        Ok(())
     }
 
     pub(super) fn grab(&mut self, also: &Region, next: &mut Picture) -> Result<Grab, DisplayError> {
@@ -156,6 +162,8 @@ impl X11Display {
             }
             Err(error) => return Err(error.into()),
         }
+        // Events and answers come in one order: windows are now where the pixels show them.
+        self.hear()?;
         let hints = self.watching.as_mut().map(|watching| watching.windows.moves(self.size));
         Ok(Grab::Done(region, hints.unwrap_or_default()))
     }
@@ -253,7 +261,12 @@ impl X11Display {
         let Some(watching) = &self.watching else { return Ok(Region::new()) };
         damage::subtract(&self.connection, watching.damage, NONE, watching.region)?;
         let fetched = xfixes::fetch_region(&self.connection, watching.region)?.reply()?;
-        let rects = fetched.rectangles.iter().filter_map(|rect| {
+        // Thousands of rectangles would take longer to add up than their hull takes to compare.
+        let rects = match fetched.rectangles.len() > MAX_RECTS {
+            true => std::slice::from_ref(&fetched.extents),
+            false => &fetched.rectangles,
+        };
+        let rects = rects.iter().filter_map(|rect| {
             let left = u16::try_from(rect.x.max(0)).ok()?;
             let top = u16::try_from(rect.y.max(0)).ok()?;
             let right = (i32::from(rect.x) + i32::from(rect.width)).clamp(0, MAX_SIDE.into());

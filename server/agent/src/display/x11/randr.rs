@@ -42,9 +42,13 @@ pub(super) fn resize(
 ) -> Result<(), DisplayError> {
     for attempt in 1..=TRIES {
         let head = Head::find(connection, root);
-        let changed = head.and_then(|head| match attempt {
-            TRIES => head.take_nearest(new),
-            _ => head.resize(new),
+        let changed = head.and_then(|head| match (head, attempt) {
+            (None, _) => {
+                tracing::warn!("the display has no output that could be resized");
+                Ok(())
+            }
+            (Some(head), TRIES) => head.take_nearest(new),
+            (Some(head), _) => head.resize(new),
         });
         match changed {
             Ok(()) => return Ok(()),
@@ -69,7 +73,8 @@ struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
-    fn find(connection: &'a RustConnection, root: Window) -> Result<Self, ReplyError> {
+    /// The lit output, or else any that could be; nothing where the X server has none.
+    fn find(connection: &'a RustConnection, root: Window) -> Result<Option<Self>, ReplyError> {
         let resources = connection.randr_get_screen_resources_current(root)?.reply()?;
         let mut best = None;
         for &output in &resources.outputs {
@@ -86,9 +91,14 @@ impl<'a> Head<'a> {
                 }
             }
         }
-        let (output, crtc, modes) =
-            best.ok_or(x11rb::errors::ConnectionError::UnsupportedExtension)?;
-        Ok(Self { connection, root, resources, output, crtc, modes })
+        Ok(best.map(|(output, crtc, modes)| Self {
+            connection,
+            root,
+            resources,
+            output,
+            crtc,
+            modes,
+        }))
     }
 
     fn resize(&self, new: Size) -> Result<(), ReplyError> {
