@@ -97,6 +97,20 @@ pub fn rss(pid: u32) -> u64 {
     kib_field(&format!("/proc/{pid}/status"), "VmRSS:")
 }
 
+/// How many file descriptors a process has open.
+pub fn open_files(pid: u32) -> usize {
+    entries(&format!("/proc/{pid}/fd"))
+}
+
+/// How many threads a process has.
+pub fn threads(pid: u32) -> usize {
+    entries(&format!("/proc/{pid}/task"))
+}
+
+fn entries(directory: &str) -> usize {
+    fs::read_dir(directory).map_or(0, Iterator::count)
+}
+
 fn kib_field(path: &str, name: &str) -> u64 {
     let text = fs::read_to_string(path).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(name));

@@ -3,12 +3,12 @@
 
 use crate::x::{root, sync};
 use lattice_wire::Size;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use x11rb::COPY_DEPTH_FROM_PARENT;
 use x11rb::connection::Connection;
 use x11rb::protocol::xproto::{
-    ChangeGCAux, ConfigureWindowAux, ConnectionExt, CreateGCAux, CreateWindowAux, Gcontext,
-    ImageFormat, Rectangle, StackMode, Window, WindowClass,
+    ChangeGCAux, ChangeWindowAttributesAux, ConfigureWindowAux, ConnectionExt, CreateGCAux,
+    CreateWindowAux, Gcontext, ImageFormat, Rectangle, StackMode, Window, WindowClass,
 };
 use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
@@ -17,6 +17,7 @@ const LINE: i16 = 15;
 const INDENT: i16 = 6;
 const CARD: (u16, u16) = (320, 200);
 const PAPER_AT: i16 = 24;
+const MARK: i16 = 16;
 const INK: [u32; 4] = [0x0020_2020, 0x0010_4080, 0x0080_2010, 0x0020_6030];
 const PAPER: u32 = 0x00fb_fbf8;
 
@@ -29,6 +30,11 @@ pub enum Piece {
     Drag,
     /// Both, and pictures now and then.
     All,
+}
+
+/// The colour of the mark after so many beats; no two of one run are alike.
+pub fn beat_color(beats: u32) -> u32 {
+    0x0080_0000 | beats & 0x007f_ffff
 }
 
 /// Windows of our own on somebody's display.
@@ -113,6 +119,14 @@ impl Scene {
         self.put_image(size, |_, _| random.number() & 0x00ff_ffff);
     }
 
+    /// The same in a window of its own in a corner of the screen, as large as wanted.
+    pub fn noise_window(&mut self, size: Size) {
+        let window = create_window(&self.connection, (0, 0), size, PAPER);
+        self.connection.map_window(window).expect("send");
+        let mut random = Random(self.random.number() | 1);
+        self.put_image_in(window, (0, 0), size, |_, _| random.number() & 0x00ff_ffff);
+    }
+
     /// One pixel of a colour, anywhere on the paper.
     pub fn dot(&mut self, x: i16, y: i16, color: u32) {
         self.fill(color, (x, y), Size::new(1, 1));
@@ -151,6 +165,54 @@ impl Scene {
             tick += 1;
             std::thread::sleep((Duration::from_millis(16) * tick).saturating_sub(start.elapsed()));
         }
+    }
+
+    /// Draws one kind of motion, or nothing but a small mark, `hz` times a second for a while. Each
+    /// time the mark takes another colour; the answer is when each was sent to the server.
+    pub fn beat(&mut self, piece: Option<Piece>, hz: f64, time: Duration) -> Vec<SystemTime> {
+        if piece == Some(Piece::Drag) {
+            self.show_card();
+        }
+        let mark = self.mark();
+        let start = Instant::now();
+        let mut beats = Vec::new();
+        while start.elapsed() < time {
+            match piece {
+                Some(Piece::Scroll) => self.scroll_once(),
+                Some(Piece::Drag) => self.drag_once(),
+                Some(Piece::All) => {
+                    self.scroll_once();
+                    self.drag_once();
+                }
+                None => {}
+            }
+            let color = ChangeWindowAttributesAux::new()
+                .background_pixel(beat_color(beats.len() as u32 + 1));
+            self.connection.change_window_attributes(mark, &color).expect("send");
+            self.connection.clear_area(false, mark, 0, 0, 0, 0).expect("send");
+            beats.push(SystemTime::now());
+            sync(&self.connection);
+            let next = Duration::from_secs_f64(beats.len() as f64 / hz);
+            std::thread::sleep(next.saturating_sub(start.elapsed()));
+        }
+        self.connection.destroy_window(mark).expect("send");
+        sync(&self.connection);
+        beats
+    }
+
+    /// A pixel of the mark that [`Scene::beat`] draws, near the screen's bottom right corner.
+    pub fn mark_at(&self) -> (i16, i16) {
+        (self.screen.width as i16 - MARK, self.screen.height as i16 - MARK)
+    }
+
+    /// The mark's window, above all others.
+    fn mark(&self) -> Window {
+        let ((x, y), side) = (self.mark_at(), MARK as u16);
+        let at = (x - MARK / 2, y - MARK / 2);
+        let mark = create_window(&self.connection, at, Size::new(side, side), beat_color(0));
+        self.connection.map_window(mark).expect("send");
+        sync(&self.connection);
+        mark
     }
 
     fn scroll_once(&mut self) {
@@ -215,8 +277,18 @@ impl Scene {
         self.connection.poly_fill_rectangle(self.paper, self.gc, &[area]).expect("send");
     }
 
-    /// Paints on the paper, in strips that fit into one request each.
-    fn put_image(&self, size: Size, mut color: impl FnMut(u32, u32) -> u32) {
+    fn put_image(&self, size: Size, color: impl FnMut(u32, u32) -> u32) {
+        self.put_image_in(self.paper, (10, 10), size, color);
+    }
+
+    /// Paints a picture in strips that fit into one request each.
+    fn put_image_in(
+        &self,
+        window: Window,
+        (left, upper): (i16, i16),
+        size: Size,
+        mut color: impl FnMut(u32, u32) -> u32,
+    ) {
         const ROWS: u16 = 32;
         for top in (0..size.height).step_by(usize::from(ROWS)) {
             let rows = ROWS.min(size.height - top);
@@ -229,12 +301,12 @@ impl Scene {
             self.connection
                 .put_image(
                     ImageFormat::Z_PIXMAP,
-                    self.paper,
+                    window,
                     self.gc,
                     size.width,
                     rows,
-                    10,
-                    10 + top as i16,
+                    left,
+                    upper + top as i16,
                     0,
                     self.connection.setup().roots[0].root_depth,
                     &data,

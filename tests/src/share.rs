@@ -122,6 +122,28 @@ impl Share {
         self.metrics().sum(name, labels)
     }
 
+    /// The same once it rests: the agent reports its numbers at most once a second.
+    ///
+    /// # Panics
+    /// Where it never does.
+    pub fn settled(&self, name: &str) -> f64 {
+        let mut last = self.metric(name, &[]);
+        eventually("the counters to rest", || {
+            std::thread::sleep(std::time::Duration::from_millis(1300));
+            let now = self.metric(name, &[]);
+            std::mem::replace(&mut last, now) == now
+        });
+        last
+    }
+
+    /// Waits until nobody looks any more.
+    ///
+    /// # Panics
+    /// Where somebody goes on looking.
+    pub fn wait_nobody(&self) {
+        eventually("nobody to look", || self.metric("lattice_viewers", &[]) == 0.0);
+    }
+
     /// Checks that nothing panicked, by counter and by log.
     ///
     /// # Panics

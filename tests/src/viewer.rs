@@ -86,6 +86,8 @@ pub struct FrameSeen {
     pub refresh: bool,
     /// Whose input it echoed.
     pub echo: (ViewerId, Seq),
+    /// When its change was noticed: no two frames say the same.
+    pub noticed: Micros,
     /// From noticing the change to the arrival here, on the one clock of this machine.
     pub latency: Duration,
     /// When it arrived.
@@ -403,6 +405,7 @@ impl View {
             keyframe: frame.flags.keyframe,
             refresh: frame.flags.refresh,
             echo: frame.echo,
+            noticed: frame.noticed,
             latency: now().saturating_sub(noticed),
             arrived,
             bytes,

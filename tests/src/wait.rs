@@ -14,6 +14,16 @@ pub fn patience(bound: Duration) -> Duration {
     bound.mul_f64(factor.unwrap_or(1.0))
 }
 
+/// Whether tests that take minutes run: `LATTICE_TEST_LONG=1` asks for them. Where they do not, it
+/// says which one was left out.
+pub fn is_long_run(name: &str) -> bool {
+    let asked = std::env::var("LATTICE_TEST_LONG").is_ok_and(|long| long == "1");
+    if !asked {
+        println!("{name} was left out: LATTICE_TEST_LONG=1 runs it");
+    }
+    asked
+}
+
 /// Looks until `look` finds something, and panics with `what` when it does not within `timeout`.
 pub fn until_some<T>(what: &str, timeout: Duration, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + timeout;

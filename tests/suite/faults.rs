@@ -5,10 +5,10 @@ use lattice_tests::compare::{assert_exact, difference};
 use lattice_tests::process::{child_named, is_running, rss, signal};
 use lattice_tests::relay::Relay;
 use lattice_tests::scene::Scene;
-use lattice_tests::wait::until_some;
+use lattice_tests::wait::{is_long_run, until_some};
 use lattice_tests::{Share, Viewer, ViewerOptions, XServer, eventually, patience};
-use lattice_wire::Availability;
 use lattice_wire::close::{RESTART, SILENT, STALLED};
+use lattice_wire::{Availability, Size};
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 
@@ -199,7 +199,7 @@ fn frames_of(viewer: &Viewer, server: &XServer, scene: &mut Scene) -> usize {
 
 /// Checks that a viewer gets (nearly) as many frames beside a bad one as without it, and what the
 /// bad one costs in memory.
-fn check_not_slowed(bad: ViewerOptions) -> (XServer, Share, Viewer) {
+fn check_not_slowed(join_bad: impl FnOnce(&Share) -> Viewer) -> (XServer, Share, Viewer) {
     let server = XServer::start(1366, 768);
     let share = Share::start(&server);
     let good = Viewer::join(&share);
@@ -209,7 +209,7 @@ fn check_not_slowed(bad: ViewerOptions) -> (XServer, Share, Viewer) {
     let alone = frames_of(&good, &server, &mut scene);
     let memory = rss(share.pid());
 
-    let bad = Viewer::join_with(&share, bad);
+    let bad = join_bad(&share);
     eventually("the bad one to be counted", || share.metric("lattice_viewers", &[]) == 2.0);
     // Frames large enough to fill every buffer of the kernel that would read for it.
     for _ in 0..40 {
@@ -229,10 +229,14 @@ fn check_not_slowed(bad: ViewerOptions) -> (XServer, Share, Viewer) {
     (server, share, bad)
 }
 
+fn join_badly(bad: ViewerOptions) -> impl FnOnce(&Share) -> Viewer {
+    move |share| Viewer::join_with(share, bad)
+}
+
 #[test]
 fn a_viewer_that_never_acks_slows_nobody() {
     let bad = ViewerOptions { acks: false, ..ViewerOptions::default() };
-    let (server, share, bad) = check_not_slowed(bad);
+    let (server, share, bad) = check_not_slowed(join_badly(bad));
     // Nor itself for good: what it got is a right picture, however old.
     bad.assert_no_faults();
     let alone = Viewer::join(&share);
@@ -243,7 +247,7 @@ fn a_viewer_that_never_acks_slows_nobody() {
 #[test]
 fn a_viewer_that_never_reads_slows_nobody_and_is_closed() {
     let bad = ViewerOptions { reads: false, ..ViewerOptions::default() };
-    let (_server, share, _bad) = check_not_slowed(bad);
+    let (_server, share, _bad) = check_not_slowed(join_badly(bad));
     let closed = || {
         let code = |code: u16| {
             share.metric("lattice_viewers_closed_total", &[&format!("code=\"{code}\"")])
@@ -254,4 +258,73 @@ fn a_viewer_that_never_reads_slows_nobody_and_is_closed() {
         (closed() == 1.0).then_some(())
     });
     eventually("it to be gone", || share.metric("lattice_viewers", &[]) == 0.0);
+}
+
+/// A slow link's bytes a second: 1 Mb/s.
+const SLOW: u32 = 125_000;
+
+/// Checks that a viewer on a slow link gets a picture that takes the link so long, is not given up
+/// meanwhile, and follows the display afterwards. It is all the same to the one beside it.
+fn check_slow_link(seconds: u16) {
+    let server = XServer::start(1920, 1080);
+    let share = Share::start(&server);
+    let mut scene = Scene::open(server.connect());
+    // Noise takes three bytes a pixel.
+    let (width, pixels) = (1500, u32::from(seconds) * SLOW / 3);
+    scene.noise_window(Size::new(width, (pixels / u32::from(width)) as u16));
+    let near = Viewer::join(&share);
+    assert_exact_soon(&near, &server);
+
+    let relay = Relay::slow(share.address(), SLOW);
+    let address = Some(relay.address());
+    let far = Viewer::join_with(&share, ViewerOptions { address, ..ViewerOptions::default() });
+    let real = server.image();
+    let bound = patience(Duration::from_secs(u64::from(seconds) * 3 / 2 + 5));
+    let took = far.wait_for("the picture to come through the slow link", bound, |view| {
+        view.closed.is_some() || difference(&view.screen.picture, &real).is_none()
+    });
+    assert_eq!(far.view(|view| view.closed.clone()), None, "after {took:?}");
+    let least = Duration::from_secs(u64::from(seconds) * 8 / 10);
+    assert!(took > least, "the link was not slow: {took:?}");
+    assert_eq!(far.view(|view| view.frames.len()), 1, "one picture was enough");
+
+    scene.scroll(3);
+    assert_exact_soon(&far, &server);
+    far.wait("a digest of the picture at rest", |view| view.digests_good > 0);
+    near.assert_no_faults();
+    share.assert_no_panics();
+}
+
+/// As [`assert_exact`], for what takes longer on its way than that allows.
+fn assert_exact_soon(viewer: &Viewer, server: &XServer) {
+    let real = server.image();
+    viewer
+        .wait("the picture to be right", |view| difference(&view.screen.picture, &real).is_none());
+    viewer.assert_no_faults();
+}
+
+#[test]
+fn a_picture_comes_through_a_slow_link() {
+    check_slow_link(5);
+}
+
+#[test]
+fn a_picture_that_takes_a_slow_link_37_s_comes_through() {
+    if is_long_run("a picture that takes a slow link 37 s") {
+        check_slow_link(37);
+    }
+}
+
+#[test]
+fn a_viewer_on_a_slow_link_slows_nobody_and_catches_up() {
+    let mut relay = None;
+    let (server, share, far) = check_not_slowed(|share| {
+        let address = relay.insert(Relay::slow(share.address(), SLOW)).address();
+        let options = ViewerOptions { address: Some(address), ..ViewerOptions::default() };
+        Viewer::join_with(share, options)
+    });
+    // Nothing old waits in front of what it lacks: some frames of its own, not forty of noise.
+    assert_exact_soon(&far, &server);
+    assert_eq!(far.view(|view| view.closed.clone()), None);
+    share.assert_no_panics();
 }

@@ -5,9 +5,10 @@
 //! side. The browser's side of the same is in `tests/web`.
 
 mod exact;
+mod fanout;
 mod faults;
-
 mod hostile;
 mod idle;
 mod packets;
+mod soak;
 mod typing;

@@ -2,7 +2,7 @@
 
 /** @import { CheckResult } from '../client/session.js' */
 
-/** @typedef {{ result: CheckResult, detail: string }} Answer `detail` is what the server says about it */
+/** @typedef {{ result: CheckResult, detail: string }} Answer `detail`: the server's words where it refuses */
 
 const PATIENCE_MS = 8000;
 
@@ -35,7 +35,8 @@ export class Gate {
         method: 'POST', headers: { 'Content-Type': 'application/json' },
         body: JSON.stringify({ token: this.#secret }),
       });
-      if (swapped.result === 'busy' || swapped.result === 'unreachable') return swapped;
+      // One that was not even looked at is good for another try, also at another address.
+      if (!['ok', 'denied'].includes(swapped.result)) return swapped;
       this.#secret = '';
       // Used or useless now: it shall be in no screenshot, history or bookmark.
       history.replaceState(history.state, '', location.pathname + location.search);
@@ -64,10 +65,16 @@ async function said(response) {
   return typeof detail === 'string' ? detail : '';
 }
 
-/** @param {number} status @returns {CheckResult} */
-function meaning(status) {
+/** What a status means for the way in. @param {number} status @returns {CheckResult} */
+export function meaning(status) {
   if (status >= 200 && status < 300) return 'ok';
   if (status === 408 || status === 429 || status >= 500) return 'busy';
-  if (status === 403 || status === 421) return 'refused';
-  return status === 404 || status === 410 ? 'missing' : 'denied';
+  if (status === 401) return 'denied';
+  return status === 404 || status === 410 ? 'missing' : 'refused';
+}
+
+/** Whether pages of this host are reached without any network. @param {string} hostname as in `location` */
+export function isLoopback(hostname) {
+  return hostname === 'localhost' || hostname.endsWith('.localhost') || hostname === '[::1]'
+    || /^127(\.\d{1,3}){3}$/.test(hostname);
 }

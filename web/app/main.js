@@ -10,7 +10,7 @@ import { Keys } from '../input/keys.js';
 import { Pointer } from '../input/pointer.js';
 import { byId, setText } from './dom.js';
 import { wishedSize } from './fit.js';
-import { Gate, socketUrl } from './gate.js';
+import { Gate, isLoopback, socketUrl } from './gate.js';
 import { Overlay } from './overlay.js';
 import { Stage } from './stage.js';
 import { StatsPanel } from './stats-panel.js';
@@ -105,7 +105,10 @@ const sink = {
   isActive: () => isLive() && isDriving(),
   desktop: () => model.desktop,
   leave: () => toolbar.enter(),
-  typed: () => toolbar.stepAside(),
+  typed() {
+    delete document.documentElement.dataset.by;
+    toolbar.stepAside();
+  },
 };
 const keys = new Keys(canvas, sink);
 new Pointer(canvas, sink);
@@ -127,6 +130,13 @@ function render() {
 function focusDesktop() {
   canvas.focus({ preventScroll: true });
 }
+
+// Who walks the page by keyboard sees that the desktop has the focus, until they type or point.
+document.addEventListener('keydown', ({ key, target }) => {
+  const isWalk = key === 'Tab' || !(target instanceof Element && target.closest('#stage'));
+  if (isWalk) document.documentElement.dataset.by = 'keyboard';
+}, true);
+document.addEventListener('pointerdown', () => { delete document.documentElement.dataset.by; }, true);
 
 // Statistics --------------------------------------------------------------------------------------
 
@@ -291,9 +301,10 @@ function start() {
   }
   worker = startWorker();
   worker.onmessage = ({ data }) => handle(data);
-  worker.onerror = ({ message }) => dispatch({ type: 'unsupported', detail: message || 'The viewer’s worker could not start.' });
+  worker.onerror = ({ message }) => dispatch({ type: 'crashed', detail: message || 'The viewer’s worker could not start.' });
   const offscreen = canvas.transferControlToOffscreen();
   tell({ type: 'init', canvas: offscreen }, [offscreen]);
+  tell({ type: 'visible', isVisible: !document.hidden });
   gate.takeSecret();
   setStats(model.statsOpen);
   focusDesktop();
@@ -301,11 +312,10 @@ function start() {
 }
 
 window.addEventListener('online', () => dispatch({ type: 'woke' }));
-// This machine can be reached without any network.
-const isHere = /^(localhost|.*\.localhost|127\..*|\[::1\])$/.test(location.hostname);
-if (!isHere) window.addEventListener('offline', () => dispatch({ type: 'offline' }));
+window.addEventListener('offline', () => { if (!isLoopback(location.hostname)) dispatch({ type: 'offline' }); });
 document.addEventListener('visibilitychange', () => {
-  if (document.visibilityState === 'visible') dispatch({ type: 'woke' });
+  tell({ type: 'visible', isVisible: !document.hidden });
+  if (!document.hidden) dispatch({ type: 'woke' });
 });
 // A new link pasted into the same tab changes nothing but the fragment.
 window.addEventListener('hashchange', () => {

@@ -5,6 +5,7 @@
  * - Dead keys and input methods are left to the browser; what they compose goes out as text.
  * - Windows announces AltGr by a Control that nobody pressed; that Control never leaves.
  * - A release goes out only for a key whose press did, so nothing is released twice or by surprise.
+ * - Locks are never held: of some browsers no release comes, and the agent goes by the modifier state.
  */
 
 import { MAX_KEY_NAME, MAX_TEXT } from '../protocol/client.js';
@@ -31,6 +32,7 @@ const MODIFIER_KEYS = {
   Shift: MODIFIER.SHIFT, Control: MODIFIER.CONTROL, Alt: MODIFIER.ALT, Meta: MODIFIER.META,
   AltGraph: MODIFIER.ALT_GRAPH,
 };
+const LOCKS = ['CapsLock', 'NumLock'];
 const LEAVE = MODIFIER.CONTROL | MODIFIER.ALT | MODIFIER.SHIFT;
 
 /** @param {Keyboard['platform']} platform @returns {Keyboard} */
@@ -58,6 +60,15 @@ export function apply(keyboard, event) {
   const [next, strokes] = event.down ? press(ready, event) : release(ready, event);
   const [done, leave] = escape(next, event);
   return [done, { strokes: [...first, ...strokes], handled: true, leave }];
+}
+
+/**
+ * A key that is not meant for the desktop: nothing leaves, but the person may ask for the tools.
+ * @param {Keyboard} keyboard one that only watches @param {KeyRecord} event @returns {[Keyboard, boolean]}
+ */
+export function watch(keyboard, event) {
+  const [next, { leave }] = apply(keyboard, event);
+  return [flush(next)[0], leave];
 }
 
 /** Lets a Control go that was held back and no AltGr followed. @param {Keyboard} keyboard @returns {[Keyboard, Stroke[]]} */
@@ -140,7 +151,7 @@ function releaseRest(keyboard, last) {
 
 /** @param {Keyboard} keyboard @param {Stroke} stroke @returns {Keyboard} */
 function sent(keyboard, stroke) {
-  if (stroke.type !== 'key') return keyboard;
+  if (stroke.type !== 'key' || LOCKS.includes(stroke.key)) return keyboard;
   return { ...keyboard, down: new Map(keyboard.down).set(nameOf(stroke), { key: stroke.key }) };
 }
 
@@ -190,7 +201,7 @@ function escape(keyboard, event) {
   return [{ ...keyboard, escape: modifiersDown(keyboard) === 0 ? 'idle' : keyboard.escape }, false];
 }
 
-/** Other keys do not count: of some, Caps Lock on a Mac for one, no release is ever told. @param {Keyboard} keyboard */
+/** Other keys do not count: the release of one that the system took is never told. @param {Keyboard} keyboard */
 function modifiersDown(keyboard) {
   return [...keyboard.down.values()].filter(({ key }) => key in MODIFIER_KEYS).length;
 }

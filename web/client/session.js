@@ -10,12 +10,13 @@ import { CLOSE } from '../protocol/close.js';
 /**
  * @typedef {'connecting' | 'live' | 'lagging' | 'reconnecting' | 'ended' | 'error'} Phase
  * @typedef {'starting' | 'network' | 'offline' | 'restart' | 'silent' | 'stalled' | 'flood'
- *   | 'protocol' | 'busy' | 'display-lost' | 'desktop-ended' | 'revoked' | 'denied' | 'refused' | 'missing'
- *   | 'full' | 'version' | 'unsupported' | 'slow'} Reason
+ *   | 'protocol' | 'busy' | 'display-lost' | 'desktop-ended' | 'revoked' | 'denied' | 'refused'
+ *   | 'missing' | 'full' | 'version' | 'unsupported' | 'crashed' | 'slow' | 'gone'} Reason
  * @typedef {'idle' | 'checking' | 'open' | 'waiting'} Link
  * @typedef {'ok' | 'denied' | 'refused' | 'missing' | 'busy' | 'unreachable'} CheckResult
  * @typedef {{ phase: Phase, reason: Reason, detail: string, link: Link, attempt: number,
- *   retryAt: number, liveSince: number }} Session
+ *   retryAt: number, liveSince: number, awaySince: number | null }} Session `awaySince`: when the
+ *   server was first not reached, of the attempts since it last was
  *
  * @typedef {{ type: 'start' }
  *   | { type: 'checked', result: CheckResult, detail: string }
@@ -28,7 +29,7 @@ import { CLOSE } from '../protocol/close.js';
  *   | { type: 'retry' }
  *   | { type: 'woke' }
  *   | { type: 'offline' }
- *   | { type: 'unsupported', detail: string }} Event `due`: the wait is over; `retry`: a person asks
+ *   | { type: 'unsupported' | 'crashed', detail: string }} Event `due`: the wait is over; `retry`: a person asks
  *   for it; `woke`: the network or the page came back
  * @typedef {Event & { now: number, random: number }} TimedEvent `now` in ms, `random` from 0 to 1
  *
@@ -38,6 +39,9 @@ import { CLOSE } from '../protocol/close.js';
 
 const FIRST_DELAY_MS = 250;
 const LONGEST_DELAY_MS = 8000;
+/** A server that was not reached for this long has perhaps been ended, and is asked for less often. */
+const GONE_AFTER_MS = 60000;
+const GONE_DELAY_MS = 32000;
 /** A connection that lived this long was good: the next loss starts from the shortest delay. */
 const GOOD_AFTER_MS = 5000;
 
@@ -45,7 +49,7 @@ const GOOD_AFTER_MS = 5000;
 export function initial() {
   return {
     phase: 'connecting', reason: 'starting', detail: '', link: 'idle', attempt: 0, retryAt: 0,
-    liveSince: 0,
+    liveSince: 0, awaySince: null,
   };
 }
 
@@ -54,9 +58,10 @@ export function initial() {
  * of viewers does not come back in one instant.
  * @param {number} attempt from 0
  * @param {number} random from 0 to 1
+ * @param {number} atMostMs
  */
-export function backoffMs(attempt, random) {
-  const longest = Math.min(FIRST_DELAY_MS * 2 ** attempt, LONGEST_DELAY_MS);
+export function backoffMs(attempt, random, atMostMs = LONGEST_DELAY_MS) {
+  const longest = Math.min(FIRST_DELAY_MS * 2 ** attempt, atMostMs);
   return Math.round(longest * (0.5 + random / 2));
 }
 
@@ -78,7 +83,7 @@ export function apply(session, event) {
     case 'retry': return isOver(session) || session.link === 'waiting' ? again(session) : [session, []];
     case 'woke': return session.link === 'waiting' ? again(session) : [session, []];
     case 'offline': return session.link === 'open' ? retryLater(session, 'offline', event) : [session, []];
-    case 'unsupported': return over(session, 'error', 'unsupported', event.detail);
+    case 'unsupported': case 'crashed': return over(session, 'error', event.type, event.detail);
   }
 }
 
@@ -102,13 +107,24 @@ function again(session) {
  */
 function checked(session, event) {
   switch (event.result) {
-    case 'ok': return [{ ...session, link: 'open' }, [{ type: 'connect' }]];
+    case 'ok': return [{ ...session, link: 'open', awaySince: null }, [{ type: 'connect' }]];
     case 'denied': return over(session, 'error', 'denied', '');
     case 'refused': return over(session, 'error', 'refused', event.detail);
     case 'missing': return over(session, 'error', 'missing', '');
-    case 'busy': return retryLater(session, 'busy', event);
-    case 'unreachable': return retryLater(session, 'network', event);
+    case 'busy': return retryLater({ ...session, awaySince: null }, 'busy', event);
+    case 'unreachable': return unreachable(session, event);
   }
+}
+
+/**
+ * What was said when the connection ended stays true for a while, but not for ever.
+ * @param {Session} session @param {TimedEvent} event @returns {[Session, Effect[]]}
+ */
+function unreachable(session, event) {
+  const awaySince = session.awaySince ?? event.now;
+  const isGone = event.now - awaySince >= GONE_AFTER_MS;
+  const reason = session.reason === 'restart' || session.reason === 'offline' ? session.reason : 'network';
+  return retryLater({ ...session, awaySince }, isGone ? 'gone' : reason, event);
 }
 
 /** @param {Session} session @param {number} now @returns {[Session, Effect[]]} */
@@ -170,7 +186,7 @@ function closed(session, event) {
  * @returns {[Session, Effect[]]}
  */
 function over(session, phase, reason, detail) {
-  return [{ ...session, phase, reason, detail, link: 'idle', attempt: 0, liveSince: 0 }, [{ type: 'disconnect' }]];
+  return [{ ...session, phase, reason, detail, link: 'idle', attempt: 0, liveSince: 0, awaySince: null }, [{ type: 'disconnect' }]];
 }
 
 /**
@@ -182,11 +198,11 @@ function over(session, phase, reason, detail) {
 function retryLater(session, reason, { now, random }) {
   const wasGood = session.liveSince > 0 && now - session.liveSince >= GOOD_AFTER_MS;
   const attempt = wasGood ? 0 : session.attempt;
-  const delayMs = backoffMs(attempt, random);
+  const delayMs = backoffMs(attempt, random, reason === 'gone' ? GONE_DELAY_MS : LONGEST_DELAY_MS);
   /** @type {Session} */
   const next = {
     phase: 'reconnecting', reason, detail: '', link: 'waiting', attempt: attempt + 1,
-    retryAt: now + delayMs, liveSince: 0,
+    retryAt: now + delayMs, liveSince: 0, awaySince: session.awaySince,
   };
   return [next, [{ type: 'disconnect' }, { type: 'wait', delayMs }]];
 }

@@ -1,12 +1,13 @@
 /**
  * Keyboard events of the canvas, on their way to `client/keyboard.js`.
  *
- * The canvas itself keeps the focus. What dead keys and input methods compose comes through an
+ * The canvas itself keeps the focus. Keys that it does not take, of people who only watch or while no
+ * desktop is live, are left to the browser, and still lead to the tools. What dead keys and input methods compose comes through an
  * `EditContext`, or, where the browser has none, through a textarea that stands in for the canvas.
  */
 
 import {
-  FAKE_CONTROL_MS, apply, flush, initial, modifierBits, reset, textStrokes,
+  FAKE_CONTROL_MS, apply, flush, initial, modifierBits, reset, textStrokes, watch,
 } from '../client/keyboard.js';
 
 /** @import { InputEvent } from '../media/messages.js' */
@@ -27,6 +28,8 @@ export class Keys {
   #sink;
   #canvas;
   #keyboard = initial(platform());
+  /** Of the keys that do not go to the desktop. */
+  #watched = initial(platform());
   #isComposing = false;
   #flushTimer = 0;
 
@@ -37,6 +40,9 @@ export class Keys {
     if (window.EditContext) this.#attachEditContext(new window.EditContext());
     else this.#attachTextarea();
     this.#listen(canvas);
+    for (const type of /** @type {const} */ (['keydown', 'keyup'])) {
+      document.addEventListener(type, (event) => this.#onOther(event));
+    }
     const release = () => this.releaseAll();
     canvas.addEventListener('blur', (event) => { if (!this.#isOwn(event.relatedTarget)) release(); });
     window.addEventListener('blur', release);
@@ -49,6 +55,7 @@ export class Keys {
   releaseAll() {
     clearTimeout(this.#flushTimer);
     this.#keyboard = reset(this.#keyboard);
+    this.#watched = reset(this.#watched);
     this.#isComposing = false;
     if (this.#sink.isActive()) this.#sink.send({ type: 'releaseAll' }, now());
   }
@@ -84,21 +91,29 @@ export class Keys {
 
   /** @param {KeyboardEvent} event @param {boolean} down */
   #onKey(event, down) {
-    const record = {
+    if (!this.#sink.isActive()) {
+      this.#keyboard = reset(this.#keyboard);
+      return;
+    }
+    const handled = this.#handle(this.#record(event, down));
+    if (handled) event.preventDefault();
+    if (handled) event.stopPropagation();
+  }
+
+  /** What the canvas took does not come here. @param {KeyboardEvent} event */
+  #onOther(event) {
+    const [next, leave] = watch(this.#watched, this.#record(event, event.type === 'keydown'));
+    this.#watched = next;
+    if (leave) this.#sink.leave();
+  }
+
+  /** @param {KeyboardEvent} event @param {boolean} down */
+  #record(event, down) {
+    return {
       down, code: event.code, key: event.key, keyCode: event.keyCode,
       isComposing: event.isComposing || this.#isComposing,
       modifiers: modifierBits((name) => event.getModifierState(name)), at: event.timeStamp,
     };
-    if (!this.#sink.isActive()) {
-      // The tools can be reached by who only watches, too.
-      const [next, { leave }] = apply(this.#keyboard, record);
-      this.#keyboard = next;
-      if (leave) this.#sink.leave();
-      return;
-    }
-    const handled = this.#handle(record);
-    if (handled) event.preventDefault();
-    if (handled) event.stopPropagation();
   }
 
   /** @param {import('../client/keyboard.js').KeyRecord} record */

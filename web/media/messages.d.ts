@@ -18,7 +18,8 @@ export type ToWorker =
   | { type: 'input', input: InputEvent, at: number }
   | { type: 'resize', width: number, height: number }
   | { type: 'takeControl' }
-  | { type: 'polled' };
+  | { type: 'polled' }
+  | { type: 'visible', isVisible: boolean };
 export type FromWorker =
   { type: 'ready', imageDecoder: boolean }
   | { type: 'closed', code: number }

@@ -6,7 +6,7 @@
  *
  * INVARIANT: `exact` is true only while nothing was painted after the frame of the digest, and each
  * band hashed to what the digest says when it was last read: after it was last painted, and no longer
- * ago than one round over all bands takes.
+ * ago than one round over all bands takes, `ROUND` calls of `recheckNext`.
  */
 
 import { BAND_HEIGHT } from '../protocol/server.js';
@@ -19,6 +19,8 @@ import { BAND_HEIGHT } from '../protocol/server.js';
 
 /** A wrong picture is reported this long before it is healed. */
 const HEAL_AFTER_MS = 1000;
+/** So many calls of `recheckNext` read each band once. */
+export const ROUND = 8;
 
 /** Compares bands of the canvas with digests. */
 export class Verifier {
@@ -33,7 +35,7 @@ export class Verifier {
   #wrong = new Set();
   /** @type {number | null} */
   #wrongSince = null;
-  #next = 0;
+  #step = 0;
   mismatches = 0;
 
   /** @param {(band: number) => number} hashBand reads the visible canvas */
@@ -77,24 +79,25 @@ export class Verifier {
     return true;
   }
 
-  /** Hashes every band again. @param {number} now */
+  /** Hashes every band again. @param {number} now @returns {boolean} whether there is anything to hash */
   recheckAll(now) {
-    if (!this.#digest) return;
+    if (!this.#digest) return false;
     for (const band of this.#digest.bands.keys()) this.#check(band);
     this.#settle(now);
+    return true;
   }
 
   /**
    * Hashes the next bands of the round, which goes on where it was whatever is painted meanwhile.
-   * @param {number} now @param {number} count @returns {boolean} whether there is anything to hash
+   * @param {number} now @returns {boolean} whether there is anything to hash
    */
-  recheckNext(now, count) {
+  recheckNext(now) {
     if (!this.#digest) return false;
     const { length } = this.#digest.bands;
-    for (let checked = 0; checked < Math.min(count, length); checked += 1) {
-      this.#next = (this.#next + 1) % length;
-      this.#check(this.#next);
-    }
+    const from = Math.floor((this.#step * length) / ROUND);
+    const to = Math.floor(((this.#step + 1) * length) / ROUND);
+    for (let band = from; band < to; band += 1) this.#check(band);
+    this.#step = (this.#step + 1) % ROUND;
     this.#settle(now);
     return true;
   }

@@ -3,6 +3,7 @@
  * handlers ever wait for a picture. It says what happened; the page decides what it means.
  */
 
+import { Patience } from '../client/patience.js';
 import { KeyLatency, Rate, Recent, percentile } from '../client/stats.js';
 import { CAPABILITY, VERSION } from '../protocol/packets.js';
 import { Painter } from './painter.js';
@@ -15,16 +16,12 @@ import { Verifier } from './verify.js';
 /** @import { Frame, Rect } from '../protocol/types.js' */
 
 const TICK_MS = 250;
+/** A wrong pixel is found within `ROUND` of these, for two thirds of a percent of a processor at 1080p. */
 const RECHECK_MS = 250;
-/** A round over a 1080p screen takes two seconds and about half a percent of a processor. */
-const BANDS_PER_RECHECK = 2;
 /** A page that asked for statistics this recently gets the whole canvas proven again and again. */
 const POLLED_FOR_MS = 1500;
 const SLOW_FRAME_MS = 1000;
 const QUIET_MS = 6000;
-const DEAD_MS = 12000;
-/** Pings wait behind a picture that is long on its way: each one that never came is given longer. */
-const DEAD_LATEST_MS = 60000;
 const REFRESH_EVERY_MS = 2000;
 /** A picture may be long on its way; asking again in short steps would only lengthen the way. */
 const REFRESH_LATEST_MS = 16000;
@@ -55,8 +52,8 @@ class Viewer {
   #refreshedAt = -Infinity;
   #refreshEvery = REFRESH_EVERY_MS;
   #isLost = false;
-  #deadMs = DEAD_MS;
-  #hasPainted = false;
+  #patience = new Patience();
+  #isVisible = true;
   /** When to ask for a picture that should have come by itself. @type {number | null} */
   #overdueAt = null;
   /** @type {import('../protocol/types.js').Digest | null} */
@@ -97,6 +94,7 @@ class Viewer {
       case 'resize': return this.#socket.send({ type: 'resize', width: message.width, height: message.height });
       case 'takeControl': return this.#socket.send({ type: 'takeControl' });
       case 'polled': return this.#polled();
+      case 'visible': return this.#seen(message.isVisible);
     }
   }
 
@@ -104,7 +102,7 @@ class Viewer {
   #connect({ url, width, height }) {
     this.#disconnect();
     this.#viewport = { width, height };
-    this.#hasPainted = false;
+    this.#patience.begin();
     this.#socket.open(url);
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
   }
@@ -181,6 +179,7 @@ class Viewer {
       if (this.#isLost) this.#overdueAt = now + OVERDUE_MS;
     } else {
       this.#overdueAt = null;
+      this.#digest = null;
       this.#painter.reset();
       this.#verifier.forget();
       this.#report();
@@ -193,7 +192,7 @@ class Viewer {
     const now = performance.now();
     const spent = now - arrived;
     this.#acknowledge(frame, spent, queued);
-    [this.#hasPainted, this.#deadMs] = [true, DEAD_MS];
+    this.#patience.painted();
     this.#count(frame, now, spent);
     const wasExact = this.#verifier.exact;
     this.#verifier.painted(frame, dirty);
@@ -248,6 +247,7 @@ class Viewer {
    * @param {import('../protocol/types.js').Digest} digest @param {number} now
    */
   #handleDigest(digest, now) {
+    if (this.#isLost) return;
     this.#digest = digest;
     if (this.#painter.queued === 0 && this.#verifier.compare(digest, now)) this.#proven();
   }
@@ -255,21 +255,21 @@ class Viewer {
   #proven() {
     this.#digest = null;
     // Where a caret blinks the timer seldom finds a digest that still holds.
-    this.#verifier.recheckNext(performance.now(), BANDS_PER_RECHECK);
+    if (this.#isVisible) this.#verifier.recheckNext(performance.now());
     this.#report();
     this.#recheckSoon();
   }
 
-  /** A few bands in turn while nobody asks, all of them while somebody does. */
+  /** A few bands in turn while somebody looks, all of them while somebody asks. */
   #recheckSoon() {
     if (this.#recheckTimer) return;
     this.#recheckTimer = setTimeout(() => {
       this.#recheckTimer = 0;
       const now = performance.now();
       const isPolled = now - this.#polledAt < POLLED_FOR_MS;
+      if (!isPolled && !this.#isVisible) return;
       const wasExact = this.#verifier.exact;
-      if (isPolled) this.#verifier.recheckAll(now);
-      const goesOn = this.#verifier.recheckNext(now, isPolled ? 0 : BANDS_PER_RECHECK);
+      const goesOn = isPolled ? this.#verifier.recheckAll(now) : this.#verifier.recheckNext(now);
       if (this.#verifier.needsHealing(now)) this.#refresh();
       if (this.#verifier.exact !== wasExact) this.#report();
       if (goesOn) this.#recheckSoon();
@@ -281,11 +281,19 @@ class Viewer {
     if (this.#socket.isActive) this.#recheckSoon();
   }
 
+  /** Who comes back to the page gets no proof from before. @param {boolean} isVisible */
+  #seen(isVisible) {
+    this.#isVisible = isVisible;
+    if (!isVisible || !this.#socket.isActive) return;
+    this.#verifier.recheckAll(performance.now());
+    this.#report();
+    this.#recheckSoon();
+  }
+
   #tick() {
     const now = performance.now();
     const quiet = now - this.#socket.heardAt;
-    if (quiet > this.#deadMs) {
-      if (!this.#hasPainted) this.#deadMs = Math.min(this.#deadMs * 2, DEAD_LATEST_MS);
+    if (this.#patience.isOver(quiet)) {
       this.#disconnect();
       return post({ type: 'silent' });
     }

@@ -15,7 +15,7 @@
 
 use crate::region::Region;
 use lattice_wire::link::MAX_REFRESH_RECTS;
-use lattice_wire::{FrameRef, FrameTable, Micros, Refresh, ViewerId};
+use lattice_wire::{FrameRef, FrameTable, Micros, Rect, Refresh, ViewerId};
 use std::collections::{BTreeMap, VecDeque};
 
 /// How far a viewer may fall behind.
@@ -55,7 +55,7 @@ pub enum Effect {
     Refresh(Refresh),
     /// Tell the agent the newest frame that a viewer has painted.
     Painted(FrameRef),
-    /// Throw away this viewer's frames that have not been written to its socket.
+    /// Throw away this viewer's frames whose writing to its socket has not begun.
     DropQueued(ViewerId),
     /// Close this viewer's connection: it has stalled.
     Close(ViewerId),
@@ -70,6 +70,8 @@ pub struct Fanout {
     painted: Option<FrameRef>,
     asked: Option<Asked>,
     last_part: Option<Micros>,
+    /// There is no display to ask for pixels.
+    is_away: bool,
     effects: Vec<Effect>,
 }
 
@@ -103,7 +105,8 @@ enum Stage {
 struct Sent {
     at: FrameRef,
     len: usize,
-    written: bool,
+    /// Its bytes have begun to go out, so all of them will.
+    on_the_wire: bool,
     touched: Region,
 }
 
@@ -124,6 +127,7 @@ impl Fanout {
             painted: None,
             asked: None,
             last_part: None,
+            is_away: false,
             effects: Vec::new(),
         }
     }
@@ -143,10 +147,22 @@ impl Fanout {
     /// A viewer went.
     pub fn leave(&mut self, viewer: ViewerId) {
         self.viewers.remove(&viewer);
+        // An agent that nobody looks at forgets what it was asked: who comes next asks anew.
+        if self.viewers.is_empty() {
+            self.asked = None;
+        }
     }
 
-    /// The agent's link is new: no frame from before counts.
+    /// The display is gone: no frame from before counts, nobody is to blame for not painting, and
+    /// nothing is asked for until [`Fanout::reset`].
+    pub fn suspend(&mut self) {
+        self.reset();
+        self.is_away = true;
+    }
+
+    /// There is a new display: no frame from before counts.
     pub fn reset(&mut self) {
+        self.is_away = false;
         (self.newest, self.painted, self.asked, self.last_part) = (None, None, None, None);
         self.effects.clear();
         for (&id, viewer) in &mut self.viewers {
@@ -160,7 +176,8 @@ impl Fanout {
     /// A frame of `len` bytes came from the agent; returns who gets it.
     pub fn handle_frame(&mut self, table: &FrameTable, len: usize, now: Micros) -> Vec<ViewerId> {
         self.newest = Some(table.at);
-        if table.flags.refresh {
+        // A part does not answer who asked for the whole meanwhile.
+        if table.flags.refresh && (table.flags.keyframe || self.asked.is_some_and(|it| !it.whole)) {
             self.asked = None;
         }
         let touched = touched_by(table);
@@ -183,12 +200,12 @@ impl Fanout {
         self.viewers.iter().filter(|(_, viewer)| current(viewer)).map(|(&id, _)| id).collect()
     }
 
-    /// The oldest waiting frame of a viewer has been written to its socket.
-    pub fn handle_written(&mut self, id: ViewerId, now: Micros) {
-        self.handle_progress(id, now);
-        let Some(viewer) = self.viewers.get_mut(&id) else { return };
-        if let Some(sent) = viewer.sent.iter_mut().find(|sent| !sent.written) {
-            sent.written = true;
+    /// The oldest waiting frame of a viewer is being written to its socket. On a slow link that
+    /// takes a while, and the viewer gets it whole whatever is dropped behind it.
+    pub fn handle_taken(&mut self, viewer: ViewerId) {
+        let Some(viewer) = self.viewers.get_mut(&viewer) else { return };
+        if let Some(sent) = viewer.sent.iter_mut().find(|sent| !sent.on_the_wire) {
+            sent.on_the_wire = true;
         }
     }
 
@@ -218,7 +235,7 @@ impl Fanout {
     pub fn handle_refresh_request(&mut self, id: ViewerId, now: Micros) {
         let Some(viewer) = self.viewers.get_mut(&id) else { return };
         viewer.stage = Stage::Awaiting(viewer.next_keyframe.max(now));
-        viewer.sent.retain(|sent| sent.written);
+        viewer.sent.retain(|sent| sent.on_the_wire);
         viewer.next_keyframe = viewer.next_keyframe.max(now).plus(KEYFRAME_INTERVAL);
         self.effects.push(Effect::DropQueued(id));
     }
@@ -243,14 +260,18 @@ impl Fanout {
     pub fn deadline(&self) -> Option<Micros> {
         let stalls = self.viewers.values().filter_map(|viewer| viewer.stalled_at(&self.limits));
         let patience = self.asked.map(|asked| asked.when.plus(REFRESH_PATIENCE));
-        let waits = self.asked.is_none() && self.viewers.values().any(Viewer::may_catch_up);
+        let may_ask = self.asked.is_none() && !self.is_away;
+        let waits = may_ask && self.viewers.values().any(Viewer::may_catch_up);
         let refresh = waits.then(|| self.next_part());
-        let free = self.asked.is_none_or(|asked| !asked.whole);
+        let free = !self.is_away && self.asked.is_none_or(|asked| !asked.whole);
         let keyframes = self.viewers.values().filter_map(Viewer::awaits_from).filter(|_| free);
         stalls.chain(patience).chain(refresh).chain(keyframes).min()
     }
 
     fn ask(&mut self, now: Micros) {
+        if self.is_away {
+            return;
+        }
         let mut awaited = self.viewers.values().filter_map(Viewer::awaits_from);
         let whole = awaited.any(|from| from <= now);
         if whole && self.asked.is_none_or(|asked| !asked.whole) {
@@ -286,7 +307,11 @@ impl Viewer {
     fn wants(&self, table: &FrameTable) -> bool {
         match &self.stage {
             Stage::Awaiting(_) => table.flags.keyframe && self.sent.is_empty(),
-            Stage::Live => !table.flags.refresh,
+            // A keyframe of another frame than the viewer has: the agent has begun anew.
+            Stage::Live if table.flags.refresh => {
+                table.flags.keyframe && self.latest != Some(table.at)
+            }
+            Stage::Live => true,
             Stage::Lagging { covered, .. } => {
                 self.sent.is_empty() && table.flags.refresh && (*covered || table.flags.keyframe)
             }
@@ -301,7 +326,7 @@ impl Viewer {
 
     fn push(&mut self, at: FrameRef, len: usize, touched: &Region, now: Micros) {
         self.waiting_since.get_or_insert(now);
-        self.sent.push_back(Sent { at, len, written: false, touched: touched.clone() });
+        self.sent.push_back(Sent { at, len, on_the_wire: false, touched: touched.clone() });
         self.latest = Some(at);
     }
 
@@ -315,10 +340,10 @@ impl Viewer {
             Stage::Lagging { missed, covered } => (std::mem::take(missed), *covered),
         };
         if fell_behind {
-            for lost in self.sent.iter().filter(|sent| !sent.written) {
+            for lost in self.sent.iter().filter(|sent| !sent.on_the_wire) {
                 missed.add_all(&lost.touched);
             }
-            self.sent.retain(|sent| sent.written);
+            self.sent.retain(|sent| sent.on_the_wire);
         }
         missed.add_all(touched);
         // A picture of another size has to come whole.
@@ -350,7 +375,9 @@ fn touched_by(table: &FrameTable) -> Region {
     if table.flags.keyframe {
         return Region::whole(table.size);
     }
-    table.steps.iter().map(|step| step.rect).collect::<Region>().simplified(MAX_REFRESH_RECTS)
+    // The agent is not trusted to keep the steps few.
+    let rects: Vec<Rect> = table.steps.iter().map(|step| step.rect).collect();
+    Region::around(&rects, MAX_REFRESH_RECTS)
 }
 
 #[cfg(test)]

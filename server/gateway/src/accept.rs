@@ -20,10 +20,12 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::{Sleep, sleep};
 
 /// A client has so long to send its headers, on a fresh connection and on a kept one.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// A client that takes nothing of what it asked for is given up by the kernel; a slow one is not.
+/// A client that takes nothing of what it asked for is given up; a slow one is not. Longer than the
+/// patience with viewers, who are told why.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(40);
 /// The largest block of headers; larger ones are answered with 431.
 const MAX_HEADERS: usize = 16 << 10;
@@ -114,7 +116,7 @@ pub async fn serve(
                 if !std::mem::replace(&mut short, true) {
                     tracing::warn!(%error, "cannot accept connections; trying until it works");
                 }
-                tokio::time::sleep(OUT_OF_SOCKETS).await;
+                sleep(OUT_OF_SOCKETS).await;
             }
         }
     }
@@ -155,7 +157,7 @@ async fn serve_one(
         request.extensions_mut().insert(connection.clone());
         hyper::service::Service::call(&router, request)
     });
-    let stream = Lingering { open: Some((stream, slot)), ended: false };
+    let stream = Lingering { open: Some((stream, slot)), ended: false, stall: None };
     let mut serving = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
@@ -183,12 +185,29 @@ struct Lingering {
     open: Option<(TcpStream, OwnedSemaphorePermit)>,
     /// Whether the other end has closed, so that nothing can come any more.
     ended: bool,
+    /// When to give up a write that the kernel has no room for. Not all kernels do so themselves
+    /// where the other end lives and takes nothing.
+    stall: Option<Pin<Box<Sleep>>>,
 }
 
 impl Lingering {
     fn stream(&mut self) -> io::Result<Pin<&mut TcpStream>> {
         let (stream, _) = self.open.as_mut().ok_or(io::ErrorKind::NotConnected)?;
         Ok(Pin::new(stream))
+    }
+
+    /// Makes an error of a write that has made no progress for too long.
+    fn watch(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.stall = None;
+            return written;
+        }
+        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(WRITE_TIMEOUT)));
+        stall.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -232,7 +251,8 @@ impl AsyncWrite for Lingering {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.stream()?.poll_write(cx, bytes)
+        let written = self.stream()?.poll_write(cx, bytes);
+        self.watch(cx, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -248,10 +268,38 @@ impl AsyncWrite for Lingering {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.stream()?.poll_write_vectored(cx, bytes)
+        let written = self.stream()?.poll_write_vectored(cx, bytes);
+        self.watch(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::routing::get;
+
+    /// The timer is the test's; what the kernel gives up by itself it does in true time.
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_for_much_and_reads_nothing_does_not_keep_its_place() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let mut client = TcpStream::connect(address).await.expect("a connection");
+        let asked = "GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100);
+        client.write_all(asked.as_bytes()).await.expect("sent");
+        let slots = Arc::new(Semaphore::new(1));
+        let (stream, peer, slot) = accept(&listener, &slots).await.expect("accepted");
+        let router = Router::new().route("/", get(|| async { vec![0; 1 << 20] }));
+        let connection = Connection { peer, guard: Drain::default().guard() };
+        let started = tokio::time::Instant::now();
+        let served =
+            tokio::time::timeout(10 * WRITE_TIMEOUT, serve_one(stream, slot, router, connection));
+        served.await.expect("it is given up");
+        assert!(started.elapsed() >= WRITE_TIMEOUT, "{:?}", started.elapsed());
+        let _free = slots.acquire().await.expect("a place");
+        drop(client);
     }
 }

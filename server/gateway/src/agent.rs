@@ -44,6 +44,24 @@ pub enum Source {
     },
 }
 
+impl Source {
+    /// Whether an agent that failed so before it ever worked would always do.
+    fn is_hopeless(&self, reason: &anyhow::Error) -> bool {
+        match (self, reason.downcast_ref::<LinkError>()) {
+            (_, Some(LinkError::Version(_))) => true,
+            // One that runs elsewhere may be about to be replaced.
+            (Self::Child(_), Some(LinkError::Refused)) => true,
+            // One that was killed has no status of its own.
+            _ => reason.downcast_ref::<Exited>().is_some_and(|exited| exited.0.code().is_some()),
+        }
+    }
+}
+
+/// The agent's process ended.
+#[derive(Debug, thiserror::Error)]
+#[error("the agent ended with {0}")]
+struct Exited(ExitStatus);
+
 /// How to start the agent.
 #[derive(Debug)]
 pub struct ChildSpec {
@@ -81,8 +99,8 @@ pub fn find_program() -> anyhow::Result<PathBuf> {
 
 /// Keeps an agent linked to the hub until told to stop; then ends it where it is a child.
 ///
-/// `pid` shows the child while there is one. An error is one of the first start: later ones are
-/// tried again.
+/// `pid` shows the child while there is one. Only an agent that has never worked and never can is an
+/// error: any other is tried again.
 pub async fn run(
     source: Source,
     hub: &Hub,
@@ -91,12 +109,12 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let events = hub.agent();
     let mut pause = FIRST_PAUSE;
-    let mut first = true;
+    let mut greeted = false;
     while !*stop.borrow() {
         let started = Instant::now();
         let reason = match &source {
             Source::Socket { path, token } => {
-                let link = connect_and_run(path, token, &events);
+                let link = connect_and_run(path, token, &events, &mut greeted);
                 tokio::select! {
                     error = link => error.context(format!("the agent at {}", path.display())),
                     _ = stop.wait_for(|stop| *stop) => break,
@@ -105,22 +123,20 @@ pub async fn run(
             Source::Child(spec) => match spec.start().await {
                 Ok(child) => {
                     pid.send_replace(child.process.id());
-                    let reason = child.run(spec, &events, &mut stop).await;
+                    let reason = child.run(spec, &events, &mut greeted, &mut stop).await;
                     pid.send_replace(None);
                     reason
                 }
-                Err(error) if first => return Err(error),
+                Err(error) if !greeted => return Err(error),
                 Err(error) => error,
             },
         };
         if *stop.borrow() {
             break;
         }
-        let version = |error: &LinkError| matches!(error, LinkError::Version(_));
-        if first && reason.downcast_ref().is_some_and(version) {
-            return Err(reason);
+        if !greeted && source.is_hopeless(&reason) {
+            return Err(reason.context("the agent cannot work; what it wrote says more"));
         }
-        first = false;
         if started.elapsed() >= SETTLED {
             pause = FIRST_PAUSE;
         }
@@ -143,9 +159,10 @@ async fn connect_and_run(
     path: &Path,
     token: &Token,
     events: &mpsc::Sender<AgentEvent>,
+    greeted: &mut bool,
 ) -> anyhow::Error {
     match UnixStream::connect(path).await {
-        Ok(stream) => agent_link::run(stream, token, events).await.into(),
+        Ok(stream) => agent_link::run(stream, token, events, greeted).await.into(),
         Err(error) => anyhow::Error::new(error).context("connect to its socket"),
     }
 }
@@ -203,6 +220,7 @@ impl Running {
         mut self,
         spec: &ChildSpec,
         events: &mpsc::Sender<AgentEvent>,
+        greeted: &mut bool,
         stop: &mut watch::Receiver<bool>,
     ) -> anyhow::Error {
         let Self { process, socket, token, lifeline: _ } = &mut self;
@@ -211,7 +229,7 @@ impl Running {
                 let seconds = START_PATIENCE.as_secs();
                 format!("{} did not listen within {seconds} s", spec.program.display())
             })?;
-            Err::<(), _>(agent_link::run(stream, token, events).await.into())
+            Err::<(), _>(agent_link::run(stream, token, events, greeted).await.into())
         };
         let reason = tokio::select! {
             ended = process.wait() => exited(ended),
@@ -239,7 +257,7 @@ impl Running {
 
 fn exited(ended: io::Result<ExitStatus>) -> anyhow::Error {
     match ended {
-        Ok(status) => anyhow::anyhow!("the agent ended with {status}"),
+        Ok(status) => Exited(status).into(),
         Err(error) => anyhow::Error::new(error).context("wait for the agent"),
     }
 }
@@ -268,9 +286,18 @@ impl PrivateDir {
     /// Makes one, named after this process, and removes those of processes that were killed.
     pub fn create() -> anyhow::Result<Self> {
         let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-        // It may be another user's, after `su` for instance.
-        let usable = runtime.and_then(|base| Self::create_in(&base).ok());
-        usable.map_or_else(|| Self::create_in(&std::env::temp_dir()), Ok)
+        Self::create_in_first(runtime, std::env::temp_dir())
+    }
+
+    /// The runtime directory may be another user's, after `su` for instance.
+    fn create_in_first(runtime: Option<PathBuf>, temporary: PathBuf) -> anyhow::Result<Self> {
+        if let Some(Ok(made)) =
+            runtime.filter(|dir| dir.is_absolute()).map(|dir| Self::create_in(&dir))
+        {
+            return Ok(made);
+        }
+        Self::create_in(&temporary)
+            .context("make a private directory; name a writable one in XDG_RUNTIME_DIR or TMPDIR")
     }
 
     fn create_in(base: &Path) -> anyhow::Result<Self> {
@@ -335,6 +362,21 @@ mod tests {
     }
 
     #[test]
+    fn a_runtime_directory_that_cannot_be_written_to_is_passed_over() {
+        let temporary = tempfile::tempdir().expect("a directory");
+        // Even root cannot make a directory in a file.
+        let file = temporary.path().join("file");
+        std::fs::write(&file, "").expect("written");
+        for unusable in [None, Some(file.clone()), Some(PathBuf::new())] {
+            let made = PrivateDir::create_in_first(unusable, temporary.path().to_owned());
+            let made = made.expect("a directory");
+            assert_eq!(made.path().parent(), Some(temporary.path()));
+        }
+        let error = PrivateDir::create_in_first(None, file).expect_err("nowhere to make it");
+        assert!(error.to_string().contains("XDG_RUNTIME_DIR"), "{error:#}");
+    }
+
+    #[test]
     fn directories_of_the_dead_are_swept_and_others_left() {
         let base = tempfile::tempdir().expect("a directory");
         let make = |name: String| {
@@ -347,6 +389,47 @@ mod tests {
         let other = make("lattice-share-notes".into());
         sweep(base.path());
         assert!(!dead.exists() && alive.exists() && other.exists());
+    }
+
+    async fn run_once(source: Source) -> String {
+        let (hub, _task) = Hub::spawn(crate::hub::Settings { name: None, max_viewers: 1 });
+        let (pid, _) = watch::channel(None);
+        let (_stop, stopped) = watch::channel(false);
+        let ran = timeout(START_PATIENCE, run(source, &hub, &pid, stopped)).await;
+        format!("{:#}", ran.expect("it ends").expect_err("it cannot work"))
+    }
+
+    #[tokio::test]
+    async fn an_agent_that_does_not_understand_its_command_line_is_not_started_again() {
+        let error = run_once(Source::Child(ChildSpec {
+            program: "/bin/false".into(),
+            display: ":7".into(),
+            allow_resize: false,
+            name: None,
+            directory: PrivateDir::create().expect("a directory"),
+        }));
+        let error = error.await;
+        assert!(error.contains("the agent ended with exit status: 1"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_agent_of_another_release_ends_the_gateway() {
+        use lattice_wire::{AgentHello, Size};
+        use tokio::io::AsyncWriteExt as _;
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("agent");
+        let listener = tokio::net::UnixListener::bind(&path).expect("a socket");
+        let limits = (Size::new(1, 1), Size::new(1, 1));
+        let hello = AgentHello { version: 99, limits, name: String::new() }.encode();
+        let agent = async {
+            let (mut stream, _) = listener.accept().await.expect("a link");
+            stream.write_u32_le(hello.len() as u32).await.expect("sent");
+            stream.write_all(&hello).await.expect("sent");
+            stream
+        };
+        let token = Token::fresh().expect("random bytes");
+        let (error, _stream) = tokio::join!(run_once(Source::Socket { path, token }), agent);
+        assert!(error.contains("protocol version 99"), "{error}");
     }
 
     #[test]

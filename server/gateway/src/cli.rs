@@ -35,6 +35,7 @@ pub struct ShareArgs {
         long,
         env = "LATTICE_SHARE__DISPLAY",
         value_name = ":N",
+        value_parser = display,
         required_unless_present = "agent_socket"
     )]
     pub display: Option<String>,
@@ -89,6 +90,19 @@ pub struct HealthcheckArgs {
     /// What to ask; /readyz instead of /healthz asks whether the desktop can be seen.
     #[arg(long, env = "LATTICE_HEALTHCHECK__URL", default_value = "http://127.0.0.1:8080/healthz")]
     pub url: String,
+}
+
+/// Refuses at once what can never be a display; one that is only absent is waited for.
+fn display(text: &str) -> Result<String, String> {
+    let is_number = |text: &str| text.parse::<u16>().is_ok();
+    let numbered = text.rsplit_once(':').is_some_and(|(_, rest)| {
+        let (number, screen) = rest.split_once('.').unwrap_or((rest, "0"));
+        is_number(number) && is_number(screen)
+    });
+    if numbered || text.starts_with('/') || text.starts_with("headless:") {
+        return Ok(text.to_owned());
+    }
+    Err("a display has the form :1, :1.0, host:1 or /path/of/its/socket".into())
 }
 
 fn name(text: &str) -> Result<String, String> {
@@ -155,6 +169,16 @@ mod tests {
         assert!(Cli::try_parse_from(["lattice", "share", "--agent-socket", "/run/a"]).is_ok());
         let zero = ["lattice", "share", "--display", ":1", "--max-viewers", "0"];
         assert!(Cli::try_parse_from(zero).is_err());
+    }
+
+    #[test]
+    fn what_can_never_be_a_display_is_refused() {
+        for good in [":1", ":1.0", "unix:7.1", "school:2", "/run/desk/X12", "headless:/a/b"] {
+            assert!(Cli::try_parse_from(["lattice", "share", "--display", good]).is_ok(), "{good}");
+        }
+        for bad in ["", "1", ":", ":x", ":1.x", ":70000", "host"] {
+            assert!(Cli::try_parse_from(["lattice", "share", "--display", bad]).is_err(), "{bad}");
+        }
     }
 
     #[test]

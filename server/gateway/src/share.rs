@@ -287,7 +287,8 @@ fn variables() -> impl Iterator<Item = String> {
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
-    hang_up: Signal,
+    /// Of the terminal's closing; nothing where the process is to outlive it.
+    hang_up: Option<Signal>,
 }
 
 impl Signals {
@@ -295,17 +296,38 @@ impl Signals {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt()).context("listen for SIGINT")?,
             terminate: signal(SignalKind::terminate()).context("listen for SIGTERM")?,
-            hang_up: signal(SignalKind::hangup()).context("listen for SIGHUP")?,
+            hang_up: Self::hang_up()?,
         })
     }
 
+    /// Not where it is ignored, as under `nohup`: listening would undo that.
+    fn hang_up() -> anyhow::Result<Option<Signal>> {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        if ignores_hang_up(&status) {
+            return Ok(None);
+        }
+        signal(SignalKind::hangup()).map(Some).context("listen for SIGHUP")
+    }
+
     async fn next(&mut self) {
+        let hang_up = async {
+            match &mut self.hang_up {
+                Some(signal) => signal.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
-            _ = self.hang_up.recv() => {}
+            _ = hang_up => {}
         }
     }
+}
+
+/// Reads the set of ignored signals in `/proc/<pid>/status`, whose lowest bit is SIGHUP's.
+fn ignores_hang_up(status: &str) -> bool {
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).is_some_and(|set| set & 1 == 1)
 }
 
 #[cfg(test)]
@@ -320,6 +342,15 @@ mod tests {
         let text = error.to_string();
         assert!(text.starts_with(&format!("{address} is used by another program; ")), "{text}");
         assert!(text.contains("--listen 127.0.0.1:"), "{text}");
+    }
+
+    #[test]
+    fn a_hang_up_that_is_ignored_is_recognised() {
+        for (set, ignored) in [("0000000000001000", false), ("0000000000001001", true), ("", false)]
+        {
+            let status = format!("Name:\tlattice\nSigIgn:\t{set}\nSigCgt:\t0000000000000001\n");
+            assert_eq!(ignores_hang_up(&status), ignored, "{set}");
+        }
     }
 
     #[tokio::test]

@@ -5,7 +5,12 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::sync::OnceLock;
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::LevelFilter;
+use tracing::{Level, Subscriber};
+use tracing_subscriber::filter::{ParseError, filter_fn};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -45,23 +50,26 @@ pub fn init_logs(format: LogFormat) -> anyhow::Result<()> {
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => {
-            logs.with_ansi(std::io::stderr().is_terminal()).with_target(false).init()
+            let logs = logs.with_ansi(std::io::stderr().is_terminal()).with_target(false);
+            logs.finish().with(discretion()).init();
         }
-        LogFormat::Json => logs.json().flatten_event(true).init(),
+        LogFormat::Json => logs.json().flatten_event(true).finish().with(discretion()).init(),
     }
     Ok(())
 }
 
-/// What a person asks for, but for the libraries that would log the bytes of packets: keys typed
-/// are among them.
-fn filter(wanted: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
-    let mut filter = EnvFilter::builder()
-        .with_default_directive(tracing::level_filters::LevelFilter::INFO.into())
-        .parse(wanted)?;
-    for library in ["tungstenite=info", "tokio_tungstenite=info"] {
-        filter = filter.add_directive(library.parse()?);
-    }
-    Ok(filter)
+fn filter(wanted: &str) -> Result<EnvFilter, ParseError> {
+    EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse(wanted)
+}
+
+/// Silences what would log the bytes of packets, keys typed among them, whatever is asked for. It is
+/// no directive of the filter, where a more exact one would win.
+fn discretion<S: Subscriber>() -> impl Layer<S> {
+    filter_fn(|event| {
+        let library = event.target().split("::").next();
+        *event.level() <= Level::INFO
+            || !matches!(library, Some("tungstenite" | "tokio_tungstenite"))
+    })
 }
 
 /// Counts panics and logs where they were, before the usual message is printed.
@@ -202,15 +210,22 @@ impl Usage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tracing::enabled;
 
     #[test]
     fn no_filter_makes_libraries_log_the_bytes_of_packets() {
-        for wanted in ["trace", "tungstenite=trace", "tokio_tungstenite=trace,info", ""] {
-            let filter = filter(wanted).expect("a filter").to_string();
-            let directives: Vec<&str> = filter.split(',').collect();
-            for library in ["tungstenite=info", "tokio_tungstenite=info"] {
-                assert!(directives.contains(&library), "{wanted:?} gives {filter}");
-            }
+        for wanted in ["trace", "trace,tungstenite=trace", "trace,tungstenite::protocol=trace"] {
+            let logs = tracing_subscriber::fmt().with_env_filter(filter(wanted).expect("a filter"));
+            tracing::subscriber::with_default(logs.finish().with(discretion()), || {
+                assert!(enabled!(target: "lattice_gateway::hub", Level::TRACE), "{wanted}");
+                assert!(enabled!(target: "tungstenite::protocol", Level::INFO), "{wanted}");
+                assert!(!enabled!(target: "tungstenite::protocol", Level::DEBUG), "{wanted}");
+                assert!(
+                    !enabled!(target: "tungstenite::protocol::frame", Level::TRACE),
+                    "{wanted}"
+                );
+                assert!(!enabled!(target: "tokio_tungstenite", Level::TRACE), "{wanted}");
+            });
         }
     }
 

@@ -6,7 +6,8 @@ use lattice_gateway::accept::Drain;
 use lattice_gateway::hub::{AgentEvent, Hub, Settings};
 use lattice_gateway::ws::viewer;
 use lattice_wire::*;
-use tokio::io::DuplexStream;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, DuplexStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::WebSocketStream;
@@ -36,6 +37,16 @@ impl Room {
         (WebSocketStream::from_raw_socket(far, Side::Client, None).await, task)
     }
 
+    /// Plays an agent: where its events go, and what it is told.
+    async fn agent(&self) -> (mpsc::Sender<AgentEvent>, mpsc::Receiver<ToAgent>) {
+        let (to_agent, packets) = mpsc::channel(100);
+        let agent = self.hub.agent();
+        let limits = (Size::new(1, 1), Size::new(1, 1));
+        let hello = AgentHello { version: VERSION, limits, name: String::new() };
+        agent.send(AgentEvent::Up(hello, to_agent)).await.expect("a hub");
+        (agent, packets)
+    }
+
     async fn viewer(&self, buffer: usize) -> (Socket, JoinHandle<()>) {
         let (mut socket, task) = self.connect(buffer).await;
         let capabilities = Capabilities::default();
@@ -43,6 +54,21 @@ impl Room {
         say(&mut socket, ClientPacket::Hello(hello)).await;
         (socket, task)
     }
+}
+
+/// A frame with so many bytes of pixels; the first is a keyframe.
+fn picture(id: u32, len: usize) -> AgentEvent {
+    let rect = Rect::new(0, 0, 100, 100);
+    let frame = Frame {
+        flags: FrameFlags { keyframe: id == 1, refresh: id == 1 },
+        at: FrameRef { epoch: Epoch(1), id: FrameId(id) },
+        size: Size::new(100, 100),
+        noticed: Micros(0),
+        echo: (ViewerId(0), Seq(0)),
+        cost_us: 0,
+        ops: vec![Op { rect, kind: OpKind::Png(Bytes::from(vec![1; len])) }],
+    };
+    AgentEvent::Packet(FromAgent::decode(&frame.encode().into()).expect("a frame"))
 }
 
 async fn say(socket: &mut Socket, packet: ClientPacket) {
@@ -102,29 +128,36 @@ async fn who_answers_pings_stays_and_learns_the_round_trip() {
 #[tokio::test(start_paused = true)]
 async fn who_reads_nothing_is_given_up_after_thirty_seconds() {
     let room = Room::new();
-    let (to_agent, _packets) = mpsc::channel(100);
-    let agent = room.hub.agent();
-    let limits = (Size::new(1, 1), Size::new(1, 1));
-    let hello = AgentHello { version: VERSION, limits, name: String::new() };
-    agent.send(AgentEvent::Up(hello, to_agent)).await.expect("a hub");
+    let (agent, _packets) = room.agent().await;
     let started = tokio::time::Instant::now();
     let (_socket, task) = room.viewer(10_000).await;
     let mut status = room.hub.status();
     status.wait_for(|status| status.viewers == 1).await.expect("a hub");
-    let rect = Rect::new(0, 0, 100, 100);
-    let picture = Op { rect, kind: OpKind::Png(Bytes::from(vec![1; 500_000])) };
-    let frame = Frame {
-        flags: FrameFlags { keyframe: true, refresh: true },
-        at: FrameRef { epoch: Epoch(1), id: FrameId(1) },
-        size: Size::new(100, 100),
-        noticed: Micros(0),
-        echo: (ViewerId(0), Seq(0)),
-        cost_us: 0,
-        ops: vec![picture],
-    };
-    let packet = FromAgent::decode(&frame.encode().into()).expect("a frame");
-    agent.send(AgentEvent::Packet(packet)).await.expect("a hub");
+    agent.send(picture(1, 500_000)).await.expect("a hub");
     task.await.expect("no panic");
     assert!((30..=31).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
     status.wait_for(|status| status.viewers == 0).await.expect("a hub");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_takes_pictures_slowly_is_alive_though_pings_wait_behind_them() {
+    const PICTURE: usize = 1_000_000;
+    let room = Room::new();
+    let (agent, _packets) = room.agent().await;
+    let (mut socket, task) = room.viewer(10_000).await;
+    let mut status = room.hub.status();
+    status.wait_for(|status| status.viewers == 1).await.expect("a hub");
+    for id in 1..=4 {
+        agent.send(picture(id, PICTURE)).await.expect("a hub");
+    }
+    let (mut taken, mut some) = (0, vec![0; 10_000]);
+    while taken < 4 * PICTURE {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let more = socket.get_mut().read(&mut some).await.expect("bytes");
+        assert!(more > 0, "closed after {taken} bytes");
+        taken += more;
+    }
+    let started = tokio::time::Instant::now();
+    task.await.expect("no panic");
+    assert!((15..=31).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
 }

@@ -10,6 +10,7 @@
 //! | `kill`, `restart`, `stop`, `cont` | what they say, to the X server |
 //! | `text`, `scroll N`, `drag N`, `gradient`, `noise` | draws |
 //! | `play MS`, `play scroll MS`, `play drag MS` | draws 60 times a second |
+//! | `beat mark\|scroll\|drag HZ MS` | draws so often, and a mark with it: `x`, `y`, `beats` in ms since 1970 |
 //! | `image FILE` | writes the screen's pixels as RGBA: `width`, `height` |
 //! | `type-log` | opens the window that logs keys and answers each by a square of another colour |
 //! | `typed`, `clear`, `focus` | the log: `text`, `strokes`, `buttons`; forgets it; takes the focus |
@@ -22,7 +23,7 @@ use lattice_wire::Size;
 use serde_json::{Value, json};
 use std::io::{BufRead, Write, stdin, stdout};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 fn main() {
     // A failure's words go into the answer instead.
@@ -81,6 +82,7 @@ impl Stage {
             ["play", ms] => self.play(Piece::All, ms)?,
             ["play", "scroll", ms] => self.play(Piece::Scroll, ms)?,
             ["play", "drag", ms] => self.play(Piece::Drag, ms)?,
+            ["beat", piece, hz, ms] => return self.beat(piece, hz, ms),
             ["image", file] => return self.image(file),
             ["type-log"] => return self.open_keylog(),
             ["typed"] => return self.typed(),
@@ -117,6 +119,26 @@ impl Stage {
         let time = Duration::from_millis(u64::from(number(ms)?));
         self.scene()?.play_piece(piece, time);
         Ok(())
+    }
+
+    fn beat(&mut self, piece: &str, hz: &str, ms: &str) -> Result<Value, String> {
+        let piece = match piece {
+            "mark" => None,
+            "scroll" => Some(Piece::Scroll),
+            "drag" => Some(Piece::Drag),
+            other => return Err(format!("unknown piece {other}")),
+        };
+        let hz: f64 = hz.parse().map_err(|_| format!("{hz} is no frequency"))?;
+        let time = Duration::from_millis(u64::from(number(ms)?));
+        let scene = self.scene()?;
+        let (x, y) = scene.mark_at();
+        let beats = scene.beat(piece, hz, time);
+        let since_1970 = |at: &SystemTime| at.duration_since(SystemTime::UNIX_EPOCH).ok();
+        let beats: Vec<f64> = beats
+            .iter()
+            .map(|at| since_1970(at).map_or(0.0, |span| span.as_secs_f64() * 1000.0))
+            .collect();
+        Ok(json!({ "x": x, "y": y, "beats": beats }))
     }
 
     fn image(&mut self, file: &str) -> Result<Value, String> {

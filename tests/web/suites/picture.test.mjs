@@ -9,10 +9,10 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { repository } from '../lib/binaries.mjs';
 import { launch, open, reachTools, shoot, stats, waitState, worker } from '../lib/browser.mjs';
-import { assertExact } from '../lib/picture.mjs';
+import { assertExact, difference, visible } from '../lib/picture.mjs';
 import { Share } from '../lib/share.mjs';
 import { Stage } from '../lib/stage.mjs';
-import { eventually } from '../lib/wait.mjs';
+import { eventually, sleep } from '../lib/wait.mjs';
 
 /** @type {import('playwright-core').Browser} */
 let browser;
@@ -24,6 +24,16 @@ function isDrawn({ data }) {
   let bright = 0;
   for (let at = 0; at < data.length; at += 4) bright += Number(data.readUIntBE(at, 3) > 0);
   return bright > data.length / 4 * 0.9;
+}
+
+/** Ends what is left of a program and of all that it started. @param {import('node:child_process').ChildProcess} leader */
+function endGroup({ pid }) {
+  if (!pid) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // Nobody was left.
+  }
 }
 
 /**
@@ -87,10 +97,9 @@ test('a desktop of XFCE with xterm is exact while windows move and text scrolls'
       await assertExact(page, stage);
       await shoot(page, 'live-xfce');
     } finally {
-      for (const child of [terminal, session]) {
-        if (child.pid && child.exitCode === null) process.kill(-child.pid, 'SIGKILL');
-      }
-      rmSync(home, { recursive: true, force: true });
+      for (const child of [terminal, session]) endGroup(child);
+      // What was just killed may still be about to write its last file.
+      rmSync(home, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
     }
   })));
 
@@ -149,4 +158,36 @@ test('a planted wrong pixel is found and healed', () => (
       await eventually('the wrong pixel to be healed', async () => (await stats(page)).exact);
       await assertExact(page, stage);
     }
+  })));
+
+test('a wrong pixel is noticed and healed although nobody asks', () => (
+  withPage({ width: 1366, height: 768 }, async (page, stage) => {
+    await stage.say('text');
+    const isRight = async () => difference(await visible(page), await stage.image()) === '';
+    await eventually('the picture to be right', isRight);
+    // Whatever a new page asks for by itself is long over.
+    await sleep(2000);
+    const own = await worker(page);
+    await own.evaluate(() => {
+      const { lattice } = /** @type {any} */ (self);
+      lattice.plant = () => {
+        lattice.context.fillStyle = '#ff00fe';
+        lattice.context.fillRect(700, 400, 1, 1);
+      };
+      lattice.plant();
+    });
+    assert.ok(!await isRight());
+    await eventually('the wrong pixel to be healed', isRight);
+    // A pixel that stays wrong whatever is painted: the first who asks is told so.
+    await own.evaluate(() => {
+      const { lattice } = /** @type {any} */ (self);
+      lattice.planting = setInterval(lattice.plant, 50);
+    });
+    await sleep(3000);
+    const { exact, mismatches } = await stats(page);
+    assert.equal(exact, false);
+    assert.ok(mismatches >= 2, `${mismatches}`);
+    await own.evaluate(() => clearInterval(/** @type {any} */ (self).lattice.planting));
+    await eventually('it to be exact', async () => (await stats(page)).exact);
+    await assertExact(page, stage);
   })));

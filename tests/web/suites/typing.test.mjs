@@ -6,7 +6,7 @@ import { after, before, beforeEach, test } from 'node:test';
 import { launch, open, stats, waitState } from '../lib/browser.mjs';
 import { Share } from '../lib/share.mjs';
 import { Stage } from '../lib/stage.mjs';
-import { eventually } from '../lib/wait.mjs';
+import { eventually, patience } from '../lib/wait.mjs';
 
 const CONTROL = 4;
 
@@ -164,6 +164,18 @@ test('the page measures the time from key to pixel', async () => {
   await eventually('keys to be measured', async () => (await stats(page)).keyToPixelCount >= before + 8);
   const { keyToPixelMs } = await stats(page);
   assert.ok(keyToPixelMs > 0 && keyToPixelMs < 500, `key to pixel took ${keyToPixelMs} ms`);
+});
+
+test('each of 100 keys is answered by a frame that echoes it', async () => {
+  const unanswered = [];
+  for (let key = 0; key < 100; key += 1) {
+    const { keyToPixelCount: before } = await stats(page);
+    await page.keyboard.press('abcdefghijklmnopqrstuvwxyz'[key % 26] ?? 'a');
+    await eventually('the answer to a key', async () => (await stats(page)).keyToPixelCount > before, patience(1000))
+      .catch(() => unanswered.push(key));
+  }
+  assert.deepEqual(unanswered, []);
+  assert.equal((await stage.typed()).text.length, 100);
 });
 
 test('nobody complained', () => {

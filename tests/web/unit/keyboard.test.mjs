@@ -1,7 +1,7 @@
 // What leaves for the desktop when keys are pressed.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { apply, flush, initial, modifierBits, textStrokes } from '../../../web/client/keyboard.js';
+import { apply, flush, initial, modifierBits, textStrokes, watch } from '../../../web/client/keyboard.js';
 
 const SHIFT = 1, CONTROL = 2, ALT = 4, META = 8, ALT_GRAPH = 16;
 
@@ -108,6 +108,31 @@ test('a shortcut with all three does not leave the canvas', () => {
   assert.equal(run(shortcut).left, 0);
   assert.equal(run([...shortcut, ...three, ...free]).left, 1);
 });
+
+test('a key whose release never came spoils nothing', () => {
+  const stuck = [down('KeyC', 'c'), down('F5', 'F5')];
+  assert.equal(run([...stuck, ...three, ...free]).left, 1);
+  const all = CONTROL | ALT | SHIFT;
+  assert.equal(run([...three, down('KeyT', 'T', all), ...free, ...three, ...free]).left, 1);
+});
+
+test('locks are announced, and never held', () => {
+  const { brief: sent, keyboard } = run([down('CapsLock', 'CapsLock', 32), down('NumLock', 'NumLock', 32 | 64), up('NumLock', 'NumLock', 32)]);
+  assert.deepEqual(sent, ['+CapsLock/32', '+NumLock/96']);
+  assert.equal(keyboard.down.size, 0);
+});
+
+for (const platform of ['windows', 'mac', 'other']) {
+  test(`${platform}: who only watches reaches the tools, with nothing kept to be sent later`, () => {
+    let [keyboard, left] = [initial(platform), 0];
+    for (const event of [down('KeyA', 'a'), ...three, ...free, ...three, ...free]) {
+      const [next, leave] = watch(keyboard, event);
+      assert.equal(next.held, null);
+      [keyboard, left] = [next, left + Number(leave)];
+    }
+    assert.equal(left, 2);
+  });
+}
 
 test('modifier bits follow the browser\'s state', () => {
   assert.equal(modifierBits((name) => ['Shift', 'AltGraph', 'CapsLock', 'NumLock'].includes(name)), 1 | 16 | 32 | 64);

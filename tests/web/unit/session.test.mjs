@@ -33,6 +33,9 @@ test('it asks before it connects, and is live only once a picture was painted', 
 test('what the check says decides', () => {
   check([START, { type: 'checked', result: 'denied' }], 'error', 'denied');
   check([START, { type: 'checked', result: 'missing' }], 'error', 'missing');
+  const refused = [START, { type: 'checked', result: 'refused', detail: 'another origin' }];
+  check(refused, 'error', 'refused', ['disconnect']);
+  assert.equal(run(refused).session.detail, 'another origin');
   check([START, { type: 'checked', result: 'busy' }], 'reconnecting', 'busy', ['disconnect', 'wait']);
   check([START, { type: 'checked', result: 'unreachable' }], 'reconnecting', 'network', ['disconnect', 'wait']);
 });
@@ -111,4 +114,40 @@ test('late answers of a connection that is over change nothing', () => {
   check([...LIVE, closed(1006), PAINTED], 'reconnecting', 'network', []);
   check([...LIVE, closed(1006), OK], 'reconnecting', 'network', []);
   check([...LIVE, closed(1006), closed(1006)], 'reconnecting', 'network', []);
+});
+
+test('a page whose worker broke says so, and is over', () => {
+  check([...LIVE, { type: 'crashed', detail: 'out of memory' }], 'error', 'crashed', ['disconnect']);
+});
+
+/** Attempts that reach nobody, one as soon as the other is due, until `untilMs`. */
+function unreached(from, untilMs) {
+  let [session, now] = [from, 0];
+  const delays = [];
+  while (now < untilMs) {
+    for (const event of [DUE, { type: 'checked', result: 'unreachable' }]) [session] = apply(session, { now, random: 1, ...event });
+    delays.push(session.retryAt - now);
+    now = session.retryAt;
+  }
+  return { session, delays };
+}
+
+for (const [end, reason] of [[closed(1012), 'restart'], [closed(1006), 'network'], [{ type: 'offline' }, 'offline']]) {
+  test(`${reason}: what was said holds for a minute, then the desktop may be gone and is asked for less often`, () => {
+    const { session } = run([...LIVE, end]);
+    assert.equal(unreached(session, 45000).session.reason, reason);
+    const gone = unreached(session, 180000);
+    assert.equal(gone.session.reason, 'gone');
+    assert.equal(gone.session.phase, 'reconnecting');
+    assert.equal(Math.max(...gone.delays), 32000);
+  });
+}
+
+test('a person who asks again is told the same until the server answers', () => {
+  const gone = unreached(run([...LIVE, closed(1012)]).session, 90000).session;
+  const asked = run([{ type: 'retry' }, { type: 'checked', result: 'unreachable' }].map((event) => ({ ...event, now: 91000 })), gone);
+  assert.equal(asked.session.reason, 'gone');
+  const back = run([{ type: 'retry' }, OK, PAINTED, closed(1006), DUE, { type: 'checked', result: 'unreachable' }]
+    .map((event) => ({ ...event, now: 92000 })), gone);
+  assert.equal(back.session.reason, 'network');
 });

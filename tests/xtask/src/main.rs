@@ -1,6 +1,6 @@
 //! The chores of the repository: `cargo xtask COMMAND`. One module for each command, and
-//! [`step`] for what they share. They use what is installed and download nothing but what
-//! `package-lock.json` names.
+//! [`step`] for what they share. They use what is installed; what is not, npm and cargo bring in
+//! versions that are named: in `package-lock.json`, in [`node`], in [`test`] and [`ci`].
 
 mod bench;
 mod ci;

@@ -1,5 +1,5 @@
-//! Steps: named things to do that pass or fail, run one after another, all of them, with a
-//! summary at the end.
+//! Steps: named things to do that pass, fail or are left out, one after another, all of them, with
+//! a summary at the end.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,14 @@ pub(crate) struct Steps {
 struct Outcome {
     name: String,
     took: Duration,
-    passed: bool,
+    end: End,
+}
+
+#[derive(Debug, PartialEq)]
+enum End {
+    Passed,
+    Failed,
+    Skipped(String),
 }
 
 impl Steps {
@@ -33,24 +40,46 @@ impl Steps {
         if let Err(error) = &result {
             println!("{name} failed: {error:#}");
         }
-        let passed = result.is_ok();
-        self.done.push(Outcome { name: name.to_owned(), took: start.elapsed(), passed });
-        passed
+        let end = if result.is_ok() { End::Passed } else { End::Failed };
+        self.done.push(Outcome { name: name.to_owned(), took: start.elapsed(), end });
+        result.is_ok()
+    }
+
+    /// Remembers a step that is left out, and why.
+    pub(crate) fn skip(&mut self, name: &str, why: &str) {
+        let end = End::Skipped(why.to_owned());
+        self.done.push(Outcome { name: name.to_owned(), took: Duration::ZERO, end });
     }
 
     /// Prints the summary; an error if any step failed.
     pub(crate) fn finish(self, what: &str) -> Result<()> {
-        let failed = self.done.iter().filter(|outcome| !outcome.passed).count();
         println!("\n{}", bold(&format!("── {what}")));
-        for Outcome { name, took, passed } in &self.done {
-            let mark = if *passed { "ok    " } else { "FAILED" };
-            println!("{mark} {:>6.1} s  {name}", took.as_secs_f64());
-        }
-        let total: Duration = self.done.iter().map(|outcome| outcome.took).sum();
-        println!("total  {:>6.1} s", total.as_secs_f64());
-        println!("steps: {} passed, {failed} failed", self.done.len() - failed);
+        print!("{}", self.summary());
+        let failed = self.count(|end| *end == End::Failed);
         ensure!(failed == 0, "{failed} of {} steps failed", self.done.len());
         Ok(())
+    }
+
+    fn summary(&self) -> String {
+        let mut text = String::new();
+        for Outcome { name, took, end } in &self.done {
+            let seconds = took.as_secs_f64();
+            text += &match end {
+                End::Passed => format!("ok      {seconds:>6.1} s  {name}\n"),
+                End::Failed => format!("FAILED  {seconds:>6.1} s  {name}\n"),
+                End::Skipped(why) => format!("skipped           {name}: {why}\n"),
+            };
+        }
+        let total: Duration = self.done.iter().map(|outcome| outcome.took).sum();
+        let passed = self.count(|end| *end == End::Passed);
+        let failed = self.count(|end| *end == End::Failed);
+        let skipped = self.count(|end| matches!(end, End::Skipped(_)));
+        text += &format!("total   {:>6.1} s\n", total.as_secs_f64());
+        text + &format!("steps: {passed} passed, {failed} failed, {skipped} skipped\n")
+    }
+
+    fn count(&self, is_meant: impl Fn(&End) -> bool) -> usize {
+        self.done.iter().filter(|outcome| is_meant(&outcome.end)).count()
     }
 }
 
@@ -93,6 +122,21 @@ pub(crate) fn is_there(program: &str, args: &[&str]) -> bool {
         .is_ok_and(|status| status.success())
 }
 
+/// Installs a cargo subcommand in exactly this version, unless there is one already.
+pub(crate) fn install(subcommand: &str, version: &str) -> Result<()> {
+    if is_there(subcommand, &["--version"]) {
+        return Ok(());
+    }
+    println!("{subcommand} is missing: cargo builds it, which takes some minutes");
+    succeed(&mut cargo(&["install", "--locked", &format!("{subcommand}@{version}")]))
+        .with_context(|| format!("install {subcommand}"))
+}
+
+/// Whether the tests that take long are wanted.
+pub(crate) fn is_long_run() -> bool {
+    std::env::var("LATTICE_TEST_LONG").is_ok_and(|long| long == "1")
+}
+
 /// The files of a directory whose names end so, sorted, as paths for a command line.
 pub(crate) fn files(directory: &str, ending: &str) -> Result<Vec<String>> {
     let entries = std::fs::read_dir(root().join(directory))
@@ -118,4 +162,29 @@ fn shown(command: &Command) -> String {
 
 fn bold(text: &str) -> String {
     if std::io::stdout().is_terminal() { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_is_counted_and_says_why() {
+        let mut steps = Steps::default();
+        assert!(steps.run("first", || Ok(())));
+        steps.skip("second", "it is not there");
+        let summary = steps.summary();
+        assert!(summary.contains("second: it is not there\n"), "{summary}");
+        assert!(summary.ends_with("steps: 1 passed, 0 failed, 1 skipped\n"), "{summary}");
+        assert!(steps.finish("Steps").is_ok());
+    }
+
+    #[test]
+    fn a_failure_fails_the_whole_and_stops_nothing() {
+        let mut steps = Steps::default();
+        assert!(!steps.run("first", || bail!("no")));
+        assert!(steps.run("second", || Ok(())));
+        assert!(steps.summary().ends_with("steps: 1 passed, 1 failed, 0 skipped\n"));
+        assert!(steps.finish("Steps").is_err());
+    }
 }

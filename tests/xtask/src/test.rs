@@ -1,6 +1,6 @@
 //! `cargo xtask test`: all suites, each of them whatever became of the others, and a summary.
-//! `LATTICE_TEST_LONG=1` adds the long tests, which ask for that variable themselves,
-//! and fuzzing.
+//! `LATTICE_TEST_LONG=1` adds the soaks among the Rust tests, which ask for that variable
+//! themselves, fuzzing, and the check of the licences where cargo-deny is to be installed first.
 
 use std::process::Command;
 
@@ -8,8 +8,12 @@ use anyhow::{Context, Result};
 
 use crate::ci;
 use crate::node::node;
-use crate::step::{PROFILE, Steps, cargo, files, is_there, root, succeed};
+use crate::step::{PROFILE, Steps, cargo, files, install, is_long_run, root, succeed};
 use crate::web;
+
+/// What runs the tests, and what feeds them bytes.
+const CARGO_NEXTEST: &str = "0.9.143";
+const CARGO_FUZZ: &str = "0.13.2";
 
 pub(crate) fn run() -> Result<()> {
     let mut steps = Steps::default();
@@ -19,7 +23,7 @@ pub(crate) fn run() -> Result<()> {
         steps.run("web unit tests", web_units);
         steps.run("browser suites", browser);
     }
-    if std::env::var("LATTICE_TEST_LONG").is_ok_and(|long| long == "1") {
+    if is_long_run() {
         steps.run("fuzzing", fuzz);
     }
     steps.finish("Tests")
@@ -37,12 +41,20 @@ fn build() -> Result<()> {
 }
 
 fn rust() -> Result<()> {
-    if !is_there("cargo-nextest", &["--version"]) {
-        succeed(&mut cargo(&["install", "--locked", "cargo-nextest@0.9.143"]))
-            .context("install cargo-nextest, which runs the tests")?;
+    if let Err(error) = install("cargo-nextest", CARGO_NEXTEST) {
+        println!("{error:#}: the tests run by `cargo test`, which ends none that hangs");
+        return rust_without_nextest();
     }
     let run = ["nextest", "run", "--workspace", "--locked", "--cargo-profile", PROFILE];
     succeed(with_binaries(&mut cargo(&run)).args(["--profile", "ci"]))
+}
+
+/// The same tests, two at a time as `.config/nextest.toml` has those with real processes.
+fn rust_without_nextest() -> Result<()> {
+    let run = ["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast", "--locked"];
+    let mut run = cargo(&run);
+    run.args(["--profile", PROFILE, "--", "--test-threads", "2"]);
+    succeed(with_binaries(&mut run))
 }
 
 fn web_units() -> Result<()> {
@@ -61,10 +73,7 @@ fn browser() -> Result<()> {
 /// Ten minutes of bytes that nobody meant; `tests/fuzz/README.md` explains the commands.
 fn fuzz() -> Result<()> {
     const DIRECTORY: &str = "tests/fuzz";
-    if !is_there("cargo-fuzz", &["--version"]) {
-        succeed(&mut cargo(&["install", "--locked", "cargo-fuzz"]))
-            .context("install cargo-fuzz")?;
-    }
+    install("cargo-fuzz", CARGO_FUZZ)?;
     let corpus = root().join(DIRECTORY).join("corpus/packets");
     std::fs::create_dir_all(&corpus).with_context(|| format!("make {}", corpus.display()))?;
     let seed = ["seed.mjs", "../vectors/packets.json", "corpus/packets"];

@@ -67,7 +67,7 @@ fn a_viewer_that_never_paints_falls_behind_and_the_other_does_not() {
         let receivers = fanout.handle_frame(&frame(id, &[spot(0)]), 10, Micros(0));
         assert!(receivers.contains(&ANN));
         assert_eq!(receivers.contains(&BEN), id < 6, "frame {id}");
-        fanout.handle_written(BEN, Micros(0));
+        fanout.handle_taken(BEN);
         fanout.handle_ack(ANN, at(id), Micros(0));
     }
     let effects = fanout.poll(Micros(0));
@@ -119,7 +119,7 @@ fn a_laggard_catches_up_with_what_it_missed_only() {
     for id in 2..=5 {
         fanout.handle_frame(&frame(id, &[spot(0)]), 10, Micros(0));
         fanout.handle_ack(ANN, at(id), Micros(0));
-        fanout.handle_written(BEN, Micros(0));
+        fanout.handle_taken(BEN);
     }
     fanout.handle_frame(&frame(6, &[spot(30)]), 10, Micros(0));
     fanout.poll(Micros(0));
@@ -148,7 +148,7 @@ fn a_resize_while_behind_needs_a_keyframe() {
     for id in 2..=6 {
         fanout.handle_frame(&frame(id, &[spot(0)]), 10, Micros(0));
         fanout.handle_ack(ANN, at(id), Micros(0));
-        fanout.handle_written(BEN, Micros(0));
+        fanout.handle_taken(BEN);
     }
     let flags = FrameFlags { keyframe: true, refresh: false };
     let resized = FrameTable { flags, ..frame(7, &[]) };
@@ -202,6 +202,81 @@ fn a_new_agent_means_a_new_picture_for_all() {
     let effects = fanout.poll(Micros(5));
     assert!(effects.contains(&Effect::Refresh(Refresh::Whole)));
     assert!(effects.contains(&Effect::DropQueued(ANN)));
+}
+
+#[test]
+fn a_keyframe_on_its_way_over_a_slow_link_is_not_sent_a_second_time() {
+    let mut fanout = live();
+    let carol = ViewerId(3);
+    fanout.join(carol, Micros(0));
+    fanout.poll(Micros(0));
+    assert_eq!(fanout.handle_frame(&keyframe(1), 9 << 20, Micros(0)), [carol]);
+    fanout.handle_taken(carol);
+    for id in 2..40 {
+        let now = Micros::from_millis(u64::from(id) * 1000);
+        fanout.handle_frame(&frame(id, &[spot(0)]), 10, now);
+        fanout.handle_progress(carol, now);
+        for viewer in [ANN, BEN] {
+            fanout.handle_ack(viewer, at(id), now);
+        }
+        let effects = fanout.poll(now);
+        assert!(!effects.iter().any(|effect| matches!(effect, Effect::Refresh(_))), "{effects:?}");
+    }
+    let now = Micros::from_millis(40_000);
+    fanout.handle_ack(carol, at(1), now);
+    let part = Refresh::Part { since: at(39), missed: vec![spot(0)] };
+    assert_eq!(fanout.poll(now), [Effect::Refresh(part)]);
+}
+
+#[test]
+fn without_a_display_nobody_stalls_and_nothing_is_asked() {
+    let mut fanout = live();
+    fanout.handle_frame(&frame(2, &[spot(0)]), 10, Micros(0));
+    fanout.suspend();
+    let later = Micros::from_millis(100_000);
+    assert_eq!(fanout.deadline(), None);
+    assert_eq!(fanout.poll(later), [Effect::DropQueued(ANN), Effect::DropQueued(BEN)]);
+    fanout.join(ViewerId(3), later);
+    assert_eq!(fanout.poll(later), []);
+    fanout.reset();
+    assert!(fanout.poll(later).contains(&Effect::Refresh(Refresh::Whole)));
+}
+
+#[test]
+fn a_frame_of_thousands_of_crossing_rectangles_takes_no_time() {
+    let mut fanout = live();
+    let columns = (0..2000).map(|x| Rect::new(x, 0, 1, 4000));
+    let rows = (0..2000).map(|y| Rect::new(0, y, 4000, 1));
+    let hostile = frame(2, &columns.chain(rows).collect::<Vec<_>>());
+    let hostile = FrameTable { size: Size::new(4000, 4000), ..hostile };
+    // With every fragment kept this would take minutes.
+    assert_eq!(fanout.handle_frame(&hostile, 10, Micros(0)), [ANN, BEN]);
+}
+
+#[test]
+fn a_part_does_not_answer_who_needs_the_whole() {
+    let mut fanout = live();
+    for id in 2..=6 {
+        fanout.handle_frame(&frame(id, &[spot(0)]), 10, Micros(0));
+        fanout.handle_ack(ANN, at(id), Micros(0));
+    }
+    fanout.poll(Micros(0));
+    fanout.join(ViewerId(3), Micros(1));
+    assert_eq!(fanout.poll(Micros(1)), [Effect::Refresh(Refresh::Whole)]);
+    let flags = FrameFlags { keyframe: false, refresh: true };
+    fanout.handle_frame(&FrameTable { flags, ..frame(6, &[spot(0)]) }, 10, Micros(2));
+    let effects = fanout.poll(Micros(2));
+    assert!(!effects.contains(&Effect::Refresh(Refresh::Whole)), "{effects:?}");
+}
+
+#[test]
+fn who_comes_when_all_have_gone_asks_at_once() {
+    let mut fanout = Fanout::new(Limits::default());
+    fanout.join(ANN, Micros(0));
+    assert_eq!(fanout.poll(Micros(0)), [Effect::Refresh(Refresh::Whole)]);
+    fanout.leave(ANN);
+    fanout.join(BEN, Micros(1));
+    assert_eq!(fanout.poll(Micros(1)), [Effect::Refresh(Refresh::Whole)]);
 }
 
 /// A display, its agent and viewers that paint, lag and leave as they please.
@@ -285,7 +360,7 @@ impl World {
         let watcher = self.viewers.get_mut(&id).unwrap();
         if watcher.on_the_wire < watcher.queue.len() {
             watcher.on_the_wire += 1;
-            self.fanout.handle_written(id, self.now);
+            self.fanout.handle_taken(id);
         }
     }
 

@@ -126,7 +126,8 @@ async fn with_headers(mut response: Response) -> Response {
     response
 }
 
-/// Relative, so that it also leads there below a proxy's path.
+/// Relative, so that it leads there by whatever scheme and name the request came. Below a path of a
+/// proxy's nothing works: pages and cookies are those of a whole origin.
 async fn to_session() -> Response {
     (StatusCode::SEE_OTHER, [(header::LOCATION, "d/share")]).into_response()
 }

@@ -48,6 +48,9 @@ pub enum LinkError {
     /// Bytes that are no packet.
     #[error("the agent sent what is no packet")]
     Packet(#[from] DecodeError),
+    /// It heard who we are and hung up.
+    #[error("the agent refused this gateway; its log says why")]
+    Refused,
     /// Something else came first.
     #[error("the agent did not begin with its hello")]
     NoHello,
@@ -65,18 +68,28 @@ impl LinkError {
     fn is_bad_packet(&self) -> bool {
         match self {
             Self::Length(_) | Self::Packet(_) | Self::NoHello => true,
-            Self::Io { .. } | Self::Slow(_) | Self::Deaf | Self::Version(_) | Self::GivenUp => {
-                false
-            }
+            Self::Io { .. }
+            | Self::Slow(_)
+            | Self::Deaf
+            | Self::Refused
+            | Self::Version(_)
+            | Self::GivenUp => false,
         }
     }
 }
 
-/// Runs a link until it ends. The hub hears of its start and of all packets, not of its end.
-pub async fn run(stream: UnixStream, token: &Token, hub: &mpsc::Sender<AgentEvent>) -> LinkError {
+/// Runs a link until it ends. The hub hears of its start and of all packets, not of its end;
+/// `greeted` is set once the agent is one that we can work with.
+pub async fn run(
+    stream: UnixStream,
+    token: &Token,
+    hub: &mpsc::Sender<AgentEvent>,
+    greeted: &mut bool,
+) -> LinkError {
     let (mut reader, mut writer) = stream.into_split();
     let error = match greet(&mut reader, &mut writer, token).await {
         Ok(hello) => {
+            *greeted = true;
             let (to_agent, packets) = mpsc::channel(TO_AGENT);
             let _ = hub.send(AgentEvent::Up(hello, to_agent)).await;
             tokio::select! {
@@ -99,7 +112,13 @@ async fn greet(
 ) -> Result<AgentHello, LinkError> {
     let hello = ToAgent::Hello { version: VERSION, token: token.expose().to_owned() };
     write(writer, &hello).await?;
-    let answer = timeout(PATIENCE, read(reader)).await.map_err(|_| LinkError::Slow("hello"))??;
+    let answer = timeout(PATIENCE, read(reader)).await.map_err(|_| LinkError::Slow("hello"))?;
+    let answer = answer.map_err(|error| match error {
+        LinkError::Io { source, .. } if source.kind() == io::ErrorKind::UnexpectedEof => {
+            LinkError::Refused
+        }
+        error => error,
+    })?;
     match FromAgent::decode(&answer)? {
         FromAgent::Hello(hello) if hello.version == VERSION => Ok(hello),
         FromAgent::Hello(hello) => Err(LinkError::Version(hello.version)),

@@ -39,8 +39,8 @@ pub enum Event {
     Left(ViewerId),
     /// A packet of a viewer, and when it came.
     Packet(ViewerId, ClientPacket, Micros),
-    /// A frame of this run was written to the viewer's socket.
-    Written(ViewerId, u32),
+    /// A frame of this run is being written to the viewer's socket.
+    Taken(ViewerId, u32),
     /// A piece of a frame went out to this viewer.
     Progress(ViewerId),
 }

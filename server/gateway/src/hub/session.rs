@@ -93,9 +93,9 @@ impl Session {
             Event::Join { role, reply } => self.join(role, reply, now),
             Event::Left(viewer) => self.leave(viewer),
             Event::Packet(viewer, packet, at) => self.handle_packet(viewer, packet, at, now),
-            Event::Written(viewer, run) => {
+            Event::Taken(viewer, run) => {
                 if self.viewers.get(&viewer).is_some_and(|member| member.run == run) {
-                    self.fanout.handle_written(viewer, now);
+                    self.fanout.handle_taken(viewer);
                 }
             }
             Event::Progress(viewer) => self.fanout.handle_progress(viewer, now),
@@ -259,7 +259,8 @@ impl Session {
         self.link = Some(Link { to_agent, watching: 0 });
         self.display = None;
         self.arrivals.clear();
-        self.fanout.reset();
+        // Its first word says whether there is a display to ask for pixels.
+        self.fanout.suspend();
         self.introduce(hello);
     }
 
@@ -287,10 +288,10 @@ impl Session {
     }
 
     fn display(&mut self, state: DisplayState) {
-        // A display that comes back is another one: no picture from before can be built upon. And
-        // while there is none, nobody is to blame for not painting.
-        if state.state != Availability::Live || self.display.is_some() {
-            self.fanout.reset();
+        // A display that comes back is another one: no picture from before can be built upon.
+        match state.state {
+            Availability::Live => self.fanout.reset(),
+            Availability::Lost | Availability::Ended => self.fanout.suspend(),
         }
         if self.display.as_ref() != Some(&state) {
             self.broadcast(&packet(&ServerPacket::DisplayState(state.clone())));
@@ -471,4 +472,39 @@ fn drop_input(reason: &'static str) {
 /// restarted is nobody's.
 fn first_id() -> ViewerId {
     ViewerId((clock::now().0 as u32 & 0x7fff) << 16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lattice_wire::{Key, Modifiers};
+
+    const NOW: Micros = Micros(1);
+
+    fn key(seq: u32, down: bool) -> Input {
+        let (code, key) = ("KeyA".to_owned(), "a".to_owned());
+        Input::Key(Key { seq: Seq(seq), down, modifiers: Modifiers::default(), code, key })
+    }
+
+    #[test]
+    fn a_busy_agent_is_still_told_what_is_let_go_of() {
+        let mut session = Session::new(Settings { name: None, max_viewers: 1 });
+        let (reply, mut seat) = oneshot::channel();
+        session.handle_event(Event::Join { role: Role::Control, reply }, NOW);
+        let viewer = seat.try_recv().expect("an answer").expect("a seat").viewer;
+        let (to_agent, mut packets) = mpsc::channel(2 * KEPT_FREE);
+        let hello = AgentHello { version: VERSION, limits: UNKNOWN_LIMITS, name: String::new() };
+        session.handle_agent(AgentEvent::Up(hello, to_agent), NOW);
+        let mut input = |input: Input| {
+            let packet = ClientPacket::Input(input);
+            session.handle_event(Event::Packet(viewer, packet, NOW), NOW);
+        };
+        (1..1000).for_each(|seq| input(key(seq, true)));
+        input(key(1000, false));
+        let mut last = None;
+        while let Ok(packet) = packets.try_recv() {
+            last = Some(packet);
+        }
+        assert_eq!(last, Some(ToAgent::Input(viewer, key(1000, false))));
+    }
 }

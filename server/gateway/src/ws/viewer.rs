@@ -36,6 +36,8 @@ const HELLO_PATIENCE: Duration = Duration::from_secs(10);
 const PING_INTERVAL: Duration = Duration::from_secs(5);
 /// Three pings without a sign of life make 15 s of silence.
 const SILENT_PINGS: u32 = 3;
+/// How often the hub hears that a frame goes on being taken.
+const PROGRESS_INTERVAL: Micros = Micros::from_millis(1000);
 /// A socket that takes not one piece for so long has nobody at its other end.
 const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 /// How long a viewer may take to answer a close.
@@ -104,9 +106,10 @@ async fn session<S>(socket: &mut Socket<S>, hub: &Hub, role: Role) -> Ending
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    if let Err(ending) = hello(socket).await {
-        return ending;
-    }
+    let hello = match hello(socket).await {
+        Ok(hello) => hello,
+        Err(ending) => return ending,
+    };
     let seat = match hub.join(role).await {
         Some(Ok(seat)) => seat,
         Some(Err(full)) => {
@@ -116,7 +119,15 @@ where
         None => return Ending::Close(close::RESTART, "restarting"),
     };
     let viewer = seat.viewer;
-    tracing::info!(viewer.id = viewer.0, "a viewer joined");
+    // Nothing is decided by what a browser can do and shows, but whoever reads the log of a complaint
+    // wants to know.
+    tracing::info!(
+        viewer.id = viewer.0,
+        viewer.capabilities = hello.capabilities.0,
+        viewer.width = hello.viewport.width,
+        viewer.height = hello.viewport.height,
+        "a viewer joined"
+    );
     let departure = Departure { hub: Some(hub.clone()), viewer };
     let ending = look(socket, hub, seat).await;
     departure.tell().await;
@@ -292,6 +303,7 @@ async fn write(
 ) -> Ending {
     let mut pings = interval(PING_INTERVAL);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut told = Micros(0);
     loop {
         let item = tokio::select! {
             item = outbox.next() => item,
@@ -303,12 +315,21 @@ async fn write(
             }
             () = life.first_pong.notified() => Item { bytes: life.ping(), frame: None },
         };
+        if let Some(mark) = item.frame {
+            hub.send(Event::Taken(viewer, mark.run)).await;
+        }
         let pieces = item.bytes.len().div_ceil(PIECE).max(1);
         for number in 0..pieces {
             if let Err(ending) = send_piece(&mut sink, &item.bytes, number, pieces).await {
                 return ending;
             }
-            if number + 1 < pieces {
+            // No ping gets between the pieces; that they are taken one after the other shows life.
+            if number > 0 {
+                life.unanswered.store(0, Relaxed);
+            }
+            let now = clock::now();
+            if item.frame.is_some() && now.since(told) >= PROGRESS_INTERVAL {
+                told = now;
                 hub.send(Event::Progress(viewer)).await;
             }
         }
@@ -316,7 +337,6 @@ async fn write(
             let now = clock::now();
             measure("lattice_damage_to_write_seconds", mark.noticed, now);
             measure("lattice_key_to_pixel_seconds", mark.input, now);
-            hub.send(Event::Written(viewer, mark.run)).await;
         }
     }
 }

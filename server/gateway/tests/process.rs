@@ -1,0 +1,37 @@
+//! The program itself, as a shell starts it.
+
+use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::ffi::OsStrExt as _;
+use std::process::{Command, Stdio};
+
+fn lattice() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lattice"));
+    command.args(["share", "--listen", "127.0.0.1:0", "--agent-socket", "/nonexistent/agent"]);
+    command.env("LATTICE_AGENT_TOKEN", "0123456789abcdefghijkl");
+    command
+}
+
+#[test]
+fn a_variable_that_is_no_unicode_is_passed_over() {
+    let output = lattice()
+        .env(OsStr::from_bytes(b"ODD_\xff"), "1")
+        .env("LATTICE_SHARE__NAMES", "1")
+        .output()
+        .expect("it starts");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("did you mean LATTICE_SHARE__NAME?"), "{text}");
+}
+
+#[test]
+fn closing_the_terminal_ends_it_in_order() {
+    let mut child =
+        lattice().stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+    stdout.read_line(&mut line).expect("a line");
+    assert!(line.starts_with("Lattice is ready: http://127.0.0.1:"), "{line}");
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("a signal");
+    assert!(child.wait().expect("an end").success());
+}

@@ -1,0 +1,96 @@
+//! A class looks at one desktop: everything is encoded once, and who does not keep up costs only
+//! themselves.
+
+use lattice_tests::compare::difference;
+use lattice_tests::scene::{Piece, Scene};
+use lattice_tests::wait::{is_long_run, until_some};
+use lattice_tests::{Share, Viewer, ViewerOptions, XServer, eventually};
+use lattice_wire::close::STALLED;
+use lattice_wire::{FrameRef, Micros};
+use std::collections::HashSet;
+use std::time::Duration;
+
+const CLASS: usize = 30;
+const FRAMES: &str = "lattice_agent_frames_total";
+
+fn join_class(share: &Share, count: usize, options: ViewerOptions) -> Vec<Viewer> {
+    (0..count).map(|_| Viewer::join_with(share, options)).collect()
+}
+
+/// Checks that all of them see what the display shows, now that it rests.
+fn assert_all_exact(class: &[Viewer], server: &XServer) {
+    let real = server.image();
+    for (number, viewer) in class.iter().enumerate() {
+        viewer.wait(&format!("viewer {number} to be exact"), |view| {
+            difference(&view.screen.picture, &real).is_none()
+        });
+        viewer.assert_no_faults();
+    }
+}
+
+/// The frames that anybody of the class got from `before` on, each once.
+fn different_frames(class: &[Viewer], before: &[usize]) -> HashSet<(FrameRef, bool, Micros)> {
+    let pairs = class.iter().zip(before);
+    pairs
+        .flat_map(|(viewer, &before)| {
+            viewer.view(|view| {
+                let new = view.frames[before..].iter();
+                new.map(|frame| (frame.at, frame.refresh, frame.noticed)).collect::<Vec<_>>()
+            })
+        })
+        .collect()
+}
+
+#[test]
+fn a_class_costs_one_encoding_and_the_slow_cost_nobody() {
+    let server = XServer::start(1366, 768);
+    let share = Share::start(&server);
+    let mut scene = Scene::open(server.connect());
+    let class = join_class(&share, CLASS, ViewerOptions::default());
+    class.iter().for_each(Viewer::wait_picture);
+    assert_all_exact(&class, &server);
+
+    let made = share.settled(FRAMES);
+    let before: Vec<usize> =
+        class.iter().map(|viewer| viewer.view(|view| view.frames.len())).collect();
+    scene.play_piece(Piece::Scroll, Duration::from_secs(4));
+    assert_all_exact(&class, &server);
+    let made = share.settled(FRAMES) - made;
+    let different = different_frames(&class, &before);
+    let got: usize = class
+        .iter()
+        .zip(&before)
+        .map(|(viewer, before)| viewer.view(|view| view.frames.len() - before))
+        .sum();
+    println!("{made} frames were made, {} differed, {got} arrived", different.len());
+    assert_eq!(made, different.len() as f64, "each frame is encoded once");
+    assert!(made > 40.0, "{made} frames in 4 s");
+    assert!(got as f64 > made * CLASS as f64 / 2.0, "most frames reach most viewers: {got}");
+
+    let deaf = ViewerOptions { reads: false, ..ViewerOptions::default() };
+    let mute = ViewerOptions { acks: false, ..ViewerOptions::default() };
+    let deaf = join_class(&share, 5, deaf);
+    let mute = join_class(&share, 2, mute);
+    let all = (CLASS + deaf.len() + mute.len()) as f64;
+    eventually("everybody to be counted", || share.metric("lattice_viewers", &[]) == all);
+    for _ in 0..10 {
+        scene.noise();
+        scene.play_piece(Piece::Scroll, Duration::from_millis(200));
+    }
+    assert_all_exact(&class, &server);
+    mute.iter().for_each(Viewer::assert_no_faults);
+    if is_long_run("the end of those who never read") {
+        let code = format!("code=\"{STALLED}\"");
+        let closed = || share.metric("lattice_viewers_closed_total", &[&code]);
+        until_some("those who never read to be closed", Duration::from_secs(60), || {
+            scene.scroll(1);
+            std::thread::sleep(Duration::from_millis(100));
+            (closed() >= deaf.len() as f64).then_some(())
+        });
+        assert_all_exact(&class, &server);
+    }
+    for viewer in &class {
+        assert_eq!(viewer.view(|view| view.closed.clone()), None);
+    }
+    share.assert_no_panics();
+}
