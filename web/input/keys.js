@@ -1,9 +1,10 @@
 /**
  * Keyboard events of the canvas, on their way to `client/keyboard.js`.
  *
- * The canvas itself keeps the focus. Keys that it does not take, of people who only watch or while no
- * desktop is live, are left to the browser, and still lead to the tools. What dead keys and input methods compose comes through an
+ * The canvas itself keeps the focus. What dead keys and input methods compose comes through an
  * `EditContext`, or, where the browser has none, through a textarea that stands in for the canvas.
+ * Keys of people who only watch, or while no desktop is live, are left to the browser; they still
+ * lead to the tools.
  */
 
 import {

@@ -293,13 +293,14 @@ mod tests {
         let slots = Arc::new(Semaphore::new(1));
         let (stream, peer, slot) = accept(&listener, &slots).await.expect("accepted");
         let router = Router::new().route("/", get(|| async { vec![0; 1 << 20] }));
-        let connection = Connection { peer, guard: Drain::default().guard() };
+        let drain = Drain::default();
+        let connection = Connection { peer, guard: drain.guard() };
         let started = tokio::time::Instant::now();
         let served =
             tokio::time::timeout(10 * WRITE_TIMEOUT, serve_one(stream, slot, router, connection));
         served.await.expect("it is given up");
         assert!(started.elapsed() >= WRITE_TIMEOUT, "{:?}", started.elapsed());
         let _free = slots.acquire().await.expect("a place");
-        drop(client);
+        drop((client, drain));
     }
 }
