@@ -98,7 +98,9 @@ impl Scene {
 
     /// Drags the card in steps across the screen.
     pub fn drag(&mut self, steps: u32) {
-        self.show_card();
+        if self.moves == 0 {
+            self.show_card();
+        }
         for _ in 0..steps {
             self.drag_once();
             sync(&self.connection);
