@@ -141,8 +141,8 @@ fn median(mut values: Vec<u64>) -> u64 {
 
 /// Checks that memory has no slope: the last third of the samples against the first. It may grow by
 /// what the samples of the first third differ among themselves, and by 1 KiB a cycle or 200 KiB a
-/// minute, whichever is less.
-fn assert_level(who: &str, samples: &[Sample], memory: impl Fn(&Sample) -> u64) {
+/// minute, whichever is less, and by `slack`.
+fn assert_level(who: &str, samples: &[Sample], slack: u64, memory: impl Fn(&Sample) -> u64) {
     let third = samples.len().div_ceil(3);
     let (first, last) = (&samples[..third], &samples[samples.len() - third..]);
     let of = |part: &[Sample]| part.iter().map(&memory).collect::<Vec<u64>>();
@@ -153,7 +153,7 @@ fn assert_level(who: &str, samples: &[Sample], memory: impl Fn(&Sample) -> u64) 
     let noise = of(first).iter().max().unwrap_or(&0) - of(first).iter().min().unwrap_or(&0);
     let cycles = (end.1 - start.1) as u64;
     let minutes = (end.0 - start.0).as_secs_f64() / 60.0;
-    let allowed = (cycles << 10).min((minutes * 200.0 * 1024.0) as u64) + noise;
+    let allowed = (cycles << 10).min((minutes * 200.0 * 1024.0) as u64) + noise + slack;
     println!(
         "{who}: {before} bytes, grown by {grown} in {minutes:.1} minutes and {cycles} cycles; \
          noise {noise}, allowed {allowed}"
@@ -190,8 +190,10 @@ fn nothing_adds_up() {
             break;
         }
     }
-    assert_level("the gateway", &samples, |sample| sample.gateway.memory);
-    assert_level("the agent", &samples, |sample| sample.agent.memory);
+    // In a short run allocators and pools still grow to their size.
+    let slack = if time < WARM_UP * 3 { 3 << 20 } else { 0 };
+    assert_level("the gateway", &samples, slack, |sample| sample.gateway.memory);
+    assert_level("the agent", &samples, slack, |sample| sample.agent.memory);
     let cycles = soak.cycles.load(Ordering::Relaxed);
     assert!(cycles >= CYCLES_A_MINUTE * seconds as usize / 60, "only {cycles} cycles");
 

@@ -176,8 +176,8 @@ test('a wrong pixel is noticed and healed although nobody asks', () => (
       };
       lattice.plant();
     });
-    assert.ok(!await isRight());
     await eventually('the wrong pixel to be healed', isRight);
+    assert.equal((await stats(page)).mismatches, 1);
     // A pixel that stays wrong whatever is painted: the first who asks is told so.
     await own.evaluate(() => {
       const { lattice } = /** @type {any} */ (self);

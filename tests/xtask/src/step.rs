@@ -83,10 +83,12 @@ impl Steps {
     }
 }
 
-/// The root of the repository.
+/// The root of the repository. `cargo run` says where it runs; where this was compiled may be
+/// another clone, if both share a target directory.
 pub(crate) fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.join("../..").canonicalize().unwrap_or_else(|_| here.to_owned())
+    let here = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    here.join("../..").canonicalize().unwrap_or(here)
 }
 
 /// A command in the root of the repository, with nothing to read.
