@@ -34,6 +34,8 @@ const KEYS_A_SECOND = 10 * OUT_OF_STEP;
 const ANSWER_MS = 1000;
 /** Colours, wakeups and caches are warm after this, and nothing is proven any more that somebody asked for. */
 const WARM_UP_MS = 2500;
+/** The agent reports its numbers once a second; by then what was drawn last is painted, too. */
+const REPORT_MS = 1300;
 /** Seconds of processor time per second that others may take from a row, and how often it is tried. */
 const UNDISTURBED = 0.1;
 const ATTEMPTS = 3;
@@ -128,25 +130,25 @@ async function measure(name, work) {
   await sleep(WARM_UP_MS);
   await probe.take(MARK);
   const pids = processes();
-  const before = await snapshot(pids);
+  const before = { ...await counted(), ...spending(pids) };
   const done = await work();
-  const after = await snapshot(pids);
-  // What was drawn last is on its way.
-  await sleep(200);
+  const spent = spending(pids);
+  await sleep(REPORT_MS);
+  const after = { ...spent, ...await counted() };
   const painted = await probe.take(MARK);
   const told = await stats(page);
   const exact = await assertExact(page, stage).then(() => true, (error) => {
     process.stderr.write(`${name}: ${error}\n`);
     return false;
   });
-  const spent = (after.at - before.at) / 1000;
+  const time = (after.at - before.at) / 1000;
   const frames = after.frames - before.frames;
   const bytes = after.bytes - before.bytes;
-  const perSecond = (/** @type {keyof typeof after.cpu} */ who) => Math.max(0, after.cpu[who] - before.cpu[who]) / spent;
+  const perSecond = (/** @type {keyof typeof after.cpu} */ who) => Math.max(0, after.cpu[who] - before.cpu[who]) / time;
   const own = perSecond('agent') + perSecond('gateway') + perSecond('x') + perSecond('browser') + perSecond('bench');
   const pss = (/** @type {keyof typeof pids} */ who) => pids[who].reduce((sum, pid) => sum + pssMiB(pid), 0);
   return {
-    name, exact, framesPerSecond: frames / spent, bytesPerSecond: bytes / spent,
+    name, exact, framesPerSecond: frames / time, bytesPerSecond: bytes / time,
     bytesPerFrame: frames ? bytes / frames : null,
     damageToWriteMs: fromBuckets(before.buckets, after.buckets),
     keyToPixelMs: percentiles(done.keys ?? []), unanswered: done.unanswered ?? 0,
@@ -174,18 +176,22 @@ function marks(beats, painted) {
 }
 
 /** @param {ReturnType<typeof processes>} pids */
-async function snapshot(pids) {
+function spending(pids) {
   const cpu = (/** @type {keyof typeof pids} */ who) => pids[who].reduce((sum, pid) => sum + cpuSeconds(pid), 0);
-  const now = {
+  return {
     at: performance.now(),
     cpu: {
       agent: cpu('agent'), gateway: cpu('gateway'), x: cpu('x'), browser: cpu('browser'), bench: cpu('bench'), machine: machineSeconds(),
     },
   };
+}
+
+/** What was counted so far, while the display rests. */
+async function counted() {
   const answer = await fetch(`http://${share.address}/metrics`, { headers: { Authorization: `Bearer ${share.token}` } });
   const text = await answer.text();
   return {
-    ...now, buckets: bucketsOf(text, 'lattice_damage_to_write_seconds'),
+    buckets: bucketsOf(text, 'lattice_damage_to_write_seconds'),
     frames: sumOf(text, 'lattice_agent_frames_total', ''), bytes: sumOf(text, 'lattice_ws_bytes_total', 'dir="out"'),
   };
 }
