@@ -3,6 +3,9 @@
 use lattice_engine::picture::{Picture, RGB};
 use lattice_wire::{Digest, Frame, FrameRef, Op, OpKind, Point, Rect, Size};
 
+/// A colour that no test draws: where it is left standing, something was not sent.
+const UNSEEN: u32 = 0x00fe_01fd;
+
 /// What a viewer shows.
 #[derive(Debug, Clone, Default)]
 pub struct Screen {
@@ -17,9 +20,8 @@ impl Screen {
     pub fn paint(&mut self, frame: &Frame) -> Result<(), String> {
         self.check_order(frame)?;
         if frame.flags.keyframe {
-            // A colour that no test draws, so that a keyframe with a hole does not go unseen.
             self.picture = Picture::new(frame.size);
-            self.picture.pixels_mut().fill(0x00fe_01fd);
+            self.picture.pixels_mut().fill(UNSEEN);
         }
         if frame.size != self.picture.size() {
             return Err(format!("{:?} has size {:?} and is no keyframe", frame.at, frame.size));
@@ -79,6 +81,10 @@ impl Screen {
             OpKind::Fill(color) => self.picture.fill(op.rect, *color),
             OpKind::Png(file) => self.put(op.rect, &decode_png(file, op.rect.size())?),
             OpKind::Palette(bytes) => self.put(op.rect, &decode_palette(bytes, op.rect.area())?),
+            // Not decoded: whatever stands here instead has to be made exact all the same.
+            OpKind::Video(video) => {
+                video.damage.iter().for_each(|&rect| self.picture.fill(rect, UNSEEN));
+            }
         }
         Ok(())
     }

@@ -94,8 +94,8 @@ pub struct FrameSeen {
     pub arrived: Instant,
     /// The packet's length.
     pub bytes: usize,
-    /// Its operations by kind: fill, copy, png, palette.
-    pub ops: [u32; 4],
+    /// Its operations by kind: fill, copy, png, palette, video.
+    pub ops: [u32; 5],
 }
 
 impl View {
@@ -362,7 +362,7 @@ impl View {
         let arrived = Instant::now();
         self.bytes += packet.len() as u64;
         let read = ServerPacket::decode(packet);
-        if !matches!(read, Ok(ServerPacket::Ping(_))) {
+        if !matches!(read, Ok(ServerPacket::Ping(_) | ServerPacket::Condition(_))) {
             self.bytes_but_pings += packet.len() as u64;
         }
         match read {
@@ -380,6 +380,7 @@ impl View {
                 )),
                 None => {}
             },
+            Ok(ServerPacket::Condition(_)) => {}
             Ok(ServerPacket::Cursor(cursor)) => self.cursor = Some(cursor),
             Ok(ServerPacket::Welcome(welcome)) => self.welcome = Some(welcome),
             Ok(ServerPacket::Control(control)) => self.control = Some(control),
@@ -409,7 +410,7 @@ impl View {
             latency: now().saturating_sub(noticed),
             arrived,
             bytes,
-            ops: frame.ops.iter().fold([0; 4], count_op),
+            ops: frame.ops.iter().fold([0; 5], count_op),
         });
         if let Err(fault) = self.screen.paint(frame) {
             self.faults.push(fault);
@@ -433,13 +434,14 @@ impl View {
     }
 }
 
-fn count_op(mut counts: [u32; 4], op: &lattice_wire::Op) -> [u32; 4] {
-    use lattice_wire::OpKind::{Copy, Fill, Palette, Png};
+fn count_op(mut counts: [u32; 5], op: &lattice_wire::Op) -> [u32; 5] {
+    use lattice_wire::OpKind::{Copy, Fill, Palette, Png, Video};
     let kind = match op.kind {
         Fill(_) => 0,
         Copy(_) => 1,
         Png(_) => 2,
         Palette(_) => 3,
+        Video(_) => 4,
     };
     counts[kind] += 1;
     counts

@@ -5,10 +5,11 @@
 use bytes::Bytes;
 use lattice_tests::scene::Random;
 use lattice_wire::{
-    Ack, AgentHello, AgentStats, Availability, Button, Capabilities, ClientPacket, Control, Cursor,
-    DecodeError, Digest, DisplayState, Epoch, Frame, FrameFlags, FrameId, FrameRef, FromAgent,
-    Hello, Input, Key, Micros, Modifiers, Op, OpKind, Ping, Point, PointerAt, Rect, Refresh, Role,
-    Seq, ServerPacket, Size, Text, ToAgent, ViewerId, Welcome, Wheel,
+    Ack, AgentHello, AgentStats, Availability, Bottleneck, Button, Capabilities, ClientPacket,
+    Condition, Control, Cursor, DecodeError, Digest, DisplayState, Epoch, Frame, FrameFlags,
+    FrameId, FrameRef, FromAgent, Hello, Input, Key, Micros, Modifiers, Op, OpKind, Ping, Point,
+    PointerAt, Rect, Refresh, Role, Seq, ServerPacket, Size, Text, ToAgent, Video, ViewerId,
+    Welcome, Wheel,
 };
 
 const ROUNDS: usize = 1_000_000;
@@ -50,6 +51,13 @@ fn seeds() -> Vec<Vec<u8>> {
         OpKind::Copy(at),
         OpKind::Png(Bytes::from_static(b"\x89PNG not really")),
         OpKind::Palette(Bytes::from_static(&[0, 1, 2, 3, 0])),
+        OpKind::Video(Video {
+            stream: 1,
+            keyframe: false,
+            coded: Size::new(4, 2),
+            damage: vec![rect],
+            unit: Bytes::from_static(&[0, 0, 1, 0x41]),
+        }),
     ];
     let frame = Frame {
         flags: FrameFlags { keyframe: true, refresh: false },
@@ -78,6 +86,11 @@ fn seeds() -> Vec<Vec<u8>> {
         ServerPacket::Control(Control { controller: ViewerId(2), viewers: 3 }),
         ServerPacket::DisplayState(DisplayState { state: Availability::Lost, reason }),
         ServerPacket::Ping(Ping { sent: Micros(1), round_trip_us: 400 }),
+        ServerPacket::Condition(Condition {
+            bottleneck: Bottleneck::Network,
+            bitrate: 2_000_000,
+            debt_ms: 90,
+        }),
     ];
     let client = [
         ClientPacket::Hello(Hello {
@@ -93,14 +106,15 @@ fn seeds() -> Vec<Vec<u8>> {
     ];
     let to_agent = [
         ToAgent::Hello { version: 1, token: "secret".into() },
-        ToAgent::Watch(2),
+        ToAgent::Watch { viewers: 2, encoders: 1 },
+        ToAgent::Pace { bitrate: u32::MAX, base_rtt_us: 40 },
         ToAgent::Refresh(Refresh::Whole),
         ToAgent::Refresh(Refresh::Part { since: AT, missed: vec![rect, Rect::new(0, 0, 64, 64)] }),
         ToAgent::Painted(AT),
         ToAgent::Resize(Size::new(800, 600)),
     ];
     let hello = AgentHello { version: 1, limits, name: "Desk".into() };
-    let stats = AgentStats { grabs: 1, frames: 2, wakeups: 3, inputs: 4, inputs_dropped: 5 };
+    let stats = AgentStats { grabs: 1, frames: 2, inputs_dropped: 5, ..AgentStats::default() };
     let mut seeds = vec![hello.encode(), stats.encode()];
     seeds.extend(server.iter().map(ServerPacket::encode));
     seeds.extend(client.iter().map(ClientPacket::encode));

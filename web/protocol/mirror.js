@@ -5,10 +5,10 @@
 
 import { KIND as CLIENT, MAX_KEY_NAME, MAX_TEXT as CLIENT_MAX_TEXT } from './client.js';
 import { DecodeError, Reader, atMost, invalid } from './reader.js';
-import { KIND, MAX_TEXT, OP_BYTES, STATES } from './server.js';
+import { BOTTLENECKS, KIND, MAX_TEXT, OP_BYTES, STATES } from './server.js';
 import { Writer, utf8Length } from './writer.js';
 
-/** @import { ClientPacket, Frame, Op, ServerPacket } from './types.js' */
+/** @import { ClientPacket, Frame, Op, ServerPacket, VideoOp } from './types.js' */
 
 const HEADER_BYTES = 36;
 const ALL_MODIFIERS = 127;
@@ -39,6 +39,9 @@ export function encodeServer(packet) {
     case 'displayState':
       return new Writer(KIND.DISPLAY_STATE, 3 + packet.reason.length)
         .u8(STATES.indexOf(packet.state)).str16(packet.reason, MAX_TEXT).finish();
+    case 'condition':
+      return new Writer(KIND.CONDITION, 7)
+        .u8(BOTTLENECKS.indexOf(packet.bottleneck)).u32(packet.bitrate).u16(packet.debtMs).finish();
     case 'ping': return new Writer(KIND.PING, 12).u64(packet.sentUs).u32(packet.roundTripUs).finish();
   }
 }
@@ -55,8 +58,16 @@ function encodeFrame(frame) {
   }
   for (const op of frame.ops) {
     if (op.kind === 'png' || op.kind === 'palette') out.bytes(op.data);
+    else if (op.kind === 'video') writeVideo(out, op);
   }
   return out.finish();
+}
+
+/** @param {Writer} out @param {VideoOp} op */
+function writeVideo(out, op) {
+  out.u8(op.stream).flag(op.keyframe).u16(op.codedWidth).u16(op.codedHeight).u16(op.damage.length);
+  for (const rect of op.damage) out.rect(rect);
+  out.bytes(op.data);
 }
 
 /** @param {Op} op @returns {[number, number]} kind byte and argument */
@@ -66,6 +77,7 @@ function opCode(op) {
     case 'copy': return [2, (op.fromX | (op.fromY << 16)) >>> 0];
     case 'png': return [3, op.data.length];
     case 'palette': return [4, op.data.length];
+    case 'video': return [5, 8 + op.damage.length * 8 + op.data.length];
   }
 }
 

@@ -76,6 +76,11 @@ export class Reader {
     return this.#bytes.subarray(start, start + length);
   }
 
+  /** All bytes that are left, sharing the packet's memory. */
+  rest() {
+    return this.take(this.#view.byteLength - this.#at);
+  }
+
   /** A byte that is 0 or 1. @param {string} field */
   flag(field) {
     const value = this.u8();

@@ -2,16 +2,18 @@
 
 import { DecodeError, MAX_SIDE, Reader, atMost, invalid } from './reader.js';
 
-/** @import { Bytes, Cursor, Digest, Frame, Op, Rect, ServerPacket } from './types.js' */
+/** @import { Bytes, Cursor, Digest, Frame, Op, Rect, ServerPacket, VideoOp } from './types.js' */
 
 /** The first byte of each packet. */
 export const KIND = Object.freeze({
   FRAME: 0x01, DIGEST: 0x02, CURSOR: 0x03, WELCOME: 0x04, CONTROL: 0x05, DISPLAY_STATE: 0x06,
-  PING: 0x07,
+  PING: 0x07, CONDITION: 0x08,
 });
 
 const MAX_OPS = 8192;
 const MAX_PAYLOAD = 16 << 20;
+const MAX_STREAMS = 16;
+const MAX_VIDEO_DAMAGE = 64;
 const MAX_CURSOR_SIDE = 256;
 const MAX_CURSOR_BYTES = 512 << 10;
 /** The longest name or message, in bytes. */
@@ -21,6 +23,9 @@ export const OP_BYTES = 14;
 
 /** Rows of the screen that one hash of a digest covers. */
 export const BAND_HEIGHT = 64;
+
+/** What limits the picture, by its byte. */
+export const BOTTLENECKS = /** @type {const} */ (['nothing', 'server', 'network', 'browser']);
 
 /** Of the display, by their byte. */
 export const STATES = /** @type {const} */ (['live', 'lost', 'ended']);
@@ -58,6 +63,11 @@ function read(reader) {
       return { type: 'displayState', state, reason: reader.str16('reason', MAX_TEXT) };
     }
     case KIND.PING: return { type: 'ping', sentUs: reader.u64(), roundTripUs: reader.u32() };
+    case KIND.CONDITION: {
+      const bottleneck = BOTTLENECKS[reader.u8()];
+      if (!bottleneck) throw invalid('bottleneck');
+      return { type: 'condition', bottleneck, bitrate: reader.u32(), debtMs: reader.u16() };
+    }
     default: throw new DecodeError('unknown-kind', `unknown packet kind ${kind}`);
   }
 }
@@ -114,8 +124,35 @@ function readOp(table, screen, payloads) {
       const data = payloads.take(atMost('payload', argument, MAX_PAYLOAD));
       return { kind: kind === 3 ? 'png' : 'palette', ...rect, data };
     }
+    case 5: return readVideo(rect, payloads.take(atMost('payload', argument, MAX_PAYLOAD)));
     default: throw invalid('operation kind');
   }
+}
+
+/** @param {Rect} place @param {Bytes} payload @returns {VideoOp} */
+function readVideo(place, payload) {
+  if (payload.length < 8) throw invalid('video payload');
+  const reader = new Reader(payload);
+  const stream = reader.u8();
+  if (stream >= MAX_STREAMS) throw invalid('video stream');
+  const keyframe = reader.flag('video flags');
+  const coded = { codedWidth: reader.u16(), codedHeight: reader.u16() };
+  const isEven = coded.codedWidth % 2 === 0 && coded.codedHeight % 2 === 0;
+  const fits = Math.min(coded.codedWidth, coded.codedHeight) > 0
+    && Math.max(coded.codedWidth, coded.codedHeight) <= MAX_SIDE;
+  if (!isEven || !fits) throw invalid('video size');
+  const count = reader.u16();
+  if (count === 0 || count > MAX_VIDEO_DAMAGE) throw invalid('video damage');
+  if (payload.length <= 8 + count * 8) throw invalid('video payload');
+  const damage = Array.from({ length: count }, () => reader.rect());
+  if (!damage.every((rect) => isWithin(rect, place))) throw invalid('video damage');
+  return { kind: 'video', ...place, stream, keyframe, ...coded, damage, data: reader.rest() };
+}
+
+/** @param {Rect} inner @param {Rect} outer */
+function isWithin(inner, outer) {
+  return inner.x >= outer.x && inner.y >= outer.y && inner.x + inner.width <= outer.x + outer.width
+    && inner.y + inner.height <= outer.y + outer.height;
 }
 
 /** @param {{ width: number, height: number }} screen @param {Rect} rect */

@@ -13,8 +13,12 @@ export type PngOp =
   Rect & { kind: 'png', data: Bytes };
 export type PaletteOp =
   Rect & { kind: 'palette', data: Bytes };
+/** the next picture of a stream of H.264; `damage` on the screen, within the rectangle */
+export type VideoOp =
+  Rect & { kind: 'video', stream: number, keyframe: boolean, codedWidth: number,
+  codedHeight: number, damage: Rect[], data: Bytes };
 export type Op =
-  FillOp | CopyOp | PngOp | PaletteOp;
+  FillOp | CopyOp | PngOp | PaletteOp | VideoOp;
 export type Frame =
   { type: 'frame', keyframe: boolean, refresh: boolean, epoch: number, id: number,
   width: number, height: number, noticedUs: bigint, echoViewer: number, echoSeq: number,
@@ -35,8 +39,12 @@ export type DisplayState =
   { type: 'displayState', state: 'live' | 'lost' | 'ended', reason: string };
 export type Ping =
   { type: 'ping', sentUs: bigint, roundTripUs: number };
+/** `bitrate` in bit/s, 2^32-1 while no limit has been met */
+export type Condition =
+  { type: 'condition', bottleneck: 'nothing' | 'server' | 'network' | 'browser',
+  bitrate: number, debtMs: number };
 export type ServerPacket =
-  Frame | Digest | Cursor | Welcome | Control | DisplayState | Ping;
+  Frame | Digest | Cursor | Welcome | Control | DisplayState | Ping | Condition;
 
 export type Hello =
   { type: 'hello', version: number, capabilities: number, width: number,

@@ -13,7 +13,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -172,12 +172,16 @@ impl Link {
         let commands = &self.shared.commands;
         match packet {
             ToAgent::Hello { .. } => tracing::debug!("the gateway said hello again"),
-            ToAgent::Watch(viewers) => {
-                commands.update(|command| command.watch = Some(viewers));
+            ToAgent::Watch { viewers, encoders } => {
+                commands.update(|command| command.watch = Some((viewers, encoders)));
                 self.shared.watched.store(viewers > 0, Ordering::Relaxed);
                 self.shared.inputs.waker().wake();
             }
             ToAgent::Refresh(refresh) => commands.update(|command| command.add_refresh(refresh)),
+            ToAgent::Pace { bitrate, base_rtt_us } => {
+                commands
+                    .update(|command| command.pace = Some((bitrate, Micros(base_rtt_us.into()))));
+            }
             ToAgent::Painted(at) => commands.update(|command| command.painted = Some(at)),
             ToAgent::Resize(size) => commands.update(|command| command.resize = Some(size)),
             ToAgent::Input(viewer, input) => {
@@ -241,12 +245,17 @@ impl Link {
 
     fn stats(&self) -> AgentStats {
         let counters = &self.shared.counters;
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         AgentStats {
-            grabs: counters.grabs.load(Ordering::Relaxed),
-            frames: counters.frames.load(Ordering::Relaxed),
-            wakeups: counters.wakeups.load(Ordering::Relaxed),
-            inputs: counters.inputs.load(Ordering::Relaxed),
-            inputs_dropped: counters.inputs_dropped.load(Ordering::Relaxed),
+            grabs: read(&counters.grabs),
+            frames: read(&counters.frames),
+            wakeups: read(&counters.wakeups),
+            inputs: read(&counters.inputs),
+            inputs_dropped: read(&counters.inputs_dropped),
+            video_units: read(&counters.video_units),
+            video_keyframes: read(&counters.video_keyframes),
+            encoders: read(&counters.encoders),
+            late: read(&counters.late),
         }
     }
 }

@@ -68,7 +68,11 @@ pub fn run(
         while clock::now() < until {
             shared.commands.waker().wait(None, Some(until.since(clock::now())));
             let command = shared.commands.take();
-            viewers = command.watch.unwrap_or(if command.link_changed { 0 } else { viewers });
+            viewers = match command.watch {
+                Some((watching, _)) => watching,
+                None if command.link_changed => 0,
+                None => viewers,
+            };
             is_asked =
                 viewers > 0 && (command.refresh.is_some() || is_asked && !command.link_changed);
         }
@@ -165,7 +169,7 @@ impl<'a> Session<'a> {
             self.refresh = None;
             self.stop()?;
         }
-        if let Some(viewers) = command.watch {
+        if let Some((viewers, _)) = command.watch {
             self.viewers = viewers;
         }
         if self.viewers != viewers || command.link_changed {

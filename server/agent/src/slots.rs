@@ -77,6 +77,14 @@ pub struct Counters {
     pub inputs: AtomicU64,
     /// Inputs dropped.
     pub inputs_dropped: AtomicU64,
+    /// Units of video that were encoded.
+    pub video_units: AtomicU64,
+    /// Keyframes among them.
+    pub video_keyframes: AtomicU64,
+    /// Video encoders that there are.
+    pub encoders: AtomicU64,
+    /// Frames begun late because the one before was not done.
+    pub late: AtomicU64,
 }
 
 /// Counts one.
@@ -119,8 +127,10 @@ impl Waker {
 pub struct Command {
     /// The link went or was replaced: nobody looks until told otherwise.
     pub link_changed: bool,
-    /// How many viewers look.
-    pub watch: Option<u16>,
+    /// How many viewers look, and how many video encoders there may be for them.
+    pub watch: Option<(u16, u8)>,
+    /// What the link carries of the viewer that paces: bit/s, and its round trip.
+    pub pace: Option<(u32, Micros)>,
     /// A refresh frame is wanted.
     pub refresh: Option<Refresh>,
     /// The newest frame that was painted.

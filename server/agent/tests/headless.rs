@@ -34,7 +34,7 @@ fn play(name: &str, script: &str, arguments: &[&str]) -> Scripted {
 fn viewer(scripted: &Scripted) -> Gateway {
     let mut gateway = Gateway::connect(&scripted.agent.socket, TOKEN);
     gateway.until_live();
-    gateway.send(&ToAgent::Watch(1));
+    gateway.send(&ToAgent::Watch { viewers: 1, encoders: 0 });
     gateway.send(&ToAgent::Refresh(Refresh::Whole));
     let frame = gateway.until_frame();
     assert!(frame.flags.keyframe && frame.flags.refresh);
@@ -82,7 +82,7 @@ fn nobody_looking_means_nothing_grabbed() {
     let script = "noise 0 0 99 99 1\nwait 5\nfill 0 0 50 50 #ff0000\nwait 5\nloop";
     let scripted = play("idle", script, &[]);
     let mut gateway = viewer(&scripted);
-    gateway.send(&ToAgent::Watch(0));
+    gateway.send(&ToAgent::Watch { viewers: 0, encoders: 0 });
     // Statistics come once a second while they change. Each packet to the agent wakes it, which
     // counts, so there is a next report; between the two the script would have played 100 times.
     let first = next_stats(&mut gateway);

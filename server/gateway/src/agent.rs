@@ -29,6 +29,10 @@ const START_PATIENCE: Duration = Duration::from_secs(10);
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
 const EXIT_PATIENCE: Duration = Duration::from_millis(100);
 const POLL: Duration = Duration::from_millis(10);
+/// Pictures are to be given back to the system when they are freed. glibc stops doing that for
+/// blocks up to the largest one it has seen freed, and keeps them in a heap with holes; a threshold
+/// that is set stays. See mallopt(3), `M_MMAP_THRESHOLD`.
+const ALLOCATOR: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.mmap_threshold=1048576");
 
 /// Which agent.
 #[derive(Debug)]
@@ -190,6 +194,7 @@ impl ChildSpec {
         let mut process = Command::new(&self.program)
             .args(self.arguments(&socket))
             .env("LATTICE_AGENT_TOKEN", token.expose())
+            .envs(std::env::var_os(ALLOCATOR.0).is_none().then_some(ALLOCATOR))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .process_group(0)

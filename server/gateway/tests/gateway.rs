@@ -16,7 +16,7 @@ async fn a_viewer_that_joins_gets_a_keyframe_and_then_each_frame() {
     let mut agent = gateway.agent().await;
     let mut viewer = gateway.viewer().await;
     // In this order: an agent that thinks nobody looks makes no pictures.
-    agent.until_packet(ToAgent::Watch(1)).await;
+    agent.until_packet(watch(1)).await;
     agent.until_packet(ToAgent::Refresh(Refresh::Whole)).await;
     let sent = agent.frame(1, true, true).await;
     assert_eq!(viewer.paint(1).await.encode(), sent);
@@ -24,7 +24,7 @@ async fn a_viewer_that_joins_gets_a_keyframe_and_then_each_frame() {
     let sent = agent.frame(2, false, false).await;
     assert_eq!(viewer.paint(2).await.encode(), sent);
     drop(viewer);
-    agent.until_packet(ToAgent::Watch(0)).await;
+    agent.until_packet(watch(0)).await;
     gateway.counted("lattice_damage_to_write_seconds_count", 1).await;
 }
 

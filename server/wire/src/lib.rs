@@ -34,8 +34,11 @@ pub use codec::{DecodeError, Reader, Writer};
 pub use geometry::{Point, Rect, Size};
 pub use input::{Button, Input, Key, Modifiers, PointerAt, Text, Wheel};
 pub use link::{AgentHello, AgentStats, FromAgent, Refresh, ToAgent};
-pub use picture::{Copy, Digest, Frame, FrameFlags, FrameTable, Op, OpKind, Step, StepKind};
-pub use server::{Availability, Control, Cursor, DisplayState, Ping, Role, ServerPacket, Welcome};
+pub use picture::{Copy, Digest, Frame, FrameFlags, FrameTable, Op, OpKind, Step, StepKind, Video};
+pub use server::{
+    Availability, Bottleneck, Condition, Control, Cursor, DisplayState, Ping, Role, ServerPacket,
+    Welcome,
+};
 pub use units::{Epoch, FrameId, FrameRef, Micros, Seq, ViewerId};
 
 /// The protocol version that both hellos carry. A peer that speaks another one is refused by name.

@@ -23,6 +23,7 @@ const REFRESH: u8 = 0x62;
 const PAINTED: u8 = 0x63;
 const RESIZE: u8 = 0x64;
 const INPUT: u8 = 0x65;
+const PACE: u8 = 0x66;
 
 /// The longest token, in bytes.
 pub const MAX_TOKEN: usize = 128;
@@ -57,17 +58,29 @@ pub struct AgentStats {
     pub inputs: u64,
     /// How many input events were dropped because the display did not take them in time.
     pub inputs_dropped: u64,
+    /// How many units of video were encoded.
+    pub video_units: u64,
+    /// How many of them were keyframes.
+    pub video_keyframes: u64,
+    /// How many video encoders there are now.
+    pub encoders: u64,
+    /// How many frames were begun later than they were due because the one before was not done.
+    pub late: u64,
 }
 
 impl AgentStats {
     /// The packet.
     pub fn encode(&self) -> Vec<u8> {
-        Writer::packet(AGENT_STATS, 40)
+        Writer::packet(AGENT_STATS, 72)
             .u64(self.grabs)
             .u64(self.frames)
             .u64(self.wakeups)
             .u64(self.inputs)
             .u64(self.inputs_dropped)
+            .u64(self.video_units)
+            .u64(self.video_keyframes)
+            .u64(self.encoders)
+            .u64(self.late)
             .finish()
     }
 }
@@ -108,6 +121,10 @@ impl FromAgent {
                     wakeups: reader.u64()?,
                     inputs: reader.u64()?,
                     inputs_dropped: reader.u64()?,
+                    video_units: reader.u64()?,
+                    video_keyframes: reader.u64()?,
+                    encoders: reader.u64()?,
+                    late: reader.u64()?,
                 };
                 reader.end()?;
                 Ok(Self::Stats(stats))
@@ -157,8 +174,21 @@ pub enum ToAgent {
         /// Proof that it is this agent's gateway.
         token: String,
     },
-    /// How many viewers look; with 0 nothing is captured.
-    Watch(u16),
+    /// Who looks.
+    Watch {
+        /// How many viewers there are; with 0 nothing is captured.
+        viewers: u16,
+        /// How many video encoders the agent may have; 0 where no viewer decodes H.264, or where
+        /// others on this machine have all there are.
+        encoders: u8,
+    },
+    /// What the link carries of the viewer that paces the agent.
+    Pace {
+        /// Bit/s; `u32::MAX` while no limit has been met.
+        bitrate: u32,
+        /// Its round trip without anything queued, µs.
+        base_rtt_us: u32,
+    },
     /// Make a refresh frame.
     Refresh(Refresh),
     /// The newest frame that any viewer has painted.
@@ -176,7 +206,12 @@ impl ToAgent {
             Self::Hello { version, token } => {
                 Writer::packet(GATEWAY_HELLO, 4 + token.len()).u16(*version).str8(token).finish()
             }
-            Self::Watch(viewers) => Writer::packet(WATCH, 2).u16(*viewers).finish(),
+            Self::Watch { viewers, encoders } => {
+                Writer::packet(WATCH, 3).u16(*viewers).u8(*encoders).finish()
+            }
+            Self::Pace { bitrate, base_rtt_us } => {
+                Writer::packet(PACE, 8).u32(*bitrate).u32(*base_rtt_us).finish()
+            }
             Self::Refresh(Refresh::Whole) => Writer::packet(REFRESH, 1).u8(1).finish(),
             Self::Refresh(Refresh::Part { since, missed }) => {
                 let out = Writer::packet(REFRESH, 11 + missed.len() * 8)
@@ -207,7 +242,8 @@ impl ToAgent {
                 }
                 Self::Hello { version, token: token.to_owned() }
             }
-            WATCH => Self::Watch(reader.u16()?),
+            WATCH => Self::Watch { viewers: reader.u16()?, encoders: reader.u8()? },
+            PACE => Self::Pace { bitrate: reader.u32()?, base_rtt_us: reader.u32()? },
             REFRESH if reader.flag("refresh")? => Self::Refresh(Refresh::Whole),
             REFRESH => {
                 let since = frame_ref(&mut reader)?;

@@ -27,6 +27,7 @@
 //! | 2 copy | source x (low half), source y (high half) | – |
 //! | 3 png | payload length | a PNG of the rectangle's size, opaque |
 //! | 4 palette | payload length | see [`OpKind::Palette`] |
+//! | 5 video | payload length | see [`Video`]; the rectangle is the stream's place on the screen |
 
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::geometry::{Point, Rect, Size};
@@ -42,6 +43,10 @@ pub const DIGEST: u8 = 0x02;
 pub const MAX_OPS: usize = 8192;
 /// The largest payload of one operation: an uncompressed 1920x1080 picture with room to spare.
 pub const MAX_PAYLOAD: usize = 16 << 20;
+/// Video streams that may exist at once; a stream's number is below it.
+pub const MAX_STREAMS: u8 = 16;
+/// The most rectangles that one unit of video paints.
+pub const MAX_VIDEO_DAMAGE: usize = 64;
 /// Rows of the screen that one hash of a [`Digest`] covers.
 pub const BAND_HEIGHT: u16 = 64;
 
@@ -99,6 +104,89 @@ pub enum OpKind {
     /// the highest bit down without gaps between rows: 1, 2, 4 or 8 bits for up to 2, 4, 16 or 256
     /// colours. PNG's own headers would outweigh a typed letter.
     Palette(Bytes),
+    /// The next picture of a video stream, which is lossy.
+    Video(Video),
+}
+
+/// One unit of a stream of H.264 and what of its picture is to be painted.
+///
+/// `stream: u8, flags: u8 (bit 0 keyframe), coded width, height: 2*u16, count: u16`, that many
+/// rectangles of `4*u16` on the screen, then the access unit in Annex B form to the end (ITU-T
+/// H.264). The colours are BT.709 in limited range, and the unit says so itself.
+///
+/// A stream begins with a keyframe, before which its other units cannot be decoded. Whoever missed
+/// a unit, or was sent a refresh or a keyframe of the screen, has to wait for the next one; what is
+/// painted in vain meanwhile is sent exactly once it rests.
+///
+/// The picture covers the operation's rectangle. It is coded at that size, each side made even by
+/// repeating the last row or column, or at a smaller one and then stretched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Video {
+    /// Which stream, below [`MAX_STREAMS`].
+    pub stream: u8,
+    /// The unit can be decoded without those before it.
+    pub keyframe: bool,
+    /// The size of the coded picture, both sides even.
+    pub coded: Size,
+    /// What is painted of it, on the screen and within the operation's rectangle.
+    pub damage: Vec<Rect>,
+    /// The access unit.
+    pub unit: Bytes,
+}
+
+const VIDEO: usize = 8;
+
+impl Video {
+    fn payload_len(&self) -> usize {
+        VIDEO + self.damage.len() * 8 + self.unit.len()
+    }
+
+    fn write(&self, out: Writer) -> Writer {
+        let out = out
+            .u8(self.stream)
+            .u8(u8::from(self.keyframe))
+            .size(self.coded)
+            .u16(self.damage.len() as u16);
+        self.damage.iter().fold(out, |out, &rect| out.rect(rect)).bytes(&self.unit)
+    }
+
+    /// Reads a payload; `place` is the operation's rectangle.
+    fn read(payload: &Bytes, place: Rect) -> Result<Self, DecodeError> {
+        // A payload has its length from the table: what it lacks cannot follow.
+        let short = |_: DecodeError| DecodeError::Invalid("video payload");
+        let mut reader = Reader::new(payload);
+        let stream = reader.u8().map_err(short)?;
+        if stream >= MAX_STREAMS {
+            return Err(DecodeError::Invalid("video stream"));
+        }
+        let keyframe = match reader.u8().map_err(short)? {
+            flags @ 0..=1 => flags == 1,
+            _ => return Err(DecodeError::Invalid("video flags")),
+        };
+        let coded = reader.size().map_err(short)?;
+        let is_even = coded.width.is_multiple_of(2) && coded.height.is_multiple_of(2);
+        if coded.bounds().is_none() || !is_even {
+            return Err(DecodeError::Invalid("video size"));
+        }
+        let count = reader.u16().map_err(short)?;
+        let count = usize::from(count);
+        if count == 0 || count > MAX_VIDEO_DAMAGE {
+            return Err(DecodeError::Invalid("video damage"));
+        }
+        let mut damage = Vec::with_capacity(count);
+        for _ in 0..count {
+            let rect = reader.rect().map_err(short)?;
+            if !place.contains(rect) {
+                return Err(DecodeError::Invalid("video damage"));
+            }
+            damage.push(rect);
+        }
+        let unit = payload.slice_ref(reader.rest());
+        if unit.is_empty() {
+            return Err(DecodeError::Invalid("video payload"));
+        }
+        Ok(Self { stream, keyframe, coded, damage, unit })
+    }
 }
 
 /// One step of a frame.
@@ -132,7 +220,7 @@ pub struct Frame {
 impl Frame {
     /// The packet.
     pub fn encode(&self) -> Vec<u8> {
-        let payload: usize = self.ops.iter().filter_map(|op| op.payload()).map(Bytes::len).sum();
+        let payload: usize = self.ops.iter().map(Op::payload_len).sum();
         let mut out = Writer::packet(FRAME, HEADER + self.ops.len() * OP + payload)
             .u8(self.flags.to_byte())
             .u16(self.ops.len() as u16)
@@ -147,10 +235,7 @@ impl Frame {
             let (kind, argument) = op.code();
             out = out.u8(kind).u8(0).rect(op.rect).u32(argument);
         }
-        for payload in self.ops.iter().filter_map(Op::payload) {
-            out = out.bytes(payload);
-        }
-        out.finish()
+        self.ops.iter().fold(out, |out, op| op.write_payload(out)).finish()
     }
 
     /// Reads a packet; payloads share its bytes.
@@ -166,6 +251,7 @@ impl Frame {
                 StepKind::Copy(from) => OpKind::Copy(from),
                 StepKind::Png(len) => OpKind::Png(payload(len)?),
                 StepKind::Palette(len) => OpKind::Palette(payload(len)?),
+                StepKind::Video(len) => OpKind::Video(Video::read(&payload(len)?, rect)?),
             };
             ops.push(Op { rect, kind });
         }
@@ -176,10 +262,19 @@ impl Frame {
 }
 
 impl Op {
-    fn payload(&self) -> Option<&Bytes> {
+    fn payload_len(&self) -> usize {
         match &self.kind {
-            OpKind::Fill(_) | OpKind::Copy(_) => None,
-            OpKind::Png(payload) | OpKind::Palette(payload) => Some(payload),
+            OpKind::Fill(_) | OpKind::Copy(_) => 0,
+            OpKind::Png(payload) | OpKind::Palette(payload) => payload.len(),
+            OpKind::Video(video) => video.payload_len(),
+        }
+    }
+
+    fn write_payload(&self, out: Writer) -> Writer {
+        match &self.kind {
+            OpKind::Fill(_) | OpKind::Copy(_) => out,
+            OpKind::Png(payload) | OpKind::Palette(payload) => out.bytes(payload),
+            OpKind::Video(video) => video.write(out),
         }
     }
 
@@ -189,6 +284,7 @@ impl Op {
             OpKind::Copy(from) => (2, u32::from(from.x) | u32::from(from.y) << 16),
             OpKind::Png(payload) => (3, payload.len() as u32),
             OpKind::Palette(payload) => (4, payload.len() as u32),
+            OpKind::Video(video) => (5, video.payload_len() as u32),
         }
     }
 }
@@ -213,6 +309,8 @@ pub enum StepKind {
     Png(usize),
     /// A palette payload of this many bytes.
     Palette(usize),
+    /// A video payload of this many bytes.
+    Video(usize),
 }
 
 /// All of a frame but its pixels: what the gateway reads to decide who gets the frame.
@@ -247,7 +345,7 @@ impl FrameTable {
     fn payload_len(&self) -> usize {
         let len = |step: &Step| match step.kind {
             StepKind::Fill(_) | StepKind::Copy(_) => 0,
-            StepKind::Png(len) | StepKind::Palette(len) => len,
+            StepKind::Png(len) | StepKind::Palette(len) | StepKind::Video(len) => len,
         };
         self.steps.iter().map(len).sum()
     }
@@ -288,6 +386,7 @@ impl Step {
             2 => StepKind::Copy(copy_source(argument, rect, bounds)?),
             3 => StepKind::Png(payload_len(argument)?),
             4 => StepKind::Palette(payload_len(argument)?),
+            5 => StepKind::Video(payload_len(argument)?),
             _ => return Err(DecodeError::Invalid("operation kind")),
         };
         Ok(Self { rect, kind })

@@ -16,6 +16,8 @@ pub const CONTROL: u8 = 0x05;
 pub const DISPLAY_STATE: u8 = 0x06;
 /// The kind byte of a [`Ping`].
 pub const PING: u8 = 0x07;
+/// The kind byte of a [`Condition`].
+pub const CONDITION: u8 = 0x08;
 
 /// The longest side of a cursor; X cursors are 64 at most in practice, browsers show 128.
 pub const MAX_CURSOR_SIDE: u16 = 256;
@@ -41,6 +43,8 @@ pub enum ServerPacket {
     DisplayState(DisplayState),
     /// A request for a [`Pong`](crate::client::ClientPacket::Pong).
     Ping(Ping),
+    /// What limits the picture.
+    Condition(Condition),
 }
 
 impl ServerPacket {
@@ -54,6 +58,7 @@ impl ServerPacket {
             Self::Control(packet) => packet.encode(),
             Self::DisplayState(packet) => packet.encode(),
             Self::Ping(packet) => packet.encode(),
+            Self::Condition(packet) => packet.encode(),
         }
     }
 
@@ -67,6 +72,7 @@ impl ServerPacket {
             CONTROL => Control::decode(packet).map(Self::Control),
             DISPLAY_STATE => DisplayState::decode(packet).map(Self::DisplayState),
             PING => Ping::decode(packet).map(Self::Ping),
+            CONDITION => Condition::decode(packet).map(Self::Condition),
             kind => Err(DecodeError::UnknownKind(kind)),
         }
     }
@@ -268,5 +274,58 @@ impl Ping {
         let (sent, round_trip_us) = (Micros(reader.u64()?), reader.u32()?);
         reader.end()?;
         Ok(Self { sent, round_trip_us })
+    }
+}
+
+/// What keeps a viewer from seeing every change at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Bottleneck {
+    /// Nothing does.
+    Nothing,
+    /// The desktop's machine is short of processor time.
+    Server,
+    /// The network carries less than there is to show.
+    Network,
+    /// The browser takes longer to paint than the frames are apart.
+    Browser,
+}
+
+/// How well a viewer is served; sent when it changes, at most once a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Condition {
+    /// What limits it.
+    pub bottleneck: Bottleneck,
+    /// What its link is thought to carry, bit/s; `u32::MAX` while no limit has been met.
+    pub bitrate: u32,
+    /// How much older than the link's own delay the picture is, ms.
+    pub debt_ms: u16,
+}
+
+impl Condition {
+    /// The packet.
+    pub fn encode(&self) -> Vec<u8> {
+        let bottleneck = match self.bottleneck {
+            Bottleneck::Nothing => 0,
+            Bottleneck::Server => 1,
+            Bottleneck::Network => 2,
+            Bottleneck::Browser => 3,
+        };
+        Writer::packet(CONDITION, 7).u8(bottleneck).u32(self.bitrate).u16(self.debt_ms).finish()
+    }
+
+    /// Reads a packet.
+    pub fn decode(packet: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(packet);
+        expect_kind(&mut reader, CONDITION)?;
+        let bottleneck = match reader.u8()? {
+            0 => Bottleneck::Nothing,
+            1 => Bottleneck::Server,
+            2 => Bottleneck::Network,
+            3 => Bottleneck::Browser,
+            _ => return Err(DecodeError::Invalid("bottleneck")),
+        };
+        let (bitrate, debt_ms) = (reader.u32()?, reader.u16()?);
+        reader.end()?;
+        Ok(Self { bottleneck, bitrate, debt_ms })
     }
 }

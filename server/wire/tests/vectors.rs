@@ -50,6 +50,16 @@ fn at(epoch: u32, id: u32) -> FrameRef {
     FrameRef { epoch: Epoch(epoch), id: FrameId(id) }
 }
 
+fn video() -> Video {
+    Video {
+        stream: 2,
+        keyframe: true,
+        coded: Size::new(642, 360),
+        damage: vec![Rect::new(100, 200, 64, 64), Rect::new(700, 500, 41, 60)],
+        unit: Bytes::from_static(&[0, 0, 0, 1, 0x67]),
+    }
+}
+
 fn full_frame() -> Frame {
     Frame {
         flags: FrameFlags { keyframe: true, refresh: true },
@@ -66,6 +76,7 @@ fn full_frame() -> Frame {
                 rect: Rect::new(1365, 767, 1, 1),
                 kind: OpKind::Palette(Bytes::from_static(&[1, 0, 0, 0, 255, 255, 255, 0x80])),
             },
+            Op { rect: Rect::new(100, 200, 641, 360), kind: OpKind::Video(video()) },
         ],
     }
 }
@@ -81,6 +92,11 @@ fn vectors() -> Vec<Vector> {
             {"kind": "copy", "x": 10, "y": 40, "width": 100, "height": 50, "fromX": 10, "fromY": 20},
             {"kind": "png", "x": 1, "y": 2, "width": 3, "height": 4, "data": "89504e47"},
             {"kind": "palette", "x": 1365, "y": 767, "width": 1, "height": 1, "data": "01000000ffffff80"},
+            {"kind": "video", "x": 100, "y": 200, "width": 641, "height": 360, "stream": 2,
+             "keyframe": true, "codedWidth": 642, "codedHeight": 360, "damage": [
+                {"x": 100, "y": 200, "width": 64, "height": 64},
+                {"x": 700, "y": 500, "width": 41, "height": 60},
+             ], "data": "0000000167"},
         ],
     });
     let empty =
@@ -110,7 +126,17 @@ fn vectors() -> Vec<Vector> {
         limits: (Size::new(320, 200), Size::new(3840, 2160)),
         name: ":7".into(),
     };
-    let stats = AgentStats { grabs: 1, frames: 2, wakeups: 3, inputs: 4, inputs_dropped: 5 };
+    let stats = AgentStats {
+        grabs: 1,
+        frames: 2,
+        wakeups: 3,
+        inputs: 4,
+        inputs_dropped: 5,
+        video_units: 6,
+        video_keyframes: 7,
+        encoders: 8,
+        late: 9,
+    };
     let digest =
         Digest { at: at(1, 9), size: Size::new(10, 130), bands: vec![1, 0xffff_ffff, 0x8000_0000] };
     let table = FrameTable::decode(&frame.encode()).expect("the frame is valid");
@@ -168,6 +194,15 @@ fn vectors() -> Vec<Vector> {
             "ping",
             ServerPacket::Ping(Ping { sent: Micros(123_456_789_012), round_trip_us: 850 }),
             json!({"type": "ping", "sentUs": "123456789012", "roundTripUs": 850}),
+        ),
+        server(
+            "condition",
+            ServerPacket::Condition(Condition {
+                bottleneck: Bottleneck::Network,
+                bitrate: 5_000_000,
+                debt_ms: 120,
+            }),
+            json!({"type": "condition", "bottleneck": "network", "bitrate": 5_000_000, "debtMs": 120}),
         ),
         client(
             "hello",
@@ -234,7 +269,8 @@ fn vectors() -> Vec<Vector> {
             json!({"type": "releaseAll", "seq": 10}),
         ),
         to_agent("gateway hello", ToAgent::Hello { version: VERSION, token: "secret".into() }),
-        to_agent("watch", ToAgent::Watch(30)),
+        to_agent("watch", ToAgent::Watch { viewers: 30, encoders: 2 }),
+        to_agent("pace", ToAgent::Pace { bitrate: 5_000_000, base_rtt_us: 60_000 }),
         to_agent("refresh whole", ToAgent::Refresh(Refresh::Whole)),
         to_agent("refresh part", ToAgent::Refresh(refresh)),
         to_agent("painted", ToAgent::Painted(at(1, 2))),

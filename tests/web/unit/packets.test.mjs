@@ -17,6 +17,10 @@ const SERVER = [
     { kind: 'copy', ...rect, fromX: 97, fromY: 76 },
     { kind: 'png', ...rect, data: Uint8Array.of(1, 2, 3) },
     { kind: 'palette', ...rect, data: Uint8Array.of(9) },
+    {
+      kind: 'video', ...rect, stream: 15, keyframe: false, codedWidth: 4, codedHeight: 4,
+      damage: [{ x: 2, y: 3, width: 2, height: 1 }], data: Uint8Array.of(0, 0, 1, 0x41),
+    },
   ], { keyframe: true, refresh: true }),
   { type: 'digest', epoch: 1, id: 2, width: 10, height: 65, bands: [0xffffffff, 7] },
   { type: 'cursor', hotX: 1, hotY: 2, width: 3, height: 4, png: Uint8Array.of(5, 6) },
@@ -28,6 +32,7 @@ const SERVER = [
   { type: 'control', controller: 1, viewers: 2 },
   { type: 'displayState', state: 'lost', reason: 'no answer' },
   { type: 'ping', sentUs: 2n ** 63n, roundTripUs: 0xffffffff },
+  { type: 'condition', bottleneck: 'browser', bitrate: 0xffffffff, debtMs: 7 },
 ];
 const CLIENT = [
   { type: 'hello', version: 1, capabilities: 3, width: 1366, height: 768 },

@@ -138,7 +138,7 @@ impl Session {
     fn tell_watching(&mut self) {
         let viewers = u16::try_from(self.viewers.len()).unwrap_or(u16::MAX);
         if self.link.as_ref().is_some_and(|link| link.watching != viewers) {
-            self.tell(ToAgent::Watch(viewers));
+            self.tell(ToAgent::Watch { viewers, encoders: 0 });
             if let Some(link) = &mut self.link {
                 link.watching = viewers;
             }
@@ -458,9 +458,13 @@ impl Session {
             ("lattice_agent_wakeups_total", new.wakeups, old.wakeups),
             ("lattice_agent_inputs_total", new.inputs, old.inputs),
             ("lattice_agent_inputs_dropped_total", new.inputs_dropped, old.inputs_dropped),
+            ("lattice_agent_video_units_total", new.video_units, old.video_units),
+            ("lattice_agent_video_keyframes_total", new.video_keyframes, old.video_keyframes),
+            ("lattice_agent_late_frames_total", new.late, old.late),
         ] {
             counter!(name).increment(grown(new, old));
         }
+        gauge!("lattice_agent_encoders").set(new.encoders as f64);
     }
 }
 

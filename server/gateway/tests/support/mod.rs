@@ -26,6 +26,11 @@ use tokio_tungstenite::tungstenite::{self, Message};
 pub const PATIENCE: Duration = Duration::from_secs(20);
 pub const SIZE: Size = Size::new(640, 480);
 
+/// What an agent is told when so many viewers without H.264 look.
+pub fn watch(viewers: u16) -> ToAgent {
+    ToAgent::Watch { viewers, encoders: 0 }
+}
+
 pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     let in_time = tokio::time::timeout(PATIENCE, future).await;
     in_time.unwrap_or_else(|_| panic!("waited too long for {what}"))
