@@ -8,6 +8,7 @@
 //!
 //! A codec is added here: a new [`OpKind`], and an arm of [`Encoder::tile`] that chooses it.
 
+pub mod h264;
 mod png;
 
 use lattice_engine::classify::{Class, Classifier};
