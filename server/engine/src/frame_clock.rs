@@ -5,7 +5,13 @@
 //! more right behind it: programs draw a letter in two or three steps (the caret away, the letter,
 //! the caret back), and the last of them must not wait for a whole interval. In the long run frames
 //! keep the interval (the generic cell rate algorithm of ITU-T I.371).
+//!
+//! What is sent and not painted is a queue only beyond what the link itself holds: a frame younger
+//! than the link's round trip cannot have been acknowledged yet, whatever the viewer does. So
+//! `max_in_flight` counts the older ones, and [`MAX_ON_THE_WAY`] bounds all of them. A frame only
+//! grows older, so what is `Blocked` stays so until something is painted: no deadline ends it.
 
+use crate::rate::{MAX_ON_THE_WAY, on_the_wire};
 use lattice_wire::{FrameId, Micros};
 use std::collections::VecDeque;
 
@@ -24,7 +30,10 @@ pub struct FrameClock {
     /// When the frames made so far would be used up at one an interval.
     used_up: Micros,
     last: Option<Micros>,
-    in_flight: VecDeque<FrameId>,
+    /// The frames that are sent and not painted, and when they were sent.
+    in_flight: VecDeque<(FrameId, Micros)>,
+    /// So old a frame may be and still be on the wire.
+    on_the_wire: Micros,
 }
 
 /// What to do now.
@@ -41,10 +50,17 @@ pub enum Due {
 }
 
 impl FrameClock {
-    /// At most one frame every `interval`, at most `max_in_flight` sent and not painted.
+    /// At most one frame every `interval`, at most `max_in_flight` sent and not painted beyond what
+    /// the link itself holds: nothing, until [`FrameClock::handle_pace`] says otherwise.
     pub fn new(interval: Micros, max_in_flight: usize) -> Self {
         let (damaged, used_up, last) = (false, Micros(0), None);
-        Self { interval, max_in_flight, damaged, used_up, last, in_flight: VecDeque::new() }
+        let (in_flight, on_the_wire) = (VecDeque::new(), Micros(0));
+        Self { interval, max_in_flight, damaged, used_up, last, in_flight, on_the_wire }
+    }
+
+    /// The round trip, without anything queued, of the viewer that paces.
+    pub fn handle_pace(&mut self, base_rtt: Micros) {
+        self.on_the_wire = on_the_wire(base_rtt);
     }
 
     /// The screen changed.
@@ -60,7 +76,7 @@ impl FrameClock {
     /// The damage was grabbed at `now` and went out as frame `id`.
     pub fn handle_sent(&mut self, id: FrameId, now: Micros) {
         self.spend(now, self.interval);
-        self.in_flight.push_back(id);
+        self.in_flight.push_back((id, now));
     }
 
     fn spend(&mut self, now: Micros, cost: Micros) {
@@ -71,7 +87,7 @@ impl FrameClock {
 
     /// A viewer has painted `id` and so all frames before it.
     pub fn handle_painted(&mut self, id: FrameId) {
-        self.in_flight.retain(|&sent| sent > id);
+        self.in_flight.retain(|&(sent, _)| sent > id);
     }
 
     /// Frames in flight will not be acknowledged: the viewers are gone, or the ids start again.
@@ -85,13 +101,19 @@ impl FrameClock {
         let not_before = self.not_before();
         if !self.damaged {
             Due::Idle
-        } else if self.in_flight.len() >= self.max_in_flight {
+        } else if self.is_full(now) {
             Due::Blocked
         } else if now < not_before {
             Due::At(not_before)
         } else {
             Due::Now
         }
+    }
+
+    fn is_full(&self, now: Micros) -> bool {
+        let waits = |&&(_, sent): &&(FrameId, Micros)| now.since(sent) >= self.on_the_wire;
+        let waiting = self.in_flight.iter().filter(waits).count();
+        waiting >= self.max_in_flight || self.in_flight.len() >= MAX_ON_THE_WAY
     }
 
     fn not_before(&self) -> Micros {
@@ -171,6 +193,55 @@ mod tests {
         assert_eq!(clock.poll(Micros::from_millis(900)), Due::Blocked);
         clock.handle_painted(FrameId(1));
         assert_eq!(clock.poll(Micros::from_millis(900)), Due::Now);
+    }
+
+    #[test]
+    fn frames_that_a_long_link_holds_are_no_queue() {
+        let mut clock = clock();
+        clock.handle_pace(Micros::from_millis(200));
+        let (mut frames, mut painted) = (0, 0);
+        for now in (0..2_000_000).step_by(1000).map(Micros) {
+            clock.handle_damage();
+            if clock.poll(now) == Due::Now {
+                frames += 1;
+                clock.handle_sent(FrameId(frames), now);
+            }
+            // Painted 200 ms after they were sent, 16 ms apart.
+            let arrived = (now.since(Micros::from_millis(200)).0 / 16_000) as u32;
+            if arrived > painted {
+                painted = arrived;
+                clock.handle_painted(FrameId(painted));
+            }
+        }
+        assert!(frames >= 115, "{frames} frames in 2 s");
+    }
+
+    #[test]
+    fn frames_that_wait_behind_a_long_link_are_a_queue() {
+        let mut clock = clock();
+        clock.handle_pace(Micros::from_millis(100));
+        for id in 1..=2 {
+            clock.handle_sent(FrameId(id), Micros(u64::from(id)));
+        }
+        clock.handle_damage();
+        assert_eq!(clock.poll(Micros::from_millis(120)), Due::Now);
+        assert_eq!(clock.poll(Micros::from_millis(126)), Due::Blocked);
+        clock.handle_painted(FrameId(1));
+        assert_eq!(clock.poll(Micros::from_millis(126)), Due::Now);
+    }
+
+    #[test]
+    fn no_link_holds_more_than_a_few_frames() {
+        let mut clock = clock();
+        clock.handle_pace(Micros(u64::MAX));
+        for id in 1..=MAX_ON_THE_WAY as u32 {
+            clock.handle_damage();
+            let now = Micros::from_millis(u64::from(id) * 20);
+            assert_eq!(clock.poll(now), Due::Now, "frame {id}");
+            clock.handle_sent(FrameId(id), now);
+        }
+        clock.handle_damage();
+        assert_eq!(clock.poll(Micros::from_millis(400)), Due::Blocked);
     }
 
     #[test]

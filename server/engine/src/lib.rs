@@ -4,8 +4,9 @@
 //!
 //! From pixels to a frame, in the agent: [`picture`] → [`damage`] (which tiles changed) →
 //! [`motion`] (what merely moved) → [`classify`] (one colour, few colours, many) → [`plan`], at
-//! times that [`frame_clock`] chooses. From a frame to viewers, in the gateway: [`fanout`]. From a
-//! viewer to the desktop: [`arbiter`] (who drives), [`keys`] (which keycodes type this).
+//! times that [`frame_clock`] chooses and at a cost that [`rate`] allows. From a frame to viewers, in
+//! the gateway: [`fanout`]. From a viewer to the desktop: [`arbiter`] (who drives), [`keys`] (which
+//! keycodes type this).
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -20,4 +21,5 @@ pub mod keys;
 pub mod motion;
 pub mod picture;
 pub mod plan;
+pub mod rate;
 pub mod region;
