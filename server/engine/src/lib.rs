@@ -3,8 +3,9 @@
 //! every behaviour is tested without waiting.
 //!
 //! From pixels to a frame, in the agent: [`picture`] → [`damage`] (which tiles changed) →
-//! [`motion`] (what merely moved) → [`classify`] (one colour, few colours, many) → [`plan`], at
-//! times that [`frame_clock`] chooses and at a cost that [`rate`] allows. From a frame to viewers, in
+//! [`motion`] (what merely moved) → [`video`] (what keeps changing) → [`classify`] (one colour, few
+//! colours, many) → [`plan`], at times that [`frame_clock`] chooses and at a cost that [`rate`]
+//! allows; what went out roughly is sent exactly once it rests ([`lossy`]). From a frame to viewers, in
 //! the gateway: [`fanout`]. From a viewer to the desktop: [`arbiter`] (who drives), [`keys`] (which
 //! keycodes type this).
 
@@ -18,8 +19,10 @@ pub mod digest;
 pub mod fanout;
 pub mod frame_clock;
 pub mod keys;
+pub mod lossy;
 pub mod motion;
 pub mod picture;
 pub mod plan;
 pub mod rate;
 pub mod region;
+pub mod video;

@@ -4,10 +4,12 @@
 use crate::classify::single_color;
 use crate::damage::{changed, tiles_of};
 use crate::digest::Bands;
+use crate::lossy::Lossy;
 use crate::motion::{Mover, Shift};
 use crate::picture::Picture;
 use crate::region::Region;
-use lattice_wire::{Copy, Rect, Size};
+use crate::video::{Due, Rules, Unit, VideoRegions};
+use lattice_wire::{Copy, Micros, Point, Rect, Size};
 
 /// The largest rectangle that is sent as one tile: the browser's cost is per tile, and a larger one
 /// would keep it from decoding several at once.
@@ -19,6 +21,9 @@ const MERGE_SLACK: usize = 256;
 
 /// Above so many rectangles only the hull of what a frame touched is remembered.
 const MAX_TOUCHED: usize = 64;
+
+/// A change of at most so many pixels is a letter or a caret.
+const CARET_AREA: usize = 32 * 32;
 
 /// How many of the newest tiles a box is tried to be merged with: those in the row above and beside.
 const MERGE_REACH: usize = 40;
@@ -43,62 +48,139 @@ pub struct FramePlan {
     pub fills: Vec<(Rect, u32)>,
     /// Rectangles to be encoded from the shadow.
     pub tiles: Vec<Rect>,
+    /// Pictures of video streams, of the shadow, too.
+    pub videos: Vec<Unit>,
 }
 
 impl FramePlan {
     /// Whether nothing changed.
     pub fn is_empty(&self) -> bool {
-        self.copies.is_empty() && self.fills.is_empty() && self.tiles.is_empty()
+        self.copies.is_empty()
+            && self.fills.is_empty()
+            && self.tiles.is_empty()
+            && self.videos.is_empty()
     }
 
     /// All pixels that it paints, or more: the hull of many rectangles.
     pub fn touched(&self) -> Region {
         let copies = self.copies.iter().map(|copy| copy.to);
         let fills = self.fills.iter().map(|(rect, _)| *rect);
-        let rects: Vec<Rect> = copies.chain(fills).chain(self.tiles.iter().copied()).collect();
+        let videos = self.videos.iter().flat_map(|unit| unit.damage.iter().copied());
+        let tiles = self.tiles.iter().copied();
+        let rects: Vec<Rect> = copies.chain(fills).chain(tiles).chain(videos).collect();
         Region::around(&rects, MAX_TOUCHED)
     }
 }
 
 /// Knows what viewers have, and plans what they get.
+///
+/// INVARIANT: a viewer that painted every frame shows the shadow, but for what `lossy` says.
 #[derive(Debug)]
 pub struct Planner {
     shadow: Picture,
     bands: Bands,
     mover: Mover,
+    videos: VideoRegions,
+    lossy: Lossy,
+    /// Where the newest small change was: a caret, most likely.
+    caret: Option<Point>,
 }
 
 impl Planner {
     /// A black screen. Viewers know nothing of it until a whole refresh.
     pub fn new(size: Size) -> Self {
-        Self { shadow: Picture::new(size), bands: Bands::new(size), mover: Mover::new() }
+        Self {
+            shadow: Picture::new(size),
+            bands: Bands::new(size),
+            mover: Mover::new(),
+            videos: VideoRegions::new(size),
+            lossy: Lossy::new(size),
+            caret: None,
+        }
     }
 
-    /// What viewers have, once they have painted every frame planned so far.
+    /// What the display showed last: what viewers have, exactly or roughly, once they have painted
+    /// every frame planned so far.
     pub fn shadow(&self) -> &Picture {
         &self.shadow
     }
 
-    /// Plans the change to `next`, which holds fresh pixels within `region` and anything elsewhere.
-    /// The shadow becomes what viewers have after it.
+    /// The regions that move.
+    pub fn videos(&self) -> &VideoRegions {
+        &self.videos
+    }
+
+    /// The same, to tell them of viewers and encoders.
+    pub fn videos_mut(&mut self) -> &mut VideoRegions {
+        &mut self.videos
+    }
+
+    /// Whether viewers have every pixel exactly.
+    pub fn is_exact(&self) -> bool {
+        self.lossy.is_empty()
+    }
+
+    /// Plans the change to `next` at `now`, which holds fresh pixels within `region` and anything
+    /// elsewhere. The shadow becomes `next`.
     ///
     /// # Panics
     /// Where `next` has another size than the planner.
-    pub fn plan(&mut self, next: &Picture, region: &Region, hints: &[MoveHint]) -> FramePlan {
+    pub fn plan(
+        &mut self,
+        now: Micros,
+        next: &Picture,
+        region: &Region,
+        hints: &[MoveHint],
+        rules: &Rules,
+    ) -> FramePlan {
         assert_eq!(next.size(), self.shadow.size(), "a new size needs a new planner");
         let boxes = changed(next, &self.shadow, region);
         if boxes.is_empty() {
-            return FramePlan::default();
+            return self.plan_due(now, rules);
         }
+        let sorted = self.videos.hold(now, boxes);
         let shifts: Vec<Shift> = hints.iter().filter_map(|hint| self.shift_of(hint)).collect();
-        let copies = self.mover.find(next, &self.shadow, &boxes, &shifts);
-        for &rect in &boxes {
+        let copies = self.mover.find(next, &self.shadow, &sorted.rest, &shifts);
+        self.lossy.carry(&copies, now);
+        for &rect in sorted.held.iter().chain(&sorted.rest) {
             self.shadow.copy_from(next, rect);
             self.bands.touch(rect);
         }
-        let mut plan = self.paint(without(boxes, &copies));
+        let left = without(sorted.rest, &copies);
+        let watched = self.videos.watch(now, left, &copies, &self.shadow, rules);
+        for &rect in sorted.held.iter().chain(&watched.held) {
+            self.lossy.soil(rect, now);
+        }
+        let mut plan = self.paint_exactly(watched.rest);
         plan.copies = copies;
+        self.add_due(now, rules, &mut plan);
+        self.note_caret(&plan);
         plan
+    }
+
+    /// Plans the pictures of video that are due at `now`, of what the shadow shows already.
+    pub fn plan_due(&mut self, now: Micros, rules: &Rules) -> FramePlan {
+        let mut plan = FramePlan::default();
+        self.add_due(now, rules, &mut plan);
+        plan
+    }
+
+    /// When the next picture of a video is due, or a region of video ends.
+    pub fn next_due(&self, rules: &Rules) -> Option<Micros> {
+        self.videos.next_due(rules)
+    }
+
+    /// Plans to send exactly what has rested since it was sent roughly, at most about `area` pixels,
+    /// nearest to `pointer` or the last small change first.
+    pub fn plan_refinement(&mut self, now: Micros, pointer: Point, area: usize) -> FramePlan {
+        let focuses: Vec<Point> = self.caret.into_iter().chain([pointer]).collect();
+        let boxes = self.lossy.take_rested(now, &focuses, area);
+        self.paint(boxes)
+    }
+
+    /// When there will be something to refine.
+    pub fn next_refinement(&self) -> Option<Micros> {
+        self.lossy.next_rested()
     }
 
     /// Plans to paint `region` as the shadow has it, for viewers that lack it.
@@ -110,6 +192,33 @@ impl Planner {
     /// The shadow's hashes, a band each.
     pub fn digest(&mut self) -> Vec<u32> {
         self.bands.compute(&self.shadow).to_vec()
+    }
+
+    fn add_due(&mut self, now: Micros, rules: &Rules, plan: &mut FramePlan) {
+        let Due { units, stills } = self.videos.take_due(now, rules);
+        if !stills.is_empty() {
+            let tiles = stills.into_iter().flat_map(tiles_of).collect();
+            let FramePlan { fills, tiles, .. } = self.paint_exactly(tiles);
+            plan.fills.extend(fills);
+            plan.tiles.extend(tiles);
+        }
+        // What waited for its unit may have been sent exactly meanwhile.
+        for &rect in units.iter().flat_map(|unit| &unit.damage) {
+            self.lossy.soil(rect, now);
+        }
+        plan.videos = units;
+    }
+
+    fn paint_exactly(&mut self, boxes: Vec<Rect>) -> FramePlan {
+        boxes.iter().for_each(|&rect| self.lossy.clean(rect));
+        self.paint(boxes)
+    }
+
+    fn note_caret(&mut self, plan: &FramePlan) {
+        let small = plan.tiles.iter().chain(plan.fills.iter().map(|(rect, _)| rect)).next_back();
+        if let Some(rect) = small.filter(|rect| rect.area() <= CARET_AREA) {
+            self.caret = Some(Point { x: rect.x + rect.width / 2, y: rect.y + rect.height / 2 });
+        }
     }
 
     fn shift_of(&self, hint: &MoveHint) -> Option<Shift> {
@@ -185,9 +294,23 @@ fn add_tile(tiles: &mut Vec<Rect>, rect: Rect, reach: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rate::Pace;
+    use crate::rate::ladder::Ladder;
     use proptest::prelude::*;
 
     const SIZE: Size = Size::new(300, 200);
+    const NOW: Micros = Micros(1_000_000);
+
+    /// No viewer decodes video.
+    fn rules() -> Rules {
+        let mode = Ladder::new(Micros(16_667)).choose(Pace::UNKNOWN, 0);
+        Rules { streams: 0, mode, affordable: None }
+    }
+
+    /// What is planned where nothing has moved before.
+    fn plan(planner: &mut Planner, next: &Picture, hints: &[MoveHint]) -> FramePlan {
+        planner.plan(NOW, next, &Region::whole(next.size()), hints, &rules())
+    }
 
     /// Applies a plan as a viewer would: copies read the picture before, tiles are exact.
     fn apply(viewer: &mut Picture, plan: &FramePlan, shadow: &Picture) {
@@ -198,6 +321,20 @@ mod tests {
         }
         plan.fills.iter().for_each(|&(rect, color)| viewer.fill(rect, color));
         plan.tiles.iter().for_each(|&rect| viewer.copy_from(shadow, rect));
+        for &rect in plan.videos.iter().flat_map(|unit| &unit.damage) {
+            // Nobody knows what a lossy stream shows.
+            viewer.fill(rect, 0xfe_01fd);
+        }
+    }
+
+    /// Sends exactly what was sent roughly, in portions.
+    fn refine(planner: &mut Planner, viewer: &mut Picture, mut now: Micros) {
+        while !planner.is_exact() {
+            now = planner.next_refinement().expect("what is stale will have rested").max(now);
+            let plan = planner.plan_refinement(now, Point { x: 0, y: 0 }, 5000);
+            assert!(!plan.is_empty());
+            apply(viewer, &plan, planner.shadow());
+        }
     }
 
     fn noise(picture: &mut Picture, rect: Rect, seed: u32) {
@@ -250,11 +387,24 @@ mod tests {
         fn a_viewer_that_follows_the_plans_has_every_pixel(
             frames in prop::collection::vec(prop::collection::vec(any_draw(), 1..4), 1..8),
             hinted in any::<bool>(),
+            film in prop::option::of((0..100u16, 0..60u16, 180..200u16, 130..140u16)),
+            streams in 0..3u8,
         ) {
+            let film = film.map(|(x, y, width, height)| Rect::new(x, y, width, height));
+            let rules = Rules { streams, ..rules() };
+            let mut now = NOW;
             let mut planner = Planner::new(SIZE);
             let (mut screen, mut viewer) = (Picture::new(SIZE), Picture::new(SIZE));
-            for draws in frames {
+            for (draws, seed) in frames.into_iter().flat_map(|draws| {
+                // Between two drawings the film shows some pictures, if there is one.
+                (1..6u32).map(move |seed| (if seed == 1 { draws.clone() } else { vec![] }, seed))
+            }) {
+                now = now.plus(Micros::from_millis(33));
                 let (mut damage, mut hints) = (Region::new(), Vec::new());
+                if let Some(film) = film {
+                    noise(&mut screen, film, now.0 as u32 ^ seed);
+                    damage.add(film);
+                }
                 for draw in draws {
                     match draw {
                         Draw::Fill(rect, color) => { screen.fill(rect, color); damage.add(rect); }
@@ -267,18 +417,41 @@ mod tests {
                     }
                 }
                 if !hinted { hints.clear(); }
-                let plan = planner.plan(&screen, &damage, &hints);
+                let plan = planner.plan(now, &screen, &damage, &hints, &rules);
                 apply(&mut viewer, &plan, planner.shadow());
-                prop_assert!(viewer == screen, "{plan:?}");
+                prop_assert!(viewer == screen || !planner.is_exact(), "{plan:?}");
                 prop_assert!(planner.shadow() == &screen);
             }
+            prop_assert!(film.is_some() || planner.is_exact());
+            refine(&mut planner, &mut viewer, now);
+            prop_assert!(viewer == screen);
         }
+    }
+
+    #[test]
+    fn a_film_becomes_video_and_then_exact() {
+        let mut planner = Planner::new(SIZE);
+        let (mut screen, mut viewer) = (Picture::new(SIZE), Picture::new(SIZE));
+        let film = Rect::new(30, 20, 200, 150);
+        let rules = Rules { streams: 1, ..rules() };
+        let (mut now, mut tiles, mut units) = (NOW, 0, 0);
+        for frame in 0..30 {
+            now = now.plus(Micros::from_millis(33));
+            noise(&mut screen, film, frame * 2);
+            let plan = planner.plan(now, &screen, &film.into(), &[], &rules);
+            apply(&mut viewer, &plan, planner.shadow());
+            tiles += usize::from(!plan.tiles.is_empty());
+            units += plan.videos.len();
+        }
+        assert!(tiles <= 5 && units >= 25, "{tiles} frames with tiles, {units} units");
+        refine(&mut planner, &mut viewer, now);
+        assert!(viewer == screen);
     }
 
     #[test]
     fn no_change_is_no_frame() {
         let screen = Picture::new(SIZE);
-        assert!(Planner::new(SIZE).plan(&screen, &Region::whole(SIZE), &[]).is_empty());
+        assert!(plan(&mut Planner::new(SIZE), &screen, &[]).is_empty());
     }
 
     #[test]
@@ -287,7 +460,7 @@ mod tests {
         let mut screen = Picture::new(SIZE);
         let letter = Rect::new(60, 60, 9, 18);
         noise(&mut screen, letter, 1);
-        let plan = planner.plan(&screen, &Region::whole(SIZE), &[]);
+        let plan = plan(&mut planner, &screen, &[]);
         assert_eq!(plan, FramePlan { tiles: vec![letter], ..FramePlan::default() });
     }
 
@@ -297,7 +470,7 @@ mod tests {
         let mut screen = Picture::new(SIZE);
         let window = Rect::new(10, 20, 250, 150);
         screen.fill(window, 0xff_ffff);
-        let plan = planner.plan(&screen, &Region::whole(SIZE), &[]);
+        let plan = plan(&mut planner, &screen, &[]);
         assert!(plan.tiles.is_empty() && plan.copies.is_empty());
         assert!(plan.fills.len() <= 4, "{:?}", plan.fills);
         assert_eq!(plan.touched().area(), window.area());
@@ -309,10 +482,10 @@ mod tests {
         let mut screen = Picture::new(SIZE);
         let page = Rect::new(20, 10, 256, 180);
         noise(&mut screen, page, 5);
-        planner.plan(&screen, &Region::whole(SIZE), &[]);
+        plan(&mut planner, &screen, &[]);
         scroll(&mut screen, page, 0, -17);
         noise(&mut screen, Rect::new(20, 173, 256, 17), 9);
-        let plan = planner.plan(&screen, &Region::whole(SIZE), &[]);
+        let plan = plan(&mut planner, &screen, &[]);
         let copied: usize = plan.copies.iter().map(|copy| copy.to.area()).sum();
         assert_eq!(copied, 256 * 163, "{plan:?}");
         let sent: usize = plan.tiles.iter().map(|tile| tile.area()).sum();
@@ -325,10 +498,10 @@ mod tests {
         let mut screen = Picture::new(SIZE);
         let page = Rect::new(0, 0, 256, 200);
         noise(&mut screen, page, 5);
-        planner.plan(&screen, &Region::whole(SIZE), &[]);
+        plan(&mut planner, &screen, &[]);
         scroll(&mut screen, page, 0, 30);
         screen.fill(Rect::new(100, 100, 2, 16), 0);
-        let plan = planner.plan(&screen, &Region::whole(SIZE), &[]);
+        let plan = plan(&mut planner, &screen, &[]);
         let copied: usize = plan.copies.iter().map(|copy| copy.to.area()).sum();
         assert!(copied > 256 * 170 * 8 / 10, "{plan:?}");
     }
@@ -339,9 +512,9 @@ mod tests {
         let mut screen = Picture::new(SIZE);
         let page = Rect::new(0, 0, 300, 128);
         noise(&mut screen, page, 5);
-        planner.plan(&screen, &Region::whole(SIZE), &[]);
+        plan(&mut planner, &screen, &[]);
         scroll(&mut screen, page, -40, 0);
-        let plan = planner.plan(&screen, &Region::whole(SIZE), &[]);
+        let plan = plan(&mut planner, &screen, &[]);
         let copied: usize = plan.copies.iter().map(|copy| copy.to.area()).sum();
         assert_eq!(copied, 260 * 128, "{plan:?}");
     }
@@ -352,11 +525,11 @@ mod tests {
         let mut screen = Picture::new(SIZE);
         let window = Rect::new(20, 20, 128, 100);
         noise(&mut screen, window, 5);
-        planner.plan(&screen, &Region::whole(SIZE), &[]);
+        plan(&mut planner, &screen, &[]);
         let mut moved = Picture::new(SIZE);
         noise(&mut moved, Rect::new(33, 27, 128, 100), 5);
         let hint = MoveHint { from: window, dx: 13, dy: 7 };
-        let plan = planner.plan(&moved, &Region::whole(SIZE), &[hint]);
+        let plan = plan(&mut planner, &moved, &[hint]);
         let copied: usize = plan.copies.iter().map(|copy| copy.to.area()).sum();
         assert_eq!(copied, 128 * 100, "{plan:?}");
     }
@@ -366,7 +539,7 @@ mod tests {
         let mut planner = Planner::new(SIZE);
         let mut screen = Picture::new(SIZE);
         noise(&mut screen, Rect::new(0, 0, 150, 200), 3);
-        planner.plan(&screen, &Region::whole(SIZE), &[]);
+        plan(&mut planner, &screen, &[]);
         let mut viewer = Picture::new(SIZE);
         viewer.fill(Rect::new(0, 0, 300, 200), 0x123456);
         let plan = planner.plan_refresh(&Region::whole(SIZE));
@@ -380,7 +553,7 @@ mod tests {
         let mut planner = Planner::new(size);
         let mut screen = Picture::new(size);
         noise(&mut screen, Rect::new(0, 0, 1366, 768), 3);
-        let plan = planner.plan(&screen, &Region::whole(size), &[]);
+        let plan = plan(&mut planner, &screen, &[]);
         assert!(plan.tiles.len() <= 16, "{} tiles", plan.tiles.len());
         assert!(plan.tiles.iter().all(|tile| tile.width <= 512 && tile.height <= 256));
     }

@@ -1,0 +1,450 @@
+//! What moves: regions whose pixels change too often, too richly to be sent exactly each time.
+//!
+//! Each tile of the screen remembers how often in a row it has changed. Where a patch of tiles keeps
+//! changing, the hull of what changed there becomes a region; from then on changes in it wait for the
+//! next *unit*, a picture of the whole region by a lossy stream of its own, or an exact still where
+//! there is no stream to be had. A region lasts while it moves, and ends when it has rested for five
+//! seconds, when it turns out to be scrolled text, or when much less than it covers is moving.
+//!
+//! A region does not swallow small changes while it rests: a caret in a paused player stays sharp.
+//!
+//! ```text
+//!  changed boxes ─┬─ in a region ──────────────▶ pending ──▶ unit of its stream, when one is due
+//!                 └─ elsewhere ──▶ copies ──▶ watch ──┬──▶ tiles
+//!                                                     └──▶ a new region
+//! ```
+
+use crate::damage::TILE;
+use crate::picture::Picture;
+use crate::rate::ladder::Mode;
+use crate::region::Region;
+use lattice_wire::picture::{MAX_STREAMS, MAX_VIDEO_DAMAGE};
+use lattice_wire::{Copy, Micros, Rect, Size};
+
+/// Changes of a tile that are further apart do not belong together: below 8 pictures a second
+/// nothing moves, it only changes.
+const TOGETHER: Micros = Micros::from_millis(130);
+/// So many changes in a row make a tile part of what moves …
+const OFTEN: u16 = 5;
+/// … and so many where a patch of [`LARGE`] tiles does: each of its frames costs a megabyte.
+const OFTEN_LARGE: u16 = 3;
+/// A patch of fewer tiles stays exact: a spinner, a clock, a small animation costs little as tiles.
+const SMALL: usize = 6;
+/// About 450 x 450 pixels.
+const LARGE: usize = 48;
+/// Fewer changed pixels than this, in a region that rests, go as tiles.
+const LITTLE: usize = 4 * TILE as usize * TILE as usize;
+/// A region in which a unit was due so lately is moving: whatever changes there is part of it.
+const MOVING: Micros = Micros::from_millis(250);
+/// An encoder holds several pictures in memory; it is given up after so long without use.
+const UNUSED: Micros = Micros::from_millis(5000);
+/// How often a region is looked at anew: whether it is a scroll, and whether it is far too large.
+const LOOK: u32 = 16;
+/// The least time between two keyframes of a stream, however many viewers come.
+const KEYFRAME_INTERVAL: Micros = Micros::from_millis(1000);
+/// The least time between stills where a stream would be better but none is to be had.
+const STILL: Micros = Micros::from_millis(125);
+/// Rows and columns of pixels between those that are looked at to tell pictures from text.
+const SAMPLE: usize = 4;
+/// A tile with so many colours among the 256 sampled is a picture: text has a background, of which
+/// most samples are, and the few shades of its letters' edges.
+const RICH: usize = 96;
+
+/// What may be done about what moves.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// Streams that there may be; 0 where no viewer can decode them.
+    pub streams: u8,
+    /// How video is to be made.
+    pub mode: Mode,
+    /// The pixels that the link carries as exact tiles without falling behind; nothing where no
+    /// limit of it is known. Larger changes begin as video.
+    pub affordable: Option<usize>,
+}
+
+/// How a region is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// By the stream of this number.
+    Stream(u8),
+    /// As exact stills.
+    Stills,
+}
+
+/// A part of the screen that moves.
+#[derive(Debug, Clone)]
+struct Moving {
+    how: How,
+    place: Rect,
+    /// What has changed since the last unit.
+    pending: Vec<Rect>,
+    changed: Micros,
+    shown: Option<Micros>,
+    keyframe: Option<Micros>,
+    wants_keyframe: bool,
+    units: u32,
+    /// The hull of what changed since the region was last looked at.
+    recent: Option<Rect>,
+}
+
+/// A picture of a stream that is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unit {
+    /// The stream.
+    pub stream: u8,
+    /// Its place on the screen.
+    pub place: Rect,
+    /// What changed of it: disjoint, within the place.
+    pub damage: Vec<Rect>,
+    /// Viewers came that lack the units before.
+    pub keyframe: bool,
+}
+
+/// What is due.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Due {
+    /// Pictures of streams.
+    pub units: Vec<Unit>,
+    /// Rectangles to be sent exactly.
+    pub stills: Vec<Rect>,
+}
+
+/// The regions of one screen.
+#[derive(Debug)]
+pub struct VideoRegions {
+    columns: usize,
+    tiles: Vec<Heat>,
+    regions: Vec<Moving>,
+}
+
+/// How often in a row a tile has changed.
+#[derive(Debug, Clone, Copy, Default)]
+struct Heat {
+    count: u16,
+    last: Micros,
+    hull: Option<Rect>,
+}
+
+/// Changed boxes, by where they go.
+#[derive(Debug, Default)]
+pub struct Sorted {
+    /// In a moving region: they wait for its next unit.
+    pub held: Vec<Rect>,
+    /// Everything else.
+    pub rest: Vec<Rect>,
+}
+
+impl VideoRegions {
+    /// Nothing moves.
+    pub fn new(size: Size) -> Self {
+        let tiles = |side: u16| usize::from(side.div_ceil(TILE));
+        let columns = tiles(size.width);
+        let tiles = vec![Heat::default(); columns * tiles(size.height)];
+        Self { columns, tiles, regions: Vec::new() }
+    }
+
+    /// The streams that exist, and their places.
+    pub fn streams(&self) -> impl Iterator<Item = (u8, Rect)> {
+        self.regions.iter().filter_map(|region| match region.how {
+            How::Stream(stream) => Some((stream, region.place)),
+            How::Stills => None,
+        })
+    }
+
+    /// The pixels of all regions that move at `now`.
+    pub fn moving_pixels(&self, now: Micros) -> u64 {
+        let moving = self.regions.iter().filter(|region| region.is_moving(now));
+        moving.map(|region| region.place.area() as u64).sum()
+    }
+
+    /// Viewers came that lack earlier units: the next of each stream is to be a keyframe.
+    pub fn want_keyframes(&mut self) {
+        self.regions.iter_mut().for_each(|region| region.wants_keyframe = true);
+    }
+
+    /// A stream failed: its region goes on as stills.
+    pub fn give_up(&mut self, stream: u8) {
+        let own = self.regions.iter_mut().filter(|region| region.how == How::Stream(stream));
+        own.for_each(|region| region.how = How::Stills);
+    }
+
+    /// Takes what changed in regions that move out of `boxes`.
+    pub fn hold(&mut self, now: Micros, boxes: Vec<Rect>) -> Sorted {
+        let mut sorted = Sorted { held: Vec::new(), rest: boxes };
+        for region in &mut self.regions {
+            let (inside, outside) = split(&sorted.rest, region.place);
+            let area: usize = inside.iter().map(|rect| rect.area()).sum();
+            // Every so often it must prove anew that it is no scroll, see `release_scrolled`.
+            let is_looked_at = region.units % LOOK == LOOK - 1 && region.shown != Some(now);
+            if area == 0 || is_looked_at || !region.is_moving(now) && area < LITTLE {
+                continue;
+            }
+            region.take(&inside, now);
+            sorted.held.extend(inside);
+            sorted.rest = outside;
+        }
+        sorted
+    }
+
+    /// Takes note of what changed outside regions and was not merely moved, and decides what begins
+    /// to move: that is taken out of `boxes`. `shadow` shows the boxes as they are now.
+    pub fn watch(
+        &mut self,
+        now: Micros,
+        boxes: Vec<Rect>,
+        copies: &[Copy],
+        shadow: &Picture,
+        rules: &Rules,
+    ) -> Sorted {
+        self.release_scrolled(copies);
+        // Those that were passed over to be looked at, and move on.
+        let sorted = self.hold_again(now, boxes);
+        let (held, boxes) = (sorted.held, sorted.rest);
+        let area: usize = boxes.iter().map(|rect| rect.area()).sum();
+        let is_dear = rules.affordable.is_some_and(|affordable| area > affordable);
+        let mut warm = Vec::new();
+        for &rect in &boxes {
+            if is_dear || is_rich(shadow, rect) {
+                warm.push(self.heat(now, rect));
+            }
+        }
+        let mut sorted = Sorted { held, rest: boxes };
+        if warm.len() < SMALL {
+            return sorted;
+        }
+        warm.sort_unstable();
+        warm.dedup();
+        for patch in self.patches(&warm) {
+            if let Some(place) = self.place_of(&patch, is_dear) {
+                self.begin(now, place, rules, &mut sorted);
+            }
+        }
+        sorted
+    }
+
+    /// What is due at `now`.
+    pub fn take_due(&mut self, now: Micros, rules: &Rules) -> Due {
+        self.retire(now);
+        let mut due = Due::default();
+        for region in &mut self.regions {
+            if region.pending.is_empty() || region.due(rules).is_some_and(|at| at > now) {
+                continue;
+            }
+            let damage = std::mem::take(&mut region.pending);
+            (region.shown, region.units) = (Some(now), region.units.wrapping_add(1));
+            match region.how {
+                How::Stream(stream) if !rules.mode.stills => {
+                    let may =
+                        region.keyframe.is_none_or(|last| last.plus(KEYFRAME_INTERVAL) <= now);
+                    let keyframe = region.wants_keyframe && may;
+                    if keyframe || region.keyframe.is_none() {
+                        (region.keyframe, region.wants_keyframe) = (Some(now), false);
+                    }
+                    due.units.push(Unit { stream, place: region.place, damage, keyframe });
+                }
+                How::Stream(_) | How::Stills => due.stills.extend(damage),
+            }
+        }
+        due
+    }
+
+    /// When something will be due.
+    pub fn next_due(&self, rules: &Rules) -> Option<Micros> {
+        let times = self.regions.iter().map(|region| match region.pending.is_empty() {
+            true => region.changed.plus(UNUSED),
+            false => region.due(rules).unwrap_or(Micros(0)),
+        });
+        times.min()
+    }
+
+    /// Ends what has not moved for long, and fits what moves in a small part of its region.
+    fn retire(&mut self, now: Micros) {
+        self.regions.retain(|region| {
+            let is_used = !region.pending.is_empty() || now.since(region.changed) < UNUSED;
+            let is_far_too_large = region.units % LOOK == LOOK - 1
+                && region.recent.is_some_and(|recent| recent.area() * 3 < region.place.area());
+            is_used && !is_far_too_large
+        });
+        for region in &mut self.regions {
+            if region.units % LOOK == 0 {
+                region.recent = None;
+            }
+        }
+    }
+
+    /// Ends regions of which copies explain half of what they show: what moves there is a scroll.
+    fn release_scrolled(&mut self, copies: &[Copy]) {
+        self.regions.retain(|region| {
+            let parts = copies.iter().filter_map(|copy| copy.to.intersect(region.place));
+            parts.map(|part| part.area()).sum::<usize>() * 2 < region.place.area()
+        });
+    }
+
+    fn hold_again(&mut self, now: Micros, boxes: Vec<Rect>) -> Sorted {
+        let mut sorted = Sorted { held: Vec::new(), rest: boxes };
+        for region in self.regions.iter_mut().filter(|region| region.is_moving(now)) {
+            let (inside, outside) = split(&sorted.rest, region.place);
+            region.take(&inside, now);
+            sorted.held.extend(inside);
+            sorted.rest = outside;
+        }
+        sorted
+    }
+
+    /// Notes a change of the tile that `rect` lies in; returns the tile's number.
+    fn heat(&mut self, now: Micros, rect: Rect) -> usize {
+        let at = usize::from(rect.y / TILE) * self.columns + usize::from(rect.x / TILE);
+        let heat = &mut self.tiles[at];
+        // Two boxes of one frame are one change.
+        if heat.last != now || heat.count == 0 {
+            let goes_on = now.since(heat.last) <= TOGETHER && heat.count > 0;
+            heat.count = if goes_on { heat.count.saturating_add(1) } else { 1 };
+            heat.hull = heat.hull.filter(|_| goes_on);
+            heat.last = now;
+        }
+        heat.hull = Some(heat.hull.map_or(rect, |hull| hull.union(rect)));
+        at
+    }
+
+    /// The tiles in groups that touch each other, by side or corner.
+    fn patches(&self, warm: &[usize]) -> Vec<Vec<usize>> {
+        let mut left: Vec<usize> = warm.to_vec();
+        let mut patches = Vec::new();
+        while let Some(start) = left.pop() {
+            let mut patch = vec![start];
+            let mut next = 0;
+            while let Some(&tile) = patch.get(next) {
+                next += 1;
+                let (column, row) = (tile % self.columns, tile / self.columns);
+                let near = |other: &mut usize| {
+                    (*other % self.columns).abs_diff(column) <= 1
+                        && (*other / self.columns).abs_diff(row) <= 1
+                };
+                patch.extend(left.extract_if(.., near));
+            }
+            patches.push(patch);
+        }
+        patches
+    }
+
+    /// Where a patch would have its region, if it is one.
+    fn place_of(&self, patch: &[usize], is_dear: bool) -> Option<Rect> {
+        let often = match patch.len() {
+            0..SMALL => return None,
+            _ if is_dear => 1,
+            LARGE.. => OFTEN_LARGE,
+            _ => OFTEN,
+        };
+        let hot = || patch.iter().map(|&tile| &self.tiles[tile]).filter(|heat| heat.count >= often);
+        // Most of the patch, and most of its hull, or else it is no picture that moves.
+        if hot().count() * 5 < patch.len() * 3 {
+            return None;
+        }
+        let hull = hot().filter_map(|heat| heat.hull).reduce(Rect::union)?;
+        let tile = usize::from(TILE) * usize::from(TILE);
+        (patch.len() * tile * 2 >= hull.area()).then_some(hull)
+    }
+
+    /// Begins a region, which takes the place of those that it meets.
+    fn begin(&mut self, now: Micros, place: Rect, rules: &Rules, sorted: &mut Sorted) {
+        let meets = |region: &mut Moving| region.place.intersect(place).is_some();
+        let met: Vec<Moving> = self.regions.extract_if(.., meets).collect();
+        let place = met.iter().fold(place, |place, region| place.union(region.place));
+        let used = self.streams().fold(0u32, |used, (stream, _)| used | 1 << stream);
+        let count = u32::from(rules.streams.min(MAX_STREAMS));
+        let free = (0..MAX_STREAMS).find(|stream| used & 1 << stream == 0);
+        let how = match free {
+            Some(stream) if used.count_ones() < count => How::Stream(stream),
+            Some(_) | None => How::Stills,
+        };
+        let pending = met.into_iter().flat_map(|region| region.pending).collect();
+        let mut region = Moving {
+            how,
+            place,
+            pending,
+            changed: now,
+            shown: None,
+            keyframe: None,
+            wants_keyframe: false,
+            units: 0,
+            recent: None,
+        };
+        let (inside, outside) = split(&sorted.rest, place);
+        region.take(&inside, now);
+        sorted.held.extend(inside);
+        sorted.rest = outside;
+        self.regions.push(region);
+    }
+}
+
+impl Moving {
+    fn is_moving(&self, now: Micros) -> bool {
+        self.shown.is_none_or(|shown| now.since(shown.max(self.changed)) <= MOVING)
+    }
+
+    fn take(&mut self, inside: &[Rect], now: Micros) {
+        let Some(hull) = inside.iter().copied().reduce(Rect::union) else { return };
+        self.changed = now;
+        self.recent = Some(self.recent.map_or(hull, |recent| recent.union(hull)));
+        self.pending.extend_from_slice(inside);
+        join(&mut self.pending);
+    }
+
+    fn due(&self, rules: &Rules) -> Option<Micros> {
+        let least = match self.how {
+            How::Stream(_) => rules.mode.interval,
+            How::Stills => rules.mode.interval.max(STILL),
+        };
+        self.shown.map(|shown| shown.plus(least))
+    }
+}
+
+/// What lies in `place`, and what does not.
+fn split(boxes: &[Rect], place: Rect) -> (Vec<Rect>, Vec<Rect>) {
+    let (mut inside, mut outside) = (Vec::with_capacity(boxes.len()), Vec::new());
+    for &rect in boxes {
+        match rect.intersect(place) {
+            Some(part) if part == rect => inside.push(rect),
+            Some(part) => {
+                inside.push(part);
+                let mut left = Region::from(rect);
+                left.subtract(part);
+                outside.extend_from_slice(left.rects());
+            }
+            None => outside.push(rect),
+        }
+    }
+    (inside, outside)
+}
+
+/// Makes boxes disjoint and few: rows of neighbouring boxes become one, and where that is not enough
+/// their hull does.
+fn join(boxes: &mut Vec<Rect>) {
+    let hull = boxes.iter().copied().reduce(Rect::union);
+    let area: usize = boxes.iter().map(|rect| rect.area()).sum();
+    let Some(hull) = hull else { return };
+    // Most of the region moves, as in any film: nothing is gained by saying which tiles.
+    if boxes.len() > MAX_VIDEO_DAMAGE || area * 4 >= hull.area() * 3 {
+        *boxes = vec![hull];
+    } else {
+        *boxes = boxes.drain(..).collect::<Region>().simplified(MAX_VIDEO_DAMAGE).rects().to_vec();
+    }
+}
+
+/// Whether a rectangle is a picture rather than text or widgets.
+fn is_rich(picture: &Picture, rect: Rect) -> bool {
+    let mut colors = [0; (TILE as usize / SAMPLE).pow(2)];
+    let sampled = picture.rows(rect).step_by(SAMPLE).flat_map(|row| row.iter().step_by(SAMPLE));
+    let mut count = 0;
+    for (color, &pixel) in colors.iter_mut().zip(sampled) {
+        *color = pixel;
+        count += 1;
+    }
+    let colors = &mut colors[..count];
+    colors.sort_unstable();
+    // A smaller box has fewer samples, and as large a share of them must differ.
+    colors.chunk_by(|one, other| one == other).count() * 256 >= RICH * count.max(64)
+}
+
+#[cfg(test)]
+mod tests;
