@@ -148,6 +148,9 @@ impl<'a> Hands<'a> {
             self.viewer = viewer;
         }
         let now = clock::now();
+        if let Some(at) = input.place() {
+            self.shared.pointer.set(at);
+        }
         match input {
             Input::Key(key) => {
                 if key.down {

@@ -7,6 +7,7 @@
 use crate::clock;
 use crate::slots::{InputItem, Kind, Next, Shared, count};
 use anyhow::{Context, bail, ensure};
+use lattice_engine::rate::Pace;
 use lattice_wire::link::MAX_TO_AGENT;
 use lattice_wire::{AgentHello, AgentStats, Micros, Size, ToAgent, VERSION};
 use std::io::{Read, Write};
@@ -179,8 +180,8 @@ impl Link {
             }
             ToAgent::Refresh(refresh) => commands.update(|command| command.add_refresh(refresh)),
             ToAgent::Pace { bitrate, base_rtt_us } => {
-                commands
-                    .update(|command| command.pace = Some((bitrate, Micros(base_rtt_us.into()))));
+                let pace = Pace::read(bitrate, base_rtt_us);
+                commands.update(|command| command.pace = Some(pace));
             }
             ToAgent::Painted(at) => commands.update(|command| command.painted = Some(at)),
             ToAgent::Resize(size) => commands.update(|command| command.resize = Some(size)),

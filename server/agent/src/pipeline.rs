@@ -3,22 +3,26 @@
 //! It owns the display, the shadow of what viewers have, and the frame clock. Without a viewer it
 //! holds no pixels and hears of no damage.
 //!
-//! INVARIANT: the shadow is what a viewer has that painted every frame up to the newest id; a
-//! refresh frame is made from it, after a normal frame has brought it up to date.
+//! INVARIANT: the shadow is what a viewer has that painted every frame up to the newest id, but for
+//! what the planner knows to be stale; a refresh frame is made from it, after a normal frame has
+//! brought it up to date.
+
+mod frames;
 
 use crate::clock;
-use crate::display::{Display, DisplayError, Events, Grab};
+use crate::display::{Display, DisplayError, Events};
 use crate::encode::Encoder;
-use crate::slots::{Command, Kind, Shared, count, merged};
+use crate::encode::streams::Streams;
+use crate::slots::{Command, Shared, count, merged};
 use lattice_engine::damage::History;
 use lattice_engine::frame_clock::{Due, FrameClock};
 use lattice_engine::picture::Picture;
-use lattice_engine::plan::{FramePlan, MoveHint, Planner};
-use lattice_engine::region::Region;
-use lattice_wire::{
-    Availability, Digest, DisplayState, Epoch, Frame, FrameFlags, FrameId, FrameRef, Micros,
-    Refresh, Seq, Size, ViewerId,
-};
+use lattice_engine::plan::Planner;
+use lattice_engine::rate::Pace;
+use lattice_engine::rate::effort::Effort;
+use lattice_engine::rate::ladder::Ladder;
+use lattice_engine::video::Rules;
+use lattice_wire::{Availability, DisplayState, Epoch, FrameId, Micros, Refresh, Size};
 use std::hash::{BuildHasher, Hasher};
 
 /// A picture that did not change so long rests: its digest is sent.
@@ -29,6 +33,8 @@ const RESIZE_DEBOUNCE: Micros = Micros::from_millis(120);
 const RETRY_GRAB: Micros = Micros::from_millis(10);
 /// Frames sent and not painted.
 const MAX_IN_FLIGHT: usize = 2;
+/// A change that costs the link less time than this as exact tiles is not made video.
+const AFFORDABLE: Micros = Micros::from_millis(150);
 /// The pauses between attempts to connect.
 const RECONNECT: (Micros, Micros) = (Micros::from_millis(250), Micros::from_millis(2000));
 
@@ -38,7 +44,7 @@ pub fn run(
     interval: Micros,
     mut connect: impl FnMut() -> Result<Display, DisplayError>,
 ) {
-    let (mut viewers, mut pause, mut told) = (0, RECONNECT.0, String::new());
+    let (mut viewers, mut pause, mut told) = ((0, 0), RECONNECT.0, String::new());
     let mut is_asked = false;
     loop {
         let connected = {
@@ -51,7 +57,7 @@ pub fn run(
                 let mut session = Session::new(shared, interval, display, viewers);
                 session.refresh = is_asked.then(|| (Refresh::Whole, clock::now()));
                 let Err(error) = session.run();
-                viewers = session.viewers;
+                viewers = (session.viewers, session.encoders);
                 is_asked = session.refresh.is_some();
                 error
             }
@@ -69,12 +75,12 @@ pub fn run(
             shared.commands.waker().wait(None, Some(until.since(clock::now())));
             let command = shared.commands.take();
             viewers = match command.watch {
-                Some((watching, _)) => watching,
-                None if command.link_changed => 0,
+                Some(watching) => watching,
+                None if command.link_changed => (0, 0),
                 None => viewers,
             };
             is_asked =
-                viewers > 0 && (command.refresh.is_some() || is_asked && !command.link_changed);
+                viewers.0 > 0 && (command.refresh.is_some() || is_asked && !command.link_changed);
         }
         pause = Micros((pause.0 * 2).min(RECONNECT.1.0));
     }
@@ -87,10 +93,17 @@ struct Session<'a> {
     shared: &'a Shared,
     display: Display,
     encoder: Encoder,
+    streams: Streams,
     clock: FrameClock,
+    ladder: Ladder,
+    effort: Effort,
+    pace: Pace,
+    rules: Rules,
     epoch: Epoch,
     newest: FrameId,
     viewers: u16,
+    /// How many video encoders there may be.
+    encoders: u8,
     canvas: Option<Canvas>,
     /// When the damage was noticed that the next frame shows.
     noticed: Option<Micros>,
@@ -125,18 +138,26 @@ enum Made {
 }
 
 impl<'a> Session<'a> {
-    fn new(shared: &'a Shared, interval: Micros, display: Display, viewers: u16) -> Self {
+    fn new(shared: &'a Shared, interval: Micros, display: Display, watching: (u16, u8)) -> Self {
         shared.outbound.set_limits(display.limits());
         let live = DisplayState { state: Availability::Live, reason: String::new() };
         shared.outbound.set_display(live);
+        let mut ladder = Ladder::new(interval);
+        let mode = ladder.choose(Pace::UNKNOWN, 0);
         Self {
             shared,
             display,
             encoder: Encoder::new(),
+            streams: Streams::default(),
             clock: FrameClock::new(interval, MAX_IN_FLIGHT),
+            ladder,
+            effort: Effort::default(),
+            pace: Pace::UNKNOWN,
+            rules: Rules { streams: 0, mode, affordable: None },
             epoch: random_epoch(),
             newest: FrameId(0),
-            viewers,
+            viewers: watching.0,
+            encoders: watching.1,
             canvas: None,
             noticed: None,
             refresh: None,
@@ -165,12 +186,16 @@ impl<'a> Session<'a> {
     fn handle_command(&mut self, command: Command) -> Result<(), DisplayError> {
         let viewers = self.viewers;
         if command.link_changed {
-            self.viewers = 0;
+            (self.viewers, self.encoders) = (0, 0);
+            self.handle_pace(Pace::UNKNOWN);
             self.refresh = None;
             self.stop()?;
         }
-        if let Some((viewers, _)) = command.watch {
-            self.viewers = viewers;
+        if let Some(watching) = command.watch {
+            (self.viewers, self.encoders) = watching;
+        }
+        if let Some(pace) = command.pace {
+            self.handle_pace(pace);
         }
         if self.viewers != viewers || command.link_changed {
             self.watch()?;
@@ -192,6 +217,21 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// What may be done about video now.
+    fn choose_rules(&mut self, now: Micros) {
+        let planner = self.canvas.as_ref().map(|canvas| &canvas.planner);
+        let pixels = planner.map_or(0, |planner| planner.videos().moving_pixels(now));
+        let mut mode = self.ladder.choose(self.pace, pixels);
+        mode.interval = mode.interval.max(self.effort.least_interval());
+        let affordable = self.pace.bitrate.map(|rate| rate.bytes_in(AFFORDABLE) as usize);
+        self.rules = Rules { streams: self.encoders, mode, affordable };
+    }
+
+    fn handle_pace(&mut self, pace: Pace) {
+        self.pace = pace;
+        self.clock.handle_pace(pace.base_rtt);
+    }
+
     /// Starts or stops looking, as there are viewers.
     fn watch(&mut self) -> Result<(), DisplayError> {
         if self.viewers == 0 {
@@ -204,6 +244,8 @@ impl<'a> Session<'a> {
     /// Gives all memory for pixels back.
     fn stop(&mut self) -> Result<(), DisplayError> {
         self.canvas = None;
+        self.streams = Streams::default();
+        self.count_encoders();
         self.refresh = None;
         self.digest_at = None;
         self.noticed = None;
@@ -237,6 +279,7 @@ impl<'a> Session<'a> {
 
     /// Does one thing that is due; false where nothing is.
     fn work(&mut self, now: Micros) -> Result<bool, DisplayError> {
+        self.choose_rules(now);
         if let Some((size, _)) = self.resize.filter(|&(_, due)| due <= now) {
             self.resize = None;
             let _busy = self.shared.capture_busy.enter();
@@ -250,6 +293,11 @@ impl<'a> Session<'a> {
         }
         if may_frame && self.canvas.is_some() && self.clock.poll(now) == Due::Now {
             self.frame(now)?;
+            return Ok(true);
+        }
+        // With damage waiting, the frame that shows it shows what is due of video as well.
+        let is_idle = may_frame && self.clock.poll(now) == Due::Idle && self.clock.has_room(now);
+        if is_idle && (self.video(now) || self.refine(now)) {
             return Ok(true);
         }
         if self.digest_at.is_some_and(|due| due <= now) {
@@ -270,129 +318,18 @@ impl<'a> Session<'a> {
             Due::Blocked | Due::Idle => None,
         };
         let frame = frame.filter(|_| self.canvas.is_some());
+        let planner = self.canvas.as_ref().map(|canvas| &canvas.planner);
+        let may_send = self.clock.has_room(now) && self.shared.outbound.has_room();
+        let is_idle = self.clock.poll(now) == Due::Idle && may_send;
+        let video = planner.filter(|_| is_idle).and_then(|planner| planner.next_due(&self.rules));
+        let is_calm = is_idle && self.clock.is_clear();
+        let refinement = planner.filter(|_| is_calm).and_then(Planner::next_refinement);
         let refresh = self.refresh.as_ref().map(|_| self.retry_at);
         let refresh = refresh.filter(|&due| due > now);
         let resize = self.resize.map(|(_, due)| due);
-        let times = [frame, refresh, resize, self.digest_at, self.display.wake_at()];
+        let wake = self.display.wake_at();
+        let times = [frame, video, refinement, refresh, resize, self.digest_at, wake];
         times.into_iter().flatten().min()
-    }
-
-    /// Makes a frame of what changed, if anything did.
-    fn frame(&mut self, now: Micros) -> Result<Made, DisplayError> {
-        let Some(canvas) = &mut self.canvas else { return Ok(Made::Done) };
-        let noticed = self.noticed.take().unwrap_or(now);
-        let echo = self.shared.echo.settled();
-        let Some((region, hints)) = grab(self.shared, &mut self.display, canvas)? else {
-            return Ok(self.try_again(now));
-        };
-        let Some(canvas) = &mut self.canvas else { return Ok(Made::Done) };
-        let (was_blank, keyframe) = (canvas.is_blank, canvas.keyframe);
-        (canvas.is_blank, canvas.keyframe) = (false, false);
-        let mut plan = canvas.planner.plan(&canvas.next, &region, &hints);
-        if was_blank {
-            // Nobody has this picture yet: those who look are sent all of it.
-            self.newest.0 += 1;
-            self.clock.handle_nothing(now);
-            if !keyframe {
-                return Ok(Made::Done);
-            }
-            plan = canvas.planner.plan_refresh(&Region::whole(canvas.next.size()));
-            canvas.history.record(self.newest, plan.touched());
-        } else if plan.is_empty() {
-            self.clock.handle_nothing(now);
-            return Ok(Made::Done);
-        } else {
-            self.newest.0 += 1;
-            canvas.history.record(self.newest, plan.touched());
-        }
-        self.clock.handle_sent(self.newest, now);
-        self.send(&plan, FrameFlags { keyframe, refresh: false }, noticed, echo);
-        Ok(Made::Done)
-    }
-
-    /// Makes a refresh frame.
-    fn answer(&mut self, refresh: Refresh, asked: Micros) -> Result<(), DisplayError> {
-        let now = clock::now();
-        let size = self.display.size();
-        let canvas = self.canvas.get_or_insert_with(|| Canvas::new(size, false));
-        let is_stale = canvas.is_blank || self.clock.poll(now) != Due::Idle;
-        if is_stale && matches!(self.frame(now)?, Made::ScreenChanged) {
-            self.refresh = Some((refresh, asked));
-            return Ok(());
-        }
-        let Some(canvas) = &self.canvas else { return Ok(()) };
-        let whole = Region::whole(canvas.next.size());
-        let part = self.missed(&canvas.history, &refresh);
-        let (region, keyframe) = part.map_or((whole, true), |part| (part, false));
-        let plan = canvas.planner.plan_refresh(&region);
-        let echo = self.shared.echo.settled();
-        self.send(&plan, FrameFlags { keyframe, refresh: true }, asked, echo);
-        Ok(())
-    }
-
-    /// What a viewer lacks, or nothing where only all of it will do.
-    fn missed(&self, history: &History, refresh: &Refresh) -> Option<Region> {
-        let Refresh::Part { since, missed } = refresh else { return None };
-        if since.epoch != self.epoch || since.id > self.newest {
-            return None;
-        }
-        let mut region = history.since(since.id)?;
-        missed.iter().for_each(|&rect| region.add(rect));
-        Some(region)
-    }
-
-    fn send(
-        &mut self,
-        plan: &FramePlan,
-        flags: FrameFlags,
-        noticed: Micros,
-        echo: (ViewerId, Seq),
-    ) {
-        let Some(canvas) = &self.canvas else { return };
-        let picture = canvas.planner.shadow();
-        let ops = self.encoder.encode(plan, picture);
-        let at = FrameRef { epoch: self.epoch, id: self.newest };
-        let now = clock::now();
-        let cost_us = now.since(noticed).0.min(u64::from(u32::MAX)) as u32;
-        let frame = Frame { flags, at, size: picture.size(), noticed, echo, cost_us, ops };
-        tracing::trace!(frame.id = at.id.0, ops = frame.ops.len(), cost_us, "a frame is sent");
-        self.shared.outbound.push(Kind::Frame, frame.encode());
-        count(&self.shared.counters.frames);
-        self.digest_at = Some(now.plus(REST));
-    }
-
-    fn digest(&mut self) {
-        let Some(canvas) = &mut self.canvas else { return };
-        let at = FrameRef { epoch: self.epoch, id: self.newest };
-        let digest = Digest { at, size: canvas.next.size(), bands: canvas.planner.digest() };
-        self.shared.outbound.push(Kind::Digest, digest.encode());
-    }
-
-    fn try_again(&mut self, now: Micros) -> Made {
-        if let Some(canvas) = &mut self.canvas {
-            // The damage was taken off the display and its pixels were not read.
-            let keyframe = !canvas.is_blank || canvas.keyframe;
-            *canvas = Canvas::new(self.display.size(), keyframe);
-            self.digest_at = None;
-        }
-        self.clock.handle_damage();
-        self.retry_at = now.plus(RETRY_GRAB);
-        Made::ScreenChanged
-    }
-}
-
-/// Fetches what changed, or all of it where nothing is known.
-fn grab(
-    shared: &Shared,
-    display: &mut Display,
-    canvas: &mut Canvas,
-) -> Result<Option<(Region, Vec<MoveHint>)>, DisplayError> {
-    let also = if canvas.is_blank { Region::whole(canvas.next.size()) } else { Region::new() };
-    let _busy = shared.capture_busy.enter();
-    count(&shared.counters.grabs);
-    match display.grab(&also, &mut canvas.next)? {
-        Grab::Done(region, hints) => Ok(Some((region, hints))),
-        Grab::Changed => Ok(None),
     }
 }
 

@@ -7,6 +7,7 @@
 //! | capture → link | [`Outbound`] | 2 frames: capture waits; of all else the newest of its kind |
 //! | input → capture | [`Echo`] | the newest |
 //! | link → input | `watched` | the newest |
+//! | input → capture | [`PointerSlot`] | the newest |
 
 mod inputs;
 mod outbound;
@@ -14,11 +15,12 @@ mod outbound;
 pub use inputs::{InputItem, Inputs};
 pub use outbound::{Kind, Next, Outbound};
 
+use lattice_engine::rate::Pace;
 use lattice_wire::link::MAX_REFRESH_RECTS;
-use lattice_wire::{FrameRef, Micros, Refresh, Seq, Size, ViewerId};
+use lattice_wire::{FrameRef, Micros, Point, Refresh, Seq, Size, ViewerId};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -39,6 +41,8 @@ pub struct Shared {
     pub input_busy: Busy,
     /// Whether anybody looks.
     pub watched: AtomicBool,
+    /// Where the pointer was put last.
+    pub pointer: PointerSlot,
     /// What was done so far.
     pub counters: Counters,
 }
@@ -54,6 +58,7 @@ impl Shared {
             capture_busy: Busy::default(),
             input_busy: Busy::default(),
             watched: AtomicBool::new(false),
+            pointer: PointerSlot::default(),
             counters: Counters::default(),
         })
     }
@@ -89,7 +94,12 @@ pub struct Counters {
 
 /// Counts one.
 pub fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
+    count_more(counter, 1);
+}
+
+/// Counts some.
+pub fn count_more(counter: &AtomicU64, more: u64) {
+    counter.fetch_add(more, Ordering::Relaxed);
 }
 
 /// Wakes a thread that waits for file descriptors.
@@ -129,8 +139,8 @@ pub struct Command {
     pub link_changed: bool,
     /// How many viewers look, and how many video encoders there may be for them.
     pub watch: Option<(u16, u8)>,
-    /// What the link carries of the viewer that paces: bit/s, and its round trip.
-    pub pace: Option<(u32, Micros)>,
+    /// What the link carries of the viewer that paces.
+    pub pace: Option<Pace>,
     /// A refresh frame is wanted.
     pub refresh: Option<Refresh>,
     /// The newest frame that was painted.
@@ -235,6 +245,23 @@ impl Echo {
             std::thread::yield_now();
         }
         self.get()
+    }
+}
+
+/// Where the pointer was put last: what lies near is looked at.
+#[derive(Debug, Default)]
+pub struct PointerSlot(AtomicU32);
+
+impl PointerSlot {
+    /// The pointer is here.
+    pub fn set(&self, at: Point) {
+        self.0.store(u32::from(at.x) << 16 | u32::from(at.y), Ordering::Relaxed);
+    }
+
+    /// Where it was put last.
+    pub fn get(&self) -> Point {
+        let both = self.0.load(Ordering::Relaxed);
+        Point { x: (both >> 16) as u16, y: both as u16 }
     }
 }
 

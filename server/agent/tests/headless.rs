@@ -4,8 +4,8 @@
 mod support;
 
 use lattice_wire::{
-    AgentStats, FrameId, FrameRef, FromAgent, Input, Key, Modifiers, Rect, Refresh, Seq, Size,
-    ToAgent, ViewerId,
+    AgentStats, Frame, FrameId, FrameRef, FromAgent, Input, Key, Modifiers, OpKind, Rect, Refresh,
+    Seq, Size, ToAgent, Video, ViewerId,
 };
 use std::path::PathBuf;
 use support::{Agent, Gateway, TOKEN};
@@ -32,9 +32,14 @@ fn play(name: &str, script: &str, arguments: &[&str]) -> Scripted {
 
 /// A gateway with one viewer that has the whole picture.
 fn viewer(scripted: &Scripted) -> Gateway {
+    viewer_of(scripted, 0)
+}
+
+/// The same, with so many video encoders for it.
+fn viewer_of(scripted: &Scripted, encoders: u8) -> Gateway {
     let mut gateway = Gateway::connect(&scripted.agent.socket, TOKEN);
     gateway.until_live();
-    gateway.send(&ToAgent::Watch { viewers: 1, encoders: 0 });
+    gateway.send(&ToAgent::Watch { viewers: 1, encoders });
     gateway.send(&ToAgent::Refresh(Refresh::Whole));
     let frame = gateway.until_frame();
     assert!(frame.flags.keyframe && frame.flags.refresh);
@@ -57,6 +62,89 @@ fn a_busy_screen_is_shown_exactly() {
     assert!(gateway.until_exact());
     assert_eq!(gateway.picture.row(600, 470, 1), [0x12_3456]);
     assert_eq!(gateway.picture.size(), Size::new(641, 479));
+}
+
+/// A film of so many pictures 30 times a second, and then rest.
+fn film(pictures: u32) -> String {
+    let picture = |seed| format!("noise 41 35 400 301 {}\nwait 33\n", seed * 2 + 1);
+    (0..pictures).map(picture).chain(["wait 60000".to_owned()]).collect()
+}
+
+/// The units of video in the frames until the agent says what the picture hashes to.
+fn units_until_exact(gateway: &mut Gateway) -> Vec<Video> {
+    let mut units = Vec::new();
+    let is_exact = gateway.until(|gateway, packet| match packet {
+        FromAgent::Frame(_, packet) => {
+            let frame = Frame::decode(packet).expect("a frame can be decoded");
+            units.extend(frame.ops.into_iter().filter_map(|op| match op.kind {
+                OpKind::Video(video) => Some(video),
+                _ => None,
+            }));
+            None
+        }
+        FromAgent::Digest(..) => gateway.agrees_with(packet),
+        _ => None,
+    });
+    assert!(is_exact, "what was sent roughly is exact in the end");
+    units
+}
+
+#[test]
+fn a_film_is_video_and_then_exact() {
+    let scripted = play("film", &film(40), &[]);
+    let mut gateway = viewer_of(&scripted, 1);
+    let units = units_until_exact(&mut gateway);
+    assert!(units.len() >= 10, "{} units", units.len());
+    assert!(units[0].keyframe && units.iter().filter(|unit| unit.keyframe).count() <= 2);
+    assert!(units.iter().all(|unit| unit.coded == Size::new(400, 302)), "made even");
+}
+
+#[test]
+fn without_a_viewer_that_decodes_it_there_is_no_video() {
+    let scripted = play("tiles", &film(20), &[]);
+    let mut gateway = viewer_of(&scripted, 0);
+    assert!(units_until_exact(&mut gateway).is_empty());
+}
+
+#[test]
+fn an_encoder_without_work_is_freed() {
+    let scripted = play("freed", &film(20), &[]);
+    let mut gateway = viewer_of(&scripted, 1);
+    let encoders = |wanted: u64| {
+        move |_: &mut Gateway, packet: &FromAgent| match packet {
+            FromAgent::Stats(stats) if stats.encoders == wanted => Some(()),
+            _ => None,
+        }
+    };
+    gateway.until(encoders(1));
+    gateway.until(encoders(0));
+}
+
+#[test]
+fn a_viewer_that_comes_while_a_film_plays_gets_all_of_it_and_a_keyframe_soon() {
+    let scripted = play("join", &film(90), &[]);
+    let mut gateway = viewer_of(&scripted, 1);
+    let mut since_refresh = None;
+    let mut units = 0;
+    gateway.until(|gateway, packet| {
+        let FromAgent::Frame(table, packet) = packet else { return None };
+        let frame = Frame::decode(packet).expect("a frame can be decoded");
+        let video = frame.ops.iter().find_map(|op| match &op.kind {
+            OpKind::Video(video) => Some(video),
+            _ => None,
+        });
+        units += usize::from(video.is_some());
+        if units == 5 && since_refresh.is_none() {
+            gateway.send(&ToAgent::Refresh(Refresh::Whole));
+        }
+        if table.flags.refresh {
+            assert!(video.is_none(), "all of a refresh is exact");
+            since_refresh = Some(units);
+        }
+        let before = since_refresh.filter(|_| video.is_some_and(|video| video.keyframe))?;
+        assert!(units - before <= 40, "{} units later", units - before);
+        Some(())
+    });
 }
 
 #[test]

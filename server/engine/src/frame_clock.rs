@@ -79,6 +79,27 @@ impl FrameClock {
         self.in_flight.push_back((id, now));
     }
 
+    /// Frame `id` went out at `now` without any damage: it refines what is there already. It is in
+    /// flight like any other, but what is typed next is not to wait for an interval behind it.
+    pub fn handle_refined(&mut self, id: FrameId, now: Micros) {
+        self.in_flight.push_back((id, now));
+    }
+
+    /// The least time between frames in the long run.
+    pub fn interval(&self) -> Micros {
+        self.interval
+    }
+
+    /// Whether another frame may be sent at `now`.
+    pub fn has_room(&self, now: Micros) -> bool {
+        !self.is_full(now)
+    }
+
+    /// Whether nothing is in flight, so that there is time for what is not urgent.
+    pub fn is_clear(&self) -> bool {
+        self.in_flight.is_empty()
+    }
+
     fn spend(&mut self, now: Micros, cost: Micros) {
         self.damaged = false;
         self.last = Some(now);

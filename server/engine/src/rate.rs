@@ -4,6 +4,7 @@
 //! the agent's [`ladder`] turns that into what its video may cost, and its
 //! [`frame clock`](crate::frame_clock) holds frames back that would only wait.
 
+pub mod effort;
 pub mod ladder;
 
 use lattice_wire::Micros;

@@ -44,6 +44,10 @@ const LOOK: u32 = 16;
 const KEYFRAME_INTERVAL: Micros = Micros::from_millis(1000);
 /// The least time between stills where a stream would be better but none is to be had.
 const STILL: Micros = Micros::from_millis(125);
+/// What exact tiles cost: text as palette PNG about a quarter of a byte a pixel, pictures as true
+/// colour two and a half, both measured on a desktop's pixels.
+const BYTES_OF_TEXT: (usize, usize) = (1, 4);
+const BYTES_OF_PICTURES: (usize, usize) = (5, 2);
 /// Rows and columns of pixels between those that are looked at to tell pictures from text.
 const SAMPLE: usize = 4;
 /// A tile with so many colours among the 256 sampled is a picture: text has a background, of which
@@ -57,7 +61,7 @@ pub struct Rules {
     pub streams: u8,
     /// How video is to be made.
     pub mode: Mode,
-    /// The pixels that the link carries as exact tiles without falling behind; nothing where no
+    /// The bytes of exact tiles that the link takes at once without falling behind; nothing where no
     /// limit of it is known. Larger changes begin as video.
     pub affordable: Option<usize>,
 }
@@ -200,11 +204,16 @@ impl VideoRegions {
         // Those that were passed over to be looked at, and move on.
         let sorted = self.hold_again(now, boxes);
         let (held, boxes) = (sorted.held, sorted.rest);
-        let area: usize = boxes.iter().map(|rect| rect.area()).sum();
-        let is_dear = rules.affordable.is_some_and(|affordable| area > affordable);
+        let rich: Vec<bool> = boxes.iter().map(|&rect| is_rich(shadow, rect)).collect();
+        let cost = |(rect, &rich): (&Rect, &bool)| match rich {
+            true => rect.area() * BYTES_OF_PICTURES.0 / BYTES_OF_PICTURES.1,
+            false => rect.area() * BYTES_OF_TEXT.0 / BYTES_OF_TEXT.1,
+        };
+        let bytes: usize = boxes.iter().zip(&rich).map(cost).sum();
+        let is_dear = rules.affordable.is_some_and(|affordable| bytes > affordable);
         let mut warm = Vec::new();
-        for &rect in &boxes {
-            if is_dear || is_rich(shadow, rect) {
+        for (&rect, rich) in boxes.iter().zip(rich) {
+            if is_dear || rich {
                 warm.push(self.heat(now, rect));
             }
         }

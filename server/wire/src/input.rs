@@ -146,6 +146,16 @@ impl Input {
         }
     }
 
+    /// Where it puts the pointer, if it does.
+    pub fn place(&self) -> Option<Point> {
+        match self {
+            Self::Pointer(pointer) => Some(pointer.at),
+            Self::Button(button) => Some(button.at),
+            Self::Wheel(wheel) => Some(wheel.at),
+            Self::Key(_) | Self::Text(_) | Self::ReleaseAll(_) => None,
+        }
+    }
+
     /// Whether it only lets go of something: lost, it would leave a key or a button down.
     pub fn is_release(&self) -> bool {
         match self {

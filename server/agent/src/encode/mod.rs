@@ -6,10 +6,14 @@
 //! | up to 256 colours | the headerless palette form while that is smaller, else a palette PNG |
 //! | more | an RGB PNG |
 //!
-//! A codec is added here: a new [`OpKind`], and an arm of [`Encoder::tile`] that chooses it.
+//! What the plan says moves becomes units of H.264 ([`streams`], [`h264`]).
+//!
+//! A codec for tiles is added here: a new [`OpKind`], and an arm of [`Encoder::tile`] that chooses
+//! it. One for video is another encoder in [`streams`].
 
 pub mod h264;
 mod png;
+pub mod streams;
 
 use lattice_engine::classify::{Class, Classifier};
 use lattice_engine::picture::Picture;
@@ -34,7 +38,7 @@ impl Encoder {
         Self::default()
     }
 
-    /// The operations of a plan; pixels come from `picture`, which shows the plan's result.
+    /// The operations of a plan but for its video; pixels come from `picture`, which shows the plan's result.
     pub fn encode(&mut self, plan: &FramePlan, picture: &Picture) -> Vec<Op> {
         let copies =
             plan.copies.iter().map(|copy| Op { rect: copy.to, kind: OpKind::Copy(copy.from) });

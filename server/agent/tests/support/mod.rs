@@ -146,15 +146,16 @@ impl Gateway {
 
     /// Reads until the agent says what the picture hashes to, and whether ours does so.
     pub(crate) fn until_exact(&mut self) -> bool {
-        self.until(|gateway, packet| match packet {
-            FromAgent::Digest(at, packet) if *at == gateway.at => {
-                let digest = Digest::decode(packet).expect("a digest can be decoded");
-                let width = usize::from(digest.size.width);
-                let bands = gateway.picture.pixels().chunks(width * usize::from(BAND_HEIGHT));
-                Some(bands.map(band_hash).eq(digest.bands))
-            }
-            _ => None,
-        })
+        self.until(|gateway, packet| gateway.agrees_with(packet))
+    }
+
+    /// Whether our picture hashes to what the packet says, if it is a digest of it.
+    pub(crate) fn agrees_with(&self, packet: &FromAgent) -> Option<bool> {
+        let FromAgent::Digest(at, packet) = packet else { return None };
+        let digest = Digest::decode(packet).expect("a digest can be decoded");
+        let width = usize::from(digest.size.width);
+        let bands = self.picture.pixels().chunks(width * usize::from(BAND_HEIGHT));
+        (*at == self.at).then(|| bands.map(band_hash).eq(digest.bands))
     }
 
     fn paint(&mut self, frame: &Frame) {

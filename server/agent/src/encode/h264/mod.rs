@@ -265,7 +265,7 @@ mod tests {
         let size = Size::new(640, 480);
         let place = Rect::new(0, 0, 640, 480);
         let mut encoder = VideoEncoder::new(config(size)).unwrap();
-        let mut spent = |encoder: &mut VideoEncoder, steps: std::ops::Range<usize>| {
+        let spent = |encoder: &mut VideoEncoder, steps: std::ops::Range<usize>| {
             let mut unit = Vec::new();
             for step in steps {
                 let time = step as i64 * 33;
@@ -312,7 +312,7 @@ mod tests {
         bits.ue();
         bits.read(2); // frame_mbs_only_flag, direct_8x8_inference_flag
         if bits.read(1) == 1 {
-            (0..4).for_each(|_| drop(bits.ue()));
+            (0..4).for_each(|_| bits.skip());
         }
         if bits.read(1) == 0 {
             return None;
@@ -332,7 +332,7 @@ mod tests {
             return None;
         }
         bits.read(1);
-        (0..4).for_each(|_| drop(bits.ue()));
+        (0..4).for_each(|_| bits.skip());
         Some(bits.ue())
     }
 
@@ -348,6 +348,10 @@ mod tests {
                 self.at += 1;
                 value << 1 | u32::from(bit)
             })
+        }
+
+        fn skip(&mut self) {
+            self.ue();
         }
 
         fn ue(&mut self) -> u32 {

@@ -1,0 +1,239 @@
+//! The encoders of the video streams, one for each region that moves.
+
+use super::h264::{Config, EncodeError, VideoEncoder, even};
+use lattice_engine::picture::Picture;
+use lattice_engine::rate::ladder::Mode;
+use lattice_engine::video::Unit;
+use lattice_wire::{Micros, Op, OpKind, Rect, Video};
+use std::collections::BTreeMap;
+
+/// What a stream is given where the link sets no bound: more than any quantiser in use can spend.
+const UNBOUNDED: f64 = 200e6;
+/// So much coarser a stream is quantised that could not be encoded: openh264 has a fixed room for a
+/// picture, which noise outgrows. 12 steps are a quarter of the bits.
+const COARSER: i32 = 12;
+/// A rate that differs by less than an eighth is not worth telling the encoder.
+const NOTABLE: f64 = 0.125;
+
+/// All encoders.
+#[derive(Debug, Default)]
+pub struct Streams {
+    encoders: BTreeMap<u8, Stream>,
+    unit: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Stream {
+    place: Rect,
+    encoder: VideoEncoder,
+    /// It could not be encoded as finely as it should be.
+    is_coarse: bool,
+}
+
+/// What came of the units of a frame.
+#[derive(Debug, Default)]
+pub struct Encoded {
+    /// The operations.
+    pub ops: Vec<Op>,
+    /// How many of them are keyframes.
+    pub keyframes: usize,
+    /// Bits of the units.
+    pub bits: u64,
+    /// Pixels that were coded, after scaling.
+    pub pixels: u64,
+    /// Streams that cannot go on.
+    pub failed: Vec<u8>,
+}
+
+impl Streams {
+    /// How many encoders there are.
+    pub fn len(&self) -> usize {
+        self.encoders.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.encoders.is_empty()
+    }
+
+    /// Frees the encoders of all streams but these.
+    pub fn keep(&mut self, streams: impl Iterator<Item = (u8, Rect)>) {
+        if self.encoders.is_empty() {
+            return;
+        }
+        let kept: Vec<(u8, Rect)> = streams.collect();
+        self.encoders.retain(|&number, stream| kept.contains(&(number, stream.place)));
+    }
+
+    /// Encodes what `picture` shows of the units.
+    pub fn encode(
+        &mut self,
+        units: &[Unit],
+        picture: &Picture,
+        mode: &Mode,
+        now: Micros,
+    ) -> Encoded {
+        let all: usize = units.iter().map(|unit| unit.place.area()).sum();
+        let mut encoded = Encoded::default();
+        for unit in units {
+            let share = unit.place.area() as f64 / all as f64;
+            let wanted = config(unit.place, mode, share);
+            let is_coarse = self.encoders.get(&unit.stream).is_some_and(|own| own.is_coarse);
+            let video = self.unit(unit, picture, wanted, is_coarse, now).or_else(|_| {
+                self.encoders.remove(&unit.stream);
+                self.unit(unit, picture, wanted, true, now)
+            });
+            match video {
+                Ok(video) => {
+                    encoded.keyframes += usize::from(video.keyframe);
+                    encoded.bits += video.unit.len() as u64 * 8;
+                    encoded.pixels += video.coded.area() as u64;
+                    encoded.ops.push(Op { rect: unit.place, kind: OpKind::Video(video) });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, stream = unit.stream, "a video stream is given up");
+                    self.encoders.remove(&unit.stream);
+                    encoded.failed.push(unit.stream);
+                }
+            }
+        }
+        encoded
+    }
+
+    fn unit(
+        &mut self,
+        unit: &Unit,
+        picture: &Picture,
+        wanted: Config,
+        is_coarse: bool,
+        now: Micros,
+    ) -> Result<Video, EncodeError> {
+        let (finest, coarsest) = wanted.quantisers;
+        let finest = if is_coarse { (finest + COARSER).min(coarsest) } else { finest };
+        let wanted = Config { quantisers: (finest, coarsest), ..wanted };
+        let fits = |stream: &&mut Stream| {
+            let own = stream.encoder.config();
+            stream.place == unit.place
+                && (own.coded, own.quantisers) == (wanted.coded, wanted.quantisers)
+        };
+        let stream = match self.encoders.get_mut(&unit.stream).filter(fits) {
+            Some(stream) => stream,
+            None => {
+                // Of two encoders for one stream the old one goes first: they are large.
+                self.encoders.remove(&unit.stream);
+                let encoder = VideoEncoder::new(wanted)?;
+                let stream = Stream { place: unit.place, encoder, is_coarse };
+                self.encoders.entry(unit.stream).or_insert(stream)
+            }
+        };
+        let own = stream.encoder.config();
+        let differs = |new: f64, old: f64| (new - old).abs() > old * NOTABLE;
+        if differs(wanted.bitrate.into(), own.bitrate.into())
+            || differs(wanted.frame_rate.into(), own.frame_rate.into())
+        {
+            stream.encoder.set_rate(wanted.bitrate, wanted.frame_rate)?;
+        }
+        self.unit.clear();
+        let time_ms = (now.0 / 1000) as i64;
+        let keyframe =
+            stream.encoder.encode(picture, unit.place, time_ms, unit.keyframe, &mut self.unit)?;
+        Ok(Video {
+            stream: unit.stream,
+            keyframe,
+            coded: wanted.coded,
+            damage: unit.damage.clone(),
+            unit: self.unit.as_slice().to_vec().into(),
+        })
+    }
+}
+
+/// What a stream is to be like that has this share of all that moves.
+fn config(place: Rect, mode: &Mode, share: f64) -> Config {
+    let source = even(place.size());
+    let frame_rate = 1e6 / mode.interval.0.max(1) as f64;
+    let bits = mode.bits_per_frame.map(|bits| f64::from(bits) * share * frame_rate);
+    Config {
+        source,
+        coded: mode.scale.apply(source),
+        bitrate: bits.unwrap_or(UNBOUNDED).clamp(10e3, UNBOUNDED) as i32,
+        frame_rate: frame_rate as f32,
+        quantisers: (i32::from(mode.qp.0), i32::from(mode.qp.1)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lattice_engine::rate::Pace;
+    use lattice_engine::rate::ladder::{Ladder, Scale};
+    use lattice_wire::Size;
+
+    fn mode() -> Mode {
+        Ladder::new(Micros(33_333)).choose(Pace::UNKNOWN, 0)
+    }
+
+    fn unit(stream: u8, place: Rect) -> Unit {
+        Unit { stream, place, damage: vec![place], keyframe: false }
+    }
+
+    fn encode(streams: &mut Streams, units: &[Unit], mode: &Mode, frame: u64) -> Encoded {
+        let picture = Picture::new(Size::new(641, 480));
+        streams.encode(units, &picture, mode, Micros::from_millis(frame * 33))
+    }
+
+    #[test]
+    fn a_stream_begins_with_a_keyframe_and_goes_on_without() {
+        let mut streams = Streams::default();
+        let place = Rect::new(1, 2, 161, 120);
+        let first = encode(&mut streams, &[unit(3, place)], &mode(), 0);
+        let next = encode(&mut streams, &[unit(3, place)], &mode(), 1);
+        assert_eq!((first.keyframes, next.keyframes), (1, 0));
+        let [Op { rect, kind: OpKind::Video(video) }] = &next.ops[..] else { panic!("one unit") };
+        assert_eq!((*rect, video.stream, video.coded), (place, 3, Size::new(162, 120)));
+    }
+
+    #[test]
+    fn another_place_or_scale_begins_anew() {
+        let mut streams = Streams::default();
+        let place = Rect::new(0, 0, 160, 120);
+        encode(&mut streams, &[unit(0, place)], &mode(), 0);
+        let moved = Rect::new(8, 0, 160, 120);
+        assert_eq!(encode(&mut streams, &[unit(0, moved)], &mode(), 1).keyframes, 1);
+        let half = Mode { scale: Scale::Half, ..mode() };
+        let smaller = encode(&mut streams, &[unit(0, moved)], &half, 2);
+        assert_eq!((smaller.keyframes, smaller.pixels), (1, 80 * 60));
+        assert_eq!(streams.len(), 1);
+    }
+
+    #[test]
+    fn streams_that_ended_free_their_encoders() {
+        let mut streams = Streams::default();
+        let places = [Rect::new(0, 0, 160, 120), Rect::new(320, 0, 160, 120)];
+        encode(&mut streams, &[unit(0, places[0]), unit(1, places[1])], &mode(), 0);
+        streams.keep([(1, places[1])].into_iter());
+        assert_eq!(streams.len(), 1);
+    }
+
+    #[test]
+    fn noise_that_outgrows_the_encoder_is_encoded_more_coarsely() {
+        let mut streams = Streams::default();
+        let mut picture = Picture::new(Size::new(641, 480));
+        for frame in 0..4u32 {
+            for (pixel, at) in picture.pixels_mut().iter_mut().zip(frame..) {
+                *pixel = at.wrapping_mul(0x9E37_79B1).wrapping_mul(at | 1) >> 8;
+            }
+            let units = [unit(0, Rect::new(0, 0, 400, 301))];
+            let now = Micros::from_millis(u64::from(frame) * 33);
+            let encoded = streams.encode(&units, &picture, &mode(), now);
+            assert_eq!((encoded.failed, encoded.ops.len()), (vec![], 1), "frame {frame}");
+        }
+    }
+
+    #[test]
+    fn a_size_that_the_encoder_refuses_fails_its_stream_alone() {
+        let mut streams = Streams::default();
+        let units = [unit(0, Rect::new(0, 0, 4, 4)), unit(1, Rect::new(320, 0, 160, 120))];
+        let encoded = encode(&mut streams, &units, &mode(), 0);
+        assert_eq!((encoded.failed, encoded.ops.len(), streams.len()), (vec![0], 1, 1));
+    }
+}

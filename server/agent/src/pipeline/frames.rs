@@ -1,0 +1,221 @@
+//! The frames of one run of a display: made from damage, from video that is due, from what has come
+//! to rest, or because a viewer asked.
+
+use super::{Canvas, Made, REST, RETRY_GRAB, Session};
+use crate::clock;
+use crate::display::{Display, DisplayError, Grab};
+use crate::encode::streams::Encoded;
+use crate::slots::{Kind, Shared, count, count_more};
+use lattice_engine::damage::History;
+use lattice_engine::frame_clock::Due;
+use lattice_engine::plan::{FramePlan, MoveHint};
+use lattice_engine::region::Region;
+use lattice_engine::video::Unit;
+use lattice_wire::{Digest, Frame, FrameFlags, FrameRef, Micros, Op, Refresh, Seq, ViewerId};
+use std::sync::atomic::Ordering;
+
+/// What is sent exactly in one frame once it rests, in pixels, where the link does not mind: the
+/// browser decodes so much in 5 to 10 ms, which is what a letter typed meanwhile waits at most.
+const REFINED: usize = 512 * 256;
+/// What a pixel of a film costs when it is sent exactly, in bytes.
+const BYTES_A_PIXEL: usize = 3;
+
+impl Session<'_> {
+    /// Makes a frame of what changed, if anything did.
+    pub(super) fn frame(&mut self, now: Micros) -> Result<Made, DisplayError> {
+        let Some(canvas) = &mut self.canvas else { return Ok(Made::Done) };
+        let noticed = self.noticed.take().unwrap_or(now);
+        let echo = self.shared.echo.settled();
+        let Some((region, hints)) = grab(self.shared, &mut self.display, canvas)? else {
+            return Ok(self.try_again(now));
+        };
+        let Some(canvas) = &mut self.canvas else { return Ok(Made::Done) };
+        let (was_blank, keyframe) = (canvas.is_blank, canvas.keyframe);
+        (canvas.is_blank, canvas.keyframe) = (false, false);
+        let mut plan = canvas.planner.plan(now, &canvas.next, &region, &hints, &self.rules);
+        if was_blank {
+            // Nobody has this picture yet: those who look are sent all of it.
+            self.newest.0 += 1;
+            self.clock.handle_nothing(now);
+            if !keyframe {
+                return Ok(Made::Done);
+            }
+            plan = canvas.planner.plan_refresh(&Region::whole(canvas.next.size()));
+            canvas.history.record(self.newest, plan.touched());
+        } else if plan.is_empty() {
+            self.clock.handle_nothing(now);
+            return Ok(Made::Done);
+        } else {
+            self.newest.0 += 1;
+            canvas.history.record(self.newest, plan.touched());
+        }
+        self.clock.handle_sent(self.newest, now);
+        self.send(&plan, FrameFlags { keyframe, refresh: false }, noticed, echo);
+        Ok(Made::Done)
+    }
+
+    /// Makes a refresh frame.
+    pub(super) fn answer(&mut self, refresh: Refresh, asked: Micros) -> Result<(), DisplayError> {
+        let now = clock::now();
+        let size = self.display.size();
+        let canvas = self.canvas.get_or_insert_with(|| Canvas::new(size, false));
+        let is_stale = canvas.is_blank || self.clock.poll(now) != Due::Idle;
+        if is_stale && matches!(self.frame(now)?, Made::ScreenChanged) {
+            self.refresh = Some((refresh, asked));
+            return Ok(());
+        }
+        let Some(canvas) = &self.canvas else { return Ok(()) };
+        let whole = Region::whole(canvas.next.size());
+        let part = self.missed(&canvas.history, &refresh);
+        let (region, keyframe) = part.map_or((whole, true), |part| (part, false));
+        let plan = canvas.planner.plan_refresh(&region);
+        let echo = self.shared.echo.settled();
+        self.send(&plan, FrameFlags { keyframe, refresh: true }, asked, echo);
+        if let Some(canvas) = &mut self.canvas {
+            // Who needed it lacks what the next pictures of each stream build upon.
+            canvas.planner.videos_mut().want_keyframes();
+        }
+        Ok(())
+    }
+
+    /// What a viewer lacks, or nothing where only all of it will do.
+    fn missed(&self, history: &History, refresh: &Refresh) -> Option<Region> {
+        let Refresh::Part { since, missed } = refresh else { return None };
+        if since.epoch != self.epoch || since.id > self.newest {
+            return None;
+        }
+        let mut region = history.since(since.id)?;
+        missed.iter().for_each(|&rect| region.add(rect));
+        Some(region)
+    }
+
+    /// Shows what is due of video; false where nothing is.
+    pub(super) fn video(&mut self, now: Micros) -> bool {
+        let Some(canvas) = &mut self.canvas else { return false };
+        if canvas.planner.next_due(&self.rules).is_none_or(|due| due > now) {
+            return false;
+        }
+        let plan = canvas.planner.plan_due(now, &self.rules);
+        if plan.is_empty() {
+            // A region has ended.
+            self.streams.keep(canvas.planner.videos().streams());
+            self.count_encoders();
+            return true;
+        }
+        self.newest.0 += 1;
+        canvas.history.record(self.newest, plan.touched());
+        self.clock.handle_sent(self.newest, now);
+        let echo = self.shared.echo.settled();
+        self.send(&plan, FrameFlags::default(), now, echo);
+        true
+    }
+
+    /// Sends some of what has come to rest exactly; false where nothing has, or where viewers are
+    /// not done with the frames before.
+    pub(super) fn refine(&mut self, now: Micros) -> bool {
+        let Some(canvas) = &mut self.canvas else { return false };
+        let is_rested = canvas.planner.next_refinement().is_some_and(|at| at <= now);
+        if !is_rested || !self.clock.is_clear() {
+            return false;
+        }
+        let area = self.rules.mode.portion.map_or(REFINED, |bytes| bytes / BYTES_A_PIXEL);
+        let pointer = self.shared.pointer.get();
+        let plan = canvas.planner.plan_refinement(now, pointer, area.min(REFINED));
+        let is_exact = canvas.planner.is_exact();
+        self.newest.0 += 1;
+        canvas.history.record(self.newest, plan.touched());
+        self.clock.handle_refined(self.newest, now);
+        let echo = self.shared.echo.settled();
+        self.send(&plan, FrameFlags::default(), now, echo);
+        if is_exact {
+            // It had rested before it was refined.
+            self.digest_at = Some(now);
+        }
+        true
+    }
+
+    fn send(
+        &mut self,
+        plan: &FramePlan,
+        flags: FrameFlags,
+        noticed: Micros,
+        echo: (ViewerId, Seq),
+    ) {
+        let start = clock::now();
+        let Some(canvas) = &self.canvas else { return };
+        let size = canvas.planner.shadow().size();
+        let mut ops = self.encoder.encode(plan, canvas.planner.shadow());
+        if !plan.videos.is_empty() {
+            ops.extend(self.encode_video(&plan.videos, start));
+            self.effort.handle_cost(clock::now().since(start));
+        }
+        let at = FrameRef { epoch: self.epoch, id: self.newest };
+        let now = clock::now();
+        let cost_us = now.since(noticed).0.min(u64::from(u32::MAX)) as u32;
+        let frame = Frame { flags, at, size, noticed, echo, cost_us, ops };
+        tracing::trace!(frame.id = at.id.0, ops = frame.ops.len(), cost_us, "a frame is sent");
+        self.shared.outbound.push(Kind::Frame, frame.encode());
+        count(&self.shared.counters.frames);
+        if now.since(start) > self.clock.interval() {
+            count(&self.shared.counters.late);
+        }
+        self.digest_at = Some(now.plus(REST));
+    }
+
+    /// The operations of units of video. A stream that fails goes on as stills; what its unit should
+    /// have shown is stale and so will be refined.
+    fn encode_video(&mut self, units: &[Unit], now: Micros) -> Vec<Op> {
+        let Some(canvas) = &mut self.canvas else { return Vec::new() };
+        let mode = self.rules.mode;
+        let encoded = self.streams.encode(units, canvas.planner.shadow(), &mode, now);
+        let Encoded { ops, keyframes, bits, pixels, failed } = encoded;
+        let videos = canvas.planner.videos_mut();
+        failed.into_iter().for_each(|stream| videos.give_up(stream));
+        self.streams.keep(videos.streams());
+        self.ladder.handle_encoded(bits, mode.bits_per_frame, pixels);
+        count_more(&self.shared.counters.video_units, ops.len() as u64);
+        count_more(&self.shared.counters.video_keyframes, keyframes as u64);
+        self.count_encoders();
+        ops
+    }
+
+    pub(super) fn count_encoders(&self) {
+        self.shared.counters.encoders.store(self.streams.len() as u64, Ordering::Relaxed);
+    }
+
+    /// Tells what the picture hashes to. What is not exact yet is told when it is.
+    pub(super) fn digest(&mut self) {
+        let canvas = self.canvas.as_mut().filter(|canvas| canvas.planner.is_exact());
+        let Some(canvas) = canvas else { return };
+        let at = FrameRef { epoch: self.epoch, id: self.newest };
+        let digest = Digest { at, size: canvas.next.size(), bands: canvas.planner.digest() };
+        self.shared.outbound.push(Kind::Digest, digest.encode());
+    }
+
+    fn try_again(&mut self, now: Micros) -> Made {
+        if let Some(canvas) = &mut self.canvas {
+            // The damage was taken off the display and its pixels were not read.
+            let keyframe = !canvas.is_blank || canvas.keyframe;
+            *canvas = Canvas::new(self.display.size(), keyframe);
+            self.digest_at = None;
+        }
+        self.clock.handle_damage();
+        self.retry_at = now.plus(RETRY_GRAB);
+        Made::ScreenChanged
+    }
+}
+
+/// Fetches what changed, or all of it where nothing is known.
+fn grab(
+    shared: &Shared,
+    display: &mut Display,
+    canvas: &mut Canvas,
+) -> Result<Option<(Region, Vec<MoveHint>)>, DisplayError> {
+    let also = if canvas.is_blank { Region::whole(canvas.next.size()) } else { Region::new() };
+    let _busy = shared.capture_busy.enter();
+    count(&shared.counters.grabs);
+    match display.grab(&also, &mut canvas.next)? {
+        Grab::Done(region, hints) => Ok(Some((region, hints))),
+        Grab::Changed => Ok(None),
+    }
+}
