@@ -8,12 +8,13 @@
 import * as session from '../client/session.js';
 import { Keys } from '../input/keys.js';
 import { Pointer } from '../input/pointer.js';
-import { byId, setText } from './dom.js';
+import { findH264, noticeInsecure } from './abilities.js';
+import { byId } from './dom.js';
 import { wishedSize } from './fit.js';
 import { Gate, isLoopback, socketUrl } from './gate.js';
 import { Overlay } from './overlay.js';
 import { Stage } from './stage.js';
-import { StatsPanel } from './stats-panel.js';
+import { StatsPanel, noStats } from './stats-panel.js';
 import { Toolbar } from './toolbar.js';
 
 /** @import { ToWorker, FromWorker } from '../media/messages.js' */
@@ -35,18 +36,9 @@ const model = {
   /** What the person chose; null for what suits best. @type {Mode | null} */
   chosenMode: /** @type {Mode | null} */ (null),
   statsOpen: new URLSearchParams(location.search).get('stats') === '1',
+  h264: /** @type {import('./abilities.js').H264} */ ('yes'),
   stats: noStats(),
 };
-
-/** @returns {import('../media/messages.js').WorkerStats} */
-function noStats() {
-  return {
-    fps: 0, rttMs: null, keyToPixelMs: null, keyToPixelLastMs: null, keyToPixelP95Ms: null,
-    keyToPixelCount: 0, bytesPerSecond: 0, mode: 'tiles', exact: false, frames: 0, keyframes: 0,
-    undecodable: 0, mismatches: 0, refreshes: 0, decodeMs: null, serverMs: null, queued: 0,
-    desktopWidth: 0, desktopHeight: 0, decodeTimes: [],
-  };
-}
 
 // What follows from the model ---------------------------------------------------------------------
 
@@ -75,7 +67,7 @@ function mode() {
 function stats() {
   return {
     ...model.stats, exact: model.stats.exact && isLive(), controller: model.controller,
-    viewers: model.viewers, viewerId: model.welcome?.viewer ?? 0,
+    viewers: model.viewers, viewerId: model.welcome?.viewer ?? 0, h264: model.h264,
   };
 }
 
@@ -168,6 +160,7 @@ window.lattice = {
 // Events and effects ------------------------------------------------------------------------------
 
 let retryTimer = 0;
+const h264Found = findH264(location.search);
 
 /** @param {session.Event} event */
 function dispatch(event) {
@@ -185,11 +178,14 @@ function carryOut(effect) {
   switch (effect.type) {
     case 'check':
       clearTimeout(retryTimer);
-      void gate.check().then((answer) => dispatch({ type: 'checked', ...answer }));
+      void check();
       break;
     case 'connect': {
       const { width, height } = stage.size;
-      tell({ type: 'connect', url: socketUrl(), width: atMostU16(width), height: atMostU16(height) });
+      tell({
+        type: 'connect', url: socketUrl(), width: atMostU16(width), height: atMostU16(height),
+        h264: model.h264 === 'yes',
+      });
       break;
     }
     case 'disconnect':
@@ -205,12 +201,20 @@ function carryOut(effect) {
   }
 }
 
+/** The browser is asked once what it can do, beside the first question to the server. */
+async function check() {
+  const [answer, h264] = await Promise.all([gate.check(), h264Found]);
+  model.h264 = h264;
+  dispatch({ type: 'checked', ...answer });
+}
+
 const atMostU16 = (/** @type {number} */ value) => Math.min(Math.max(Math.floor(value), 1), 0xffff);
 
 /** @param {FromWorker} message */
 function handle(message) {
   switch (message.type) {
-    case 'ready': return noticeInsecure(message.imageDecoder);
+    case 'ready': return void h264Found.then((h264) => (
+      noticeInsecure({ imageDecoder: message.imageDecoder, h264 }, focusDesktop)));
     case 'closed': return dispatch({ type: 'closed', code: message.code });
     case 'silent': return dispatch({ type: 'silent' });
     case 'lagging': return dispatch({ type: 'lagging', slow: message.slow });
@@ -256,23 +260,6 @@ function wishSize() {
 }
 
 // Start -------------------------------------------------------------------------------------------
-
-/** @param {boolean} imageDecoder */
-function noticeInsecure(imageDecoder) {
-  const missing = [
-    ...(navigator.keyboard ? [] : ['passing all keys on in full screen']),
-    ...(imageDecoder ? [] : ['the fast way of decoding pictures']),
-  ];
-  if (isSecureContext || missing.length === 0 || sessionStorage.getItem('notice') === 'seen') return;
-  setText(byId('notice-text', HTMLElement), `The desktop works, but the browser withholds ${missing.join(' and ')}.`);
-  byId('notice', HTMLElement).hidden = false;
-}
-
-byId('notice-close', HTMLButtonElement).addEventListener('click', () => {
-  byId('notice', HTMLElement).hidden = true;
-  sessionStorage.setItem('notice', 'seen');
-  focusDesktop();
-});
 
 /** Only this one script may become a worker. @returns {Worker} */
 function startWorker() {

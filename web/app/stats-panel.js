@@ -2,30 +2,54 @@
 
 import { byId, element, setText, within } from './dom.js';
 
-/** @import { Stats } from '../media/messages.js' */
+/** @import { Stats, WorkerStats } from '../media/messages.js' */
 
 const SPARK_WIDTH = 120;
 const SPARK_HEIGHT = 28;
 /** The spark line's full height is at least this many milliseconds, so that small times look small. */
 const SPARK_LEAST_MS = 16;
 
-/** @type {readonly (readonly [string, (stats: Stats) => string])[]} */
+/** What is empty is not shown. @type {readonly (readonly [string, (stats: Stats) => string])[]} */
 const FIGURES = [
   ['Key to pixel', ({ keyToPixelMs, keyToPixelLastMs }) => (
     keyToPixelMs === null ? '–' : `${ms(keyToPixelMs)} · last ${ms(keyToPixelLastMs)}`)],
   ['Round trip', ({ rttMs }) => ms(rttMs)],
   ['Frames', ({ fps, frames }) => `${Math.round(fps)}/s · ${frames.toLocaleString('en')}`],
-  ['Bandwidth', ({ bytesPerSecond }) => rate(bytesPerSecond)],
+  ['Bandwidth', ({ bytesPerSecond, bitrate }) => (
+    bitrate === null ? rate(bytesPerSecond) : `${rate(bytesPerSecond)} · up to ${rate(bitrate / 8)}`)],
   ['Server', ({ serverMs }) => ms(serverMs)],
   ['Decode and paint', ({ decodeMs }) => ms(decodeMs)],
   ['Desktop', ({ desktopWidth, desktopHeight }) => `${desktopWidth} × ${desktopHeight}`],
-  ['Mode', ({ mode }) => (mode === 'tiles' ? 'Lossless tiles' : mode)],
+  ['Picture', ({ mode }) => (mode === 'video' ? 'Video and tiles' : 'Lossless tiles')],
+  ['Limited by', ({ bottleneck }) => LIMITS[bottleneck]],
   ['Viewers', ({ viewers }) => String(viewers)],
 ];
+
+/** @type {Readonly<Record<Stats['bottleneck'], string>>} */
+const LIMITS = { nothing: '', server: 'the server', network: 'the network', browser: 'this browser' };
+
+/** What there is to say where video does not come as video. @type {Readonly<Record<Stats['h264'], string>>} */
+const HINTS = {
+  yes: '',
+  no: 'This browser has no H.264: video is shown at a lower rate.',
+  off: 'H.264 is switched off in this page’s address: video is shown at a lower rate.',
+};
+
+/** The figures before there are any. @returns {WorkerStats} */
+export function noStats() {
+  return {
+    fps: 0, rttMs: null, keyToPixelMs: null, keyToPixelLastMs: null, keyToPixelP95Ms: null,
+    keyToPixelCount: 0, bytesPerSecond: 0, mode: 'tiles', exact: false, frames: 0, keyframes: 0,
+    undecodable: 0, mismatches: 0, refreshes: 0, videoUnits: 0, videoSkipped: 0,
+    bottleneck: 'nothing', bitrate: null, debtMs: 0, decodeMs: null, serverMs: null, queued: 0,
+    desktopWidth: 0, desktopHeight: 0, decodeTimes: [],
+  };
+}
 
 /** Figures about the connection and the picture. */
 export class StatsPanel {
   #root = byId('stats', HTMLElement);
+  #hint = byId('stats-hint', HTMLElement);
   #exactness = byId('exactness', HTMLElement);
   #line = /** @type {SVGPolylineElement} */ (document.querySelector('#spark polyline'));
   /** @type {HTMLElement[]} */
@@ -50,8 +74,12 @@ export class StatsPanel {
     if (!isOpen) return;
     for (const [at, [, value]] of FIGURES.entries()) {
       const node = this.#values[at];
-      if (node) setText(node, value(stats));
+      const text = value(stats);
+      if (node.parentElement) node.parentElement.hidden = text === '';
+      setText(node, text);
     }
+    setText(this.#hint, HINTS[stats.h264]);
+    this.#hint.hidden = stats.h264 === 'yes';
     this.#exactness.dataset.exact = String(stats.exact);
     setText(within(this.#exactness, 'span'), stats.exact ? 'Exact: every pixel verified' : 'Not verified at this moment');
     this.#line.setAttribute('points', spark(stats.decodeTimes));

@@ -8,6 +8,12 @@
 /** @import { Rect, Op, CopyOp, PaletteOp } from '../protocol/types.js' */
 
 /** @typedef {{ width: number, height: number, pixels: Uint32Array }} Shadow */
+/**
+ * What was decoded for an operation: the pixels of a PNG, opaque; the picture of video, null where it
+ * was left out; nothing for the others.
+ * @template Picture
+ * @typedef {Uint32Array | Picture | null | undefined} Part
+ */
 
 const OPAQUE = 0xff000000;
 /** Above this many rectangles a paint call costs more than the pixels that it saves. */
@@ -20,29 +26,53 @@ export function pixelOf(color) {
 
 /**
  * Whether every operation can be applied: a frame appears whole or not at all.
+ * @template Picture
  * @param {readonly Op[]} ops
- * @param {readonly (Uint32Array | undefined)[]} decoded pixels of the PNGs, by operation
+ * @param {readonly Part<Picture>[]} parts by operation
  */
-export function isComplete(ops, decoded) {
+export function isComplete(ops, parts) {
   return ops.every((op, at) => {
-    if (op.kind === 'png') return (decoded[at]?.length ?? 0) >= op.width * op.height;
-    return op.kind !== 'palette' || isPalette(op);
+    const part = parts[at];
+    switch (op.kind) {
+      case 'png': return part instanceof Uint32Array && part.length >= area(op);
+      case 'palette': return isPalette(op);
+      case 'video': return part !== undefined;
+      case 'fill': case 'copy': return true;
+    }
   });
 }
 
 /**
- * Applies a complete frame.
+ * Applies a complete frame, of whose video nothing is shown.
  * @param {Shadow} shadow
  * @param {readonly Op[]} ops
- * @param {readonly (Uint32Array | undefined)[]} decoded pixels of the PNGs, by operation
+ * @param {readonly Part<unknown>[]} parts by operation
  */
-export function applyOps(shadow, ops, decoded) {
-  applyCopies(shadow, ops.filter((op) => op.kind === 'copy'));
-  for (const [at, op] of ops.entries()) {
-    if (op.kind === 'fill') fill(shadow, op, pixelOf(op.color));
-    else if (op.kind === 'palette') unpack(shadow, op);
-    else if (op.kind === 'png') blit(shadow, op, /** @type {Uint32Array} */ (decoded[at]));
-  }
+export function applyOps(shadow, ops, parts) {
+  applyCopies(shadow, ops);
+  for (let at = 0; at < ops.length; at += 1) applyOp(shadow, ops[at], parts[at]);
+}
+
+/**
+ * Applies what is neither a copy nor video.
+ * @param {Shadow} shadow @param {Op} op @param {unknown} part
+ */
+export function applyOp(shadow, op, part) {
+  if (op.kind === 'fill') fill(shadow, op, pixelOf(op.color));
+  else if (op.kind === 'palette') unpack(shadow, op);
+  else if (op.kind === 'png') blit(shadow, op, /** @type {Uint32Array} */ (part));
+}
+
+/**
+ * The rectangles that a frame changes, few and nearly free of overlap.
+ * @param {readonly Op[]} ops
+ * @param {readonly unknown[]} parts by operation
+ */
+export function dirtyOf(ops, parts) {
+  return mergeRects(ops.flatMap((op, at) => {
+    if (op.kind !== 'video') return op;
+    return parts[at] ? op.damage : [];
+  }));
 }
 
 /**
@@ -113,12 +143,13 @@ function overlaps(a, b) {
 const sourceOf = (op) => ({ x: op.fromX, y: op.fromY, width: op.width, height: op.height });
 
 /**
- * A copy whose source an earlier copy overwrites is lifted out first; a single scroll, the common
- * case, moves in place.
+ * Applies the copies of a frame, which come before everything else. One whose source an earlier copy
+ * overwrites is lifted out first; a single scroll, the common case, moves in place.
  * @param {Shadow} shadow
- * @param {readonly CopyOp[]} copies
+ * @param {readonly Op[]} ops
  */
-function applyCopies(shadow, copies) {
+export function applyCopies(shadow, ops) {
+  const copies = ops.filter((op) => op.kind === 'copy');
   const lifted = copies.map((copy, at) => {
     const source = sourceOf(copy);
     const spoilt = copies.some((other, before) => before < at && overlaps(other, source));
@@ -159,14 +190,11 @@ function fill({ pixels, width }, rect, pixel) {
   }
 }
 
-/** @param {Shadow} shadow @param {Rect} rect @param {Uint32Array} tile */
+/** @param {Shadow} shadow @param {Rect} rect @param {Uint32Array} tile opaque */
 function blit({ pixels, width }, rect, tile) {
-  let from = 0;
-  for (let row = rect.y; row < rect.y + rect.height; row += 1) {
-    let to = row * width + rect.x;
-    for (const end = to + rect.width; to < end; to += 1, from += 1) {
-      pixels[to] = tile[from] | OPAQUE;
-    }
+  for (let row = 0; row < rect.height; row += 1) {
+    const from = row * rect.width;
+    pixels.set(tile.subarray(from, from + rect.width), (rect.y + row) * width + rect.x);
   }
 }
 

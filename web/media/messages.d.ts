@@ -1,5 +1,7 @@
 /** What the page and its worker say to each other. */
 
+export type Condition =
+  import('../protocol/types.js').Condition;
 export type Pointer =
   import('../protocol/types.js').Pointer;
 export type Button =
@@ -13,7 +15,7 @@ export type InputEvent =
 /** `at`: ms since 1970, of the clock that does not jump */
 export type ToWorker =
   { type: 'init', canvas: OffscreenCanvas }
-  | { type: 'connect', url: string, width: number, height: number }
+  | { type: 'connect', url: string, width: number, height: number, h264: boolean }
   | { type: 'disconnect' }
   | { type: 'input', input: InputEvent, at: number }
   | { type: 'resize', width: number, height: number }
@@ -31,12 +33,16 @@ export type FromWorker =
   | import('../protocol/types.js').Control
   | import('../protocol/types.js').DisplayState
   | import('../protocol/types.js').Cursor;
+/** `bitrate` in bit/s, null while no limit has been met */
 export type WorkerStats =
   { fps: number, rttMs: number | null, keyToPixelMs: number | null,
   keyToPixelLastMs: number | null, keyToPixelP95Ms: number | null, keyToPixelCount: number,
-  bytesPerSecond: number, mode: 'tiles', exact: boolean, frames: number, keyframes: number,
-  undecodable: number, mismatches: number, refreshes: number, decodeMs: number | null,
-  serverMs: number | null, queued: number, desktopWidth: number, desktopHeight: number,
-  decodeTimes: number[] };
+  bytesPerSecond: number, mode: 'tiles' | 'video', exact: boolean, frames: number, keyframes: number,
+  undecodable: number, mismatches: number, refreshes: number, videoUnits: number,
+  videoSkipped: number, bottleneck: Condition['bottleneck'], bitrate: number | null, debtMs: number,
+  decodeMs: number | null, serverMs: number | null, queued: number, desktopWidth: number,
+  desktopHeight: number, decodeTimes: number[] };
+/** `h264`: whether the browser decodes it, and was not told to leave it */
 export type Stats =
-  WorkerStats & { controller: number, viewers: number, viewerId: number };
+  WorkerStats & { controller: number, viewers: number, viewerId: number,
+  h264: 'yes' | 'no' | 'off' };

@@ -4,15 +4,20 @@
  * A frame that cannot be decoded is not shown in part; nothing more is painted until the keyframe
  * that is then asked for. Overflow rule: when too much waits, all of it is dropped and a keyframe
  * asked for.
+ *
+ * INVARIANT: frames reach the decoders in their order, since units of video build on each other; and
+ * whatever was decoded is released, painted or not.
  */
 
-/** @import { Frame, Rect } from '../protocol/types.js' */
+/** @import { Frame, Op, Rect } from '../protocol/types.js' */
+/** @import { Part } from './screen.js' */
 
 /**
  * @typedef {{ frame: Frame, bytes: number, arrived: number, started: boolean, ready: boolean,
- *   failed: boolean, tiles: (Uint32Array | undefined)[] }} Waiting
- * @typedef {{ painted(frame: Frame, dirty: Rect[], arrived: number, queued: number): void,
- *   dropped(frame: Frame): void, undecodable(): void }} Listener
+ *   failed: boolean, parts: Part[] }} Waiting
+ * @typedef {{ frame: Frame, dirty: Rect[], arrived: number, queued: number, isVideo: boolean }} Painted
+ * @typedef {{ painted(painted: Painted): void, dropped(frame: Frame): void,
+ *   undecodable(): void }} Listener
  */
 
 const MAX_WAITING = 32;
@@ -22,21 +27,26 @@ const DECODED_AHEAD = 3;
 /** The queue in front of the screen. */
 export class Painter {
   #screen;
-  #decoder;
+  #tiles;
+  #video;
   #listener;
   /** @type {Waiting[]} */
   #queue = [];
   /** The epoch that frames must have; null until a keyframe comes. @type {number | null} */
   #epoch = null;
+  /** A frame is being brought into the shadow. */
+  #isPreparing = false;
 
   /**
    * @param {import('./screen.js').Screen} screen
-   * @param {import('./tiles.js').TileDecoder} decoder
+   * @param {import('./tiles.js').TileDecoder} tiles
+   * @param {import('./video.js').Video} video
    * @param {Listener} listener
    */
-  constructor(screen, decoder, listener) {
+  constructor(screen, tiles, video, listener) {
     this.#screen = screen;
-    this.#decoder = decoder;
+    this.#tiles = tiles;
+    this.#video = video;
     this.#listener = listener;
   }
 
@@ -56,10 +66,7 @@ export class Painter {
       this.#listener.dropped(frame);
       return;
     }
-    const isMedia = frame.ops.some((op) => op.kind === 'png');
-    this.#queue.push({
-      frame, bytes, arrived, started: !isMedia, ready: !isMedia, failed: false, tiles: [],
-    });
+    this.#queue.push({ frame, bytes, arrived, started: false, ready: false, failed: false, parts: [] });
     if (this.#isOverfull()) this.#giveUp();
     this.#drain();
   }
@@ -68,6 +75,7 @@ export class Painter {
   reset() {
     this.#drop(this.#queue.splice(0));
     this.#epoch = null;
+    this.#video.awaitKeyframes();
   }
 
   #isOverfull() {
@@ -82,24 +90,38 @@ export class Painter {
 
   #drain() {
     for (;;) {
+      for (const waiting of this.#queue.slice(0, DECODED_AHEAD)) if (!waiting.started) this.#start(waiting);
       const first = this.#queue[0];
-      if (!first?.ready) break;
-      this.#queue.shift();
-      this.#paint(first);
+      if (!first?.ready || this.#isPreparing) return;
+      const prepared = !first.failed && this.#screen.prepare(first.frame, first.parts);
+      if (typeof prepared !== 'boolean') return void this.#finishLater(first, prepared);
+      this.#finish(first, prepared);
     }
-    for (const waiting of this.#queue.slice(0, DECODED_AHEAD)) if (!waiting.started) void this.#decode(waiting);
   }
 
-  /** @param {Waiting} waiting */
-  #paint(waiting) {
-    const dirty = waiting.failed ? null : this.#screen.paint(waiting.frame, waiting.tiles);
-    if (dirty) {
-      this.#release(waiting);
-      this.#listener.painted(waiting.frame, dirty, waiting.arrived, this.#queue.length);
+  /** @param {Waiting} first @param {Promise<boolean>} preparing */
+  async #finishLater(first, preparing) {
+    this.#isPreparing = true;
+    const prepared = await preparing.catch(() => false);
+    this.#isPreparing = false;
+    // One that was dropped meanwhile has left the shadow half painted; a keyframe is to follow.
+    if (this.#queue[0] === first) this.#finish(first, prepared);
+    this.#drain();
+  }
+
+  /** @param {Waiting} first of the queue @param {boolean} prepared */
+  #finish(first, prepared) {
+    this.#queue.shift();
+    const { frame, arrived, parts } = first;
+    if (!prepared) {
+      this.#drop([first]);
+      this.#skipToKeyframe();
       return;
     }
-    this.#drop([waiting]);
-    this.#skipToKeyframe();
+    const dirty = this.#screen.show(frame, parts);
+    const isVideo = frame.ops.some((op, at) => op.kind === 'video' && parts[at]);
+    this.#release(first);
+    this.#listener.painted({ frame, dirty, arrived, queued: this.#queue.length, isVideo });
   }
 
   /** The frames that build on one which is missing are of no use. */
@@ -118,12 +140,26 @@ export class Painter {
   }
 
   /** @param {Waiting} waiting */
-  async #decode(waiting) {
+  #start(waiting) {
+    const { frame } = waiting;
     waiting.started = true;
-    const { ops } = waiting.frame;
-    const results = await Promise.allSettled(
-      ops.map((op) => (op.kind === 'png' ? this.#decoder.decode(op) : undefined)));
-    waiting.tiles = results.map((result) => (result.status === 'fulfilled' ? result.value : undefined));
+    this.#video.begin(frame);
+    const decoding = frame.ops.map((op) => this.#decode(op));
+    waiting.ready = !decoding.some((part) => part instanceof Promise);
+    if (waiting.ready) waiting.parts = /** @type {Part[]} */ (decoding);
+    else void this.#gather(waiting, decoding);
+  }
+
+  /** @param {Op} op @returns {Part | Promise<Part>} */
+  #decode(op) {
+    if (op.kind === 'png') return this.#tiles.decode(op);
+    return op.kind === 'video' ? this.#video.decode(op, performance.now()) : undefined;
+  }
+
+  /** @param {Waiting} waiting @param {(Part | Promise<Part>)[]} decoding */
+  async #gather(waiting, decoding) {
+    const results = await Promise.allSettled(decoding);
+    waiting.parts = results.map((result) => (result.status === 'fulfilled' ? result.value : undefined));
     waiting.failed = results.some((result) => result.status === 'rejected');
     waiting.ready = true;
     if (this.#queue.includes(waiting)) this.#drain();
@@ -132,7 +168,10 @@ export class Painter {
 
   /** @param {Waiting} waiting */
   #release(waiting) {
-    for (const tile of waiting.tiles) if (tile) this.#decoder.release(tile);
-    waiting.tiles = [];
+    for (const part of waiting.parts) {
+      if (part instanceof Uint32Array) this.#tiles.release(part);
+      else part?.close();
+    }
+    waiting.parts = [];
   }
 }

@@ -1,21 +1,29 @@
 /**
  * The visible canvas and the shadow behind it.
  *
- * INVARIANT: `paint` is one synchronous task, so the browser shows a frame whole or not at all. The
- * shadow is what was painted; the canvas is what a person sees, and only it is ever hashed.
+ * INVARIANT: `show` is one synchronous task, so the browser shows a frame whole or not at all. The
+ * shadow is what was painted or is just being prepared; the canvas is what a person sees, and only it
+ * is ever hashed.
  */
 
-import { applyOps, isComplete, mergeRects } from '../client/frame.js';
+import { applyCopies, applyOp, applyOps, dirtyOf, isComplete } from '../client/frame.js';
 import { hashPixels } from '../client/digest.js';
 import { BAND_HEIGHT } from '../protocol/server.js';
+import { PictureReader } from './pictures.js';
 
-/** @import { Frame, Rect } from '../protocol/types.js' */
+/** @import { Frame, Op, Rect } from '../protocol/types.js' */
+
+/** @typedef {import('../client/frame.js').Part<VideoFrame>} Part */
 
 /** The desktop as it is shown. */
 export class Screen {
   #canvas;
   #image = new ImageData(1, 1);
   #shadow = { width: 0, height: 0, pixels: new Uint32Array(0) };
+  #pictures = new PictureReader();
+  /** What is shown has this size. */
+  width = 0;
+  height = 0;
 
   /** @param {OffscreenCanvas} canvas */
   constructor(canvas) {
@@ -28,30 +36,48 @@ export class Screen {
     canvas.addEventListener('contextrestored', () => this.#restore());
   }
 
-  get width() {
-    return this.#shadow.width;
+  /**
+   * Brings a frame into the shadow; what is shown stays as it was. One at a time; after one that fails
+   * a keyframe has to follow.
+   * @param {Frame} frame
+   * @param {readonly Part[]} parts by operation
+   * @returns {boolean | Promise<boolean>} whether it can be shown; a promise only for video
+   */
+  prepare(frame, parts) {
+    if (!isComplete(frame.ops, parts)) return false;
+    const sameSize = frame.width === this.#shadow.width && frame.height === this.#shadow.height;
+    if (!frame.keyframe && !sameSize) return false;
+    if (!sameSize) this.#resize(frame.width, frame.height);
+    if (frame.ops.some((op, at) => op.kind === 'video' && parts[at])) return this.#prepareVideo(frame.ops, parts);
+    applyOps(this.#shadow, frame.ops, parts);
+    return true;
   }
 
-  get height() {
-    return this.#shadow.height;
+  /** @param {readonly Op[]} ops @param {readonly Part[]} parts */
+  async #prepareVideo(ops, parts) {
+    const shadow = this.#shadow;
+    applyCopies(shadow, ops);
+    for (const [at, op] of ops.entries()) {
+      const part = parts[at];
+      if (op.kind !== 'video') applyOp(shadow, op, part);
+      else if (part) await this.#pictures.paint(shadow, op, /** @type {VideoFrame} */ (part));
+    }
+    return true;
   }
 
   /**
+   * Shows the frame that was prepared.
    * @param {Frame} frame
-   * @param {readonly (Uint32Array | undefined)[]} decoded pixels of the PNGs, by operation
-   * @returns {Rect[] | null} what was painted, null where the frame cannot be
+   * @param {readonly Part[]} parts by operation
+   * @returns {Rect[]} what was painted
    */
-  paint(frame, decoded) {
-    if (!isComplete(frame.ops, decoded)) return null;
-    const sameSize = frame.width === this.width && frame.height === this.height;
-    if (!frame.keyframe && !sameSize) return null;
-    if (!sameSize) this.#resize(frame.width, frame.height);
-    applyOps(this.#shadow, frame.ops, decoded);
-    const dirty = frame.keyframe
-      ? [{ x: 0, y: 0, width: frame.width, height: frame.height }]
-      : mergeRects(frame.ops);
-    for (const { x, y, width, height } of dirty) {
-      this.context.putImageData(this.#image, 0, 0, x, y, width, height);
+  show({ keyframe, width, height, ops }, parts) {
+    if (this.#canvas.width !== width) this.#canvas.width = width;
+    if (this.#canvas.height !== height) this.#canvas.height = height;
+    [this.width, this.height] = [width, height];
+    const dirty = keyframe ? [{ x: 0, y: 0, width, height }] : dirtyOf(ops, parts);
+    for (const rect of dirty) {
+      this.context.putImageData(this.#image, 0, 0, rect.x, rect.y, rect.width, rect.height);
     }
     return dirty;
   }
@@ -66,8 +92,6 @@ export class Screen {
 
   /** @param {number} width @param {number} height */
   #resize(width, height) {
-    this.#canvas.width = width;
-    this.#canvas.height = height;
     this.#image = new ImageData(width, height);
     const pixels = new Uint32Array(this.#image.data.buffer);
     pixels.fill(0xff000000);

@@ -2,9 +2,12 @@
  * Decodes PNG tiles to RGBA pixels, in buffers that are used again.
  *
  * `ImageDecoder` is several times faster; where it is missing (a page without a secure context)
- * `createImageBitmap` does it. A PNG that states another size than its rectangle is refused before
- * anything is made for it.
+ * `createImageBitmap` does it. A PNG that states another size than its rectangle, or that it may have
+ * an alpha channel, is refused before anything is made for it.
  */
+
+import { copyAsRgba } from './pictures.js';
+import { Scratch } from './scratch.js';
 
 /** @import { PngOp } from '../protocol/types.js' */
 
@@ -24,13 +27,13 @@ export class TileDecoder {
 
   /** @param {PngOp} op @returns {Promise<Uint32Array>} */
   async decode(op) {
-    if (!statesSize(op)) throw new Error('a tile has not the size of its rectangle');
+    if (!isOpaqueOfSize(op)) throw new Error('a tile is not opaque or has not the size of its rectangle');
     if (this.#fast) {
       const pixels = await this.#decodeFast(op);
       if (pixels) return pixels;
       this.#fast = false;
     }
-    return this.#scratch.decode(op);
+    return this.#decodeSlowly(op);
   }
 
   /** @param {Uint32Array} pixels */
@@ -45,16 +48,24 @@ export class TileDecoder {
       const { image } = await decoder.decode();
       try {
         const pixels = this.#buffer(width * height);
-        /** @type {VideoFrameCopyToOptions & { format: string }} */
-        const options = { format: 'RGBA', rect: { x: 0, y: 0, width, height } };
-        const layout = await image.copyTo(new Uint8Array(pixels.buffer, 0, pixels.byteLength), options)
-          .catch(notSupported);
-        return layout && pixels;
+        const bytes = new Uint8Array(pixels.buffer, 0, pixels.byteLength);
+        return await copyAsRgba(image, bytes, { x: 0, y: 0, width, height }) ? pixels : null;
       } finally {
         image.close();
       }
     } finally {
       decoder.close();
+    }
+  }
+
+  /** @param {PngOp} op @returns {Promise<Uint32Array>} */
+  async #decodeSlowly({ data, width, height }) {
+    const blob = new Blob([data], { type: 'image/png' });
+    const bitmap = await createImageBitmap(blob, { colorSpaceConversion: 'none', premultiplyAlpha: 'none' });
+    try {
+      return this.#scratch.read(bitmap, { x: 0, y: 0, width, height });
+    } finally {
+      bitmap.close();
     }
   }
 
@@ -68,45 +79,26 @@ export class TileDecoder {
   }
 }
 
-/** @param {unknown} error @returns {null} */
-function notSupported(error) {
-  if (error instanceof DOMException && error.name === 'NotSupportedError') return null;
-  if (error instanceof TypeError) return null;
-  throw error;
-}
+const RGB = 2;
+const PALETTE = 3;
+const TRANSPARENCY = 0x74524e53;
+const DATA = 0x49444154;
 
-/** The size in a PNG's first chunk. @param {PngOp} op */
-function statesSize({ data, width, height }) {
-  if (data.length < 24) return false;
+/**
+ * Whether the PNG's first chunk states the size of its rectangle and a colour type without alpha, and
+ * no chunk before the pixels makes colours transparent.
+ * @param {PngOp} op
+ */
+function isOpaqueOfSize({ data, width, height }) {
+  if (data.length < 33) return false;
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-  return view.getUint32(16) === width && view.getUint32(20) === height;
-}
-
-/** Decoding through a canvas, one tile at a time. */
-class Scratch {
-  /** @type {OffscreenCanvasRenderingContext2D | null} */
-  #context = null;
-
-  /** @param {PngOp} op @returns {Promise<Uint32Array>} */
-  async decode({ data, width, height }) {
-    const blob = new Blob([data], { type: 'image/png' });
-    const bitmap = await createImageBitmap(blob, { colorSpaceConversion: 'none', premultiplyAlpha: 'none' });
-    try {
-      const context = this.#room(width, height);
-      context.drawImage(bitmap, 0, 0);
-      return new Uint32Array(context.getImageData(0, 0, width, height).data.buffer);
-    } finally {
-      bitmap.close();
-    }
+  const color = data[25];
+  if (view.getUint32(16) !== width || view.getUint32(20) !== height) return false;
+  if (color !== RGB && color !== PALETTE && color !== 0) return false;
+  for (let at = 33; at + 8 <= data.length; at += 12 + view.getUint32(at)) {
+    const kind = view.getUint32(at + 4);
+    if (kind === DATA) return true;
+    if (kind === TRANSPARENCY) return false;
   }
-
-  /** @param {number} width @param {number} height */
-  #room(width, height) {
-    const canvas = this.#context?.canvas ?? new OffscreenCanvas(width, height);
-    if (canvas.width < width) canvas.width = width;
-    if (canvas.height < height) canvas.height = height;
-    this.#context ??= canvas.getContext('2d', { alpha: false, willReadFrequently: true });
-    if (!this.#context) throw new Error('the browser gives no 2D context');
-    return this.#context;
-  }
+  return false;
 }

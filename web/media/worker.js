@@ -3,17 +3,19 @@
  * handlers ever wait for a picture. It says what happened; the page decides what it means.
  */
 
+import { Asking } from '../client/asking.js';
 import { Patience } from '../client/patience.js';
-import { KeyLatency, Rate, Recent, percentile } from '../client/stats.js';
 import { CAPABILITY, VERSION } from '../protocol/packets.js';
+import { Figures } from './figures.js';
 import { Painter } from './painter.js';
 import { Screen } from './screen.js';
 import { Socket } from './socket.js';
 import { TileDecoder } from './tiles.js';
 import { Verifier } from './verify.js';
+import { Video } from './video.js';
 
 /** @import { ToWorker, FromWorker } from './messages.js' */
-/** @import { Frame, Rect } from '../protocol/types.js' */
+/** @import { Frame } from '../protocol/types.js' */
 
 const TICK_MS = 250;
 /** A wrong pixel is found within `ROUND` of these, for two thirds of a percent of a processor at 1080p. */
@@ -22,11 +24,9 @@ const RECHECK_MS = 250;
 const POLLED_FOR_MS = 1500;
 const SLOW_FRAME_MS = 1000;
 const QUIET_MS = 6000;
-const REFRESH_EVERY_MS = 2000;
-/** A picture may be long on its way; asking again in short steps would only lengthen the way. */
-const REFRESH_LATEST_MS = 16000;
 const OVERDUE_MS = 3000;
-const NO_ROUND_TRIP = 0xffffffff;
+/** What a browser says of a connection that broke. */
+const BROKEN = 1006;
 
 const worker = /** @type {DedicatedWorkerGlobalScope & { lattice?: object }} */ (
   /** @type {unknown} */ (self));
@@ -38,36 +38,28 @@ class Viewer {
   #screen;
   #painter;
   #verifier;
-  #decoder = new TileDecoder();
+  #tiles = new TileDecoder();
+  #video = new Video();
   #socket = new Socket({
     opened: () => this.#hello(),
     packet: (packet, bytes) => this.#handlePacket(packet, bytes),
     closed: (code) => this.#closed(code),
   });
   #viewport = { width: 1, height: 1 };
+  #hasH264 = false;
   #viewerId = 0;
   #seq = 0;
   #slow = false;
   #polledAt = -Infinity;
-  #refreshedAt = -Infinity;
-  #refreshEvery = REFRESH_EVERY_MS;
+  #asking = new Asking();
   #isLost = false;
   #patience = new Patience();
   #isVisible = true;
-  /** When to ask for a picture that should have come by itself. @type {number | null} */
-  #overdueAt = null;
   /** @type {import('../protocol/types.js').Digest | null} */
   #digest = null;
   #timer = 0;
   #recheckTimer = 0;
-  #frameRate = new Rate();
-  #byteRate = new Rate();
-  #decodeTimes = new Recent(60);
-  #serverTimes = new Recent(60);
-  #keys = new KeyLatency();
-  #counts = { frames: 0, keyframes: 0, undecodable: 0, refreshes: 0 };
-  /** @type {number | null} */
-  #rttMs = null;
+  #figures = new Figures();
   #reported = '';
 
   /** @param {OffscreenCanvas} canvas */
@@ -75,14 +67,14 @@ class Viewer {
     const screen = new Screen(canvas);
     this.#screen = screen;
     this.#verifier = new Verifier((band) => screen.hashBand(band));
-    this.#painter = new Painter(screen, this.#decoder, {
-      painted: (frame, dirty, arrived, queued) => this.#painted(frame, dirty, arrived, queued),
+    this.#painter = new Painter(screen, this.#tiles, this.#video, {
+      painted: (painted) => this.#painted(painted),
       dropped: (frame) => this.#acknowledge(frame, 0, 0),
       undecodable: () => this.#undecodable(),
     });
-    // Tests plant wrong pixels through this, to see that they are found.
-    worker.lattice = { context: screen.context };
-    post({ type: 'ready', imageDecoder: this.#decoder.isFast });
+    // Tests plant wrong pixels through this, to see that they are found, and count decoders.
+    worker.lattice = { context: screen.context, video: this.#video };
+    post({ type: 'ready', imageDecoder: this.#tiles.isFast });
   }
 
   /** @param {Exclude<ToWorker, { type: 'init' }>} message */
@@ -99,9 +91,10 @@ class Viewer {
   }
 
   /** @param {Extract<ToWorker, { type: 'connect' }>} message */
-  #connect({ url, width, height }) {
+  #connect({ url, width, height, h264 }) {
     this.#disconnect();
     this.#viewport = { width, height };
+    this.#hasH264 = h264;
     this.#patience.begin();
     this.#socket.open(url);
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
@@ -124,22 +117,21 @@ class Viewer {
     clearTimeout(this.#recheckTimer);
     this.#recheckTimer = 0;
     this.#painter.reset();
+    this.#video.close();
     this.#verifier.forget();
-    this.#keys.forget();
+    this.#figures.disconnected();
     this.#digest = null;
-    this.#overdueAt = null;
+    this.#asking = new Asking();
     this.#slow = false;
     this.#isLost = false;
-    this.#rttMs = null;
-    this.#refreshedAt = -Infinity;
-    this.#refreshEvery = REFRESH_EVERY_MS;
     this.#report();
   }
 
   #hello() {
     this.#seq = 0;
     const capabilities = (isSecureContext ? CAPABILITY.SECURE_CONTEXT : 0)
-      | (this.#decoder.isFast ? CAPABILITY.IMAGE_DECODER : 0);
+      | (this.#tiles.isFast ? CAPABILITY.IMAGE_DECODER : 0)
+      | (this.#hasH264 && !this.#video.isHopeless ? CAPABILITY.H264 : 0);
     this.#socket.send({ type: 'hello', version: VERSION, capabilities, ...this.#viewport });
   }
 
@@ -147,22 +139,22 @@ class Viewer {
   #input({ input, at }) {
     if (!this.#socket.isOpen) return;
     this.#seq += 1;
-    if ((input.type === 'key' && input.down) || input.type === 'text') this.#keys.pressed(this.#seq, at);
+    if ((input.type === 'key' && input.down) || input.type === 'text') this.#figures.keys.pressed(this.#seq, at);
     this.#socket.send({ ...input, seq: this.#seq });
   }
 
   /** @param {import('../protocol/types.js').ServerPacket} packet @param {number} bytes */
   #handlePacket(packet, bytes) {
     const now = performance.now();
-    this.#byteRate.add(now, bytes);
+    this.#figures.received(now, bytes);
     switch (packet.type) {
       // What was on its way when the display went shows nothing that still is.
       case 'frame': return this.#isLost ? this.#acknowledge(packet, 0, 0) : this.#painter.push(packet, bytes, now);
       case 'digest': return this.#handleDigest(packet, now);
       case 'ping':
         this.#socket.send({ type: 'pong', sentUs: packet.sentUs });
-        if (packet.roundTripUs !== NO_ROUND_TRIP) this.#rttMs = packet.roundTripUs / 1000;
-        return undefined;
+        return this.#figures.pinged(packet);
+      case 'condition': return this.#figures.limited(packet);
       case 'welcome':
         this.#viewerId = packet.viewer;
         return post(packet);
@@ -176,9 +168,9 @@ class Viewer {
   /** @param {'live' | 'lost' | 'ended'} state @param {number} now */
   #handleDisplay(state, now) {
     if (state === 'live') {
-      if (this.#isLost) this.#overdueAt = now + OVERDUE_MS;
+      if (this.#isLost) this.#asking.expect(now + OVERDUE_MS);
     } else {
-      this.#overdueAt = null;
+      this.#asking.expectNone();
       this.#digest = null;
       this.#painter.reset();
       this.#verifier.forget();
@@ -187,21 +179,25 @@ class Viewer {
     this.#isLost = state !== 'live';
   }
 
-  /** @param {Frame} frame @param {Rect[]} dirty @param {number} arrived @param {number} queued */
-  #painted(frame, dirty, arrived, queued) {
+  /** @param {import('./painter.js').Painted} painted */
+  #painted(painted) {
+    const { frame, dirty, arrived, queued } = painted;
+    const { keys } = this.#figures;
     const now = performance.now();
-    const spent = now - arrived;
-    this.#acknowledge(frame, spent, queued);
+    this.#acknowledge(frame, now - arrived, queued);
     this.#patience.painted();
-    this.#count(frame, now, spent);
+    this.#figures.painted(painted, now);
     const wasExact = this.#verifier.exact;
     this.#verifier.painted(frame, dirty);
-    if (frame.keyframe) post({ type: 'keyframe', width: frame.width, height: frame.height });
-    const answered = this.#keys.count;
-    if (frame.echoViewer === this.#viewerId) this.#keys.painted(frame.echoSeq, clock());
+    if (frame.keyframe) {
+      this.#asking.answered();
+      post({ type: 'keyframe', width: frame.width, height: frame.height });
+    }
+    const answered = keys.count;
+    if (frame.echoViewer === this.#viewerId) keys.painted(frame.echoSeq, clock());
     const isLast = queued === 0;
     if (isLast && this.#digest && this.#verifier.compare(this.#digest, now)) this.#proven();
-    else if (wasExact || frame.keyframe || this.#keys.count > answered) this.#report();
+    else if (wasExact || frame.keyframe || keys.count > answered) this.#report();
   }
 
   /**
@@ -213,32 +209,21 @@ class Viewer {
     this.#socket.send({ type: 'ack', epoch, id, decodeUs, queued: Math.min(queued, 255) });
   }
 
-  /** @param {Frame} frame @param {number} now @param {number} spent */
-  #count(frame, now, spent) {
-    this.#counts.frames += 1;
-    if (frame.keyframe) {
-      this.#counts.keyframes += 1;
-      this.#overdueAt = null;
-      this.#refreshEvery = REFRESH_EVERY_MS;
-    }
-    this.#frameRate.add(now, 1);
-    this.#decodeTimes.add(spent);
-    this.#serverTimes.add(frame.costUs / 1000);
-  }
-
   #undecodable() {
-    this.#counts.undecodable += 1;
-    this.#overdueAt = performance.now();
+    this.#figures.counts.undecodable += 1;
+    if (this.#hasH264 && this.#video.isHopeless) {
+      // The gateway learns what a browser can do at the beginning of a connection only.
+      this.#disconnect();
+      post({ type: 'closed', code: BROKEN });
+      return;
+    }
+    this.#asking.expect(performance.now());
     this.#refresh();
   }
 
-  /** Asks for the whole picture, at most once in two seconds and then less often. */
   #refresh() {
-    const now = performance.now();
-    if (now - this.#refreshedAt < this.#refreshEvery) return;
-    this.#refreshedAt = now;
-    this.#refreshEvery = Math.min(this.#refreshEvery * 2, REFRESH_LATEST_MS);
-    this.#counts.refreshes += 1;
+    if (!this.#asking.ask(performance.now())) return;
+    this.#figures.counts.refreshes += 1;
     this.#socket.send({ type: 'refresh' });
   }
 
@@ -297,29 +282,23 @@ class Viewer {
       this.#disconnect();
       return post({ type: 'silent' });
     }
+    this.#video.sweep(now);
     const waitingSince = this.#painter.waitingSince;
     const slow = quiet > QUIET_MS || (waitingSince !== null && now - waitingSince > SLOW_FRAME_MS);
     if (slow !== this.#slow) post({ type: 'lagging', slow });
     this.#slow = slow;
-    if (this.#overdueAt !== null && now >= this.#overdueAt) this.#refresh();
+    if (this.#asking.isOverdue(now)) this.#refresh();
     return this.#report();
   }
 
   /** Tells the page the figures, where they are not what it was told last. */
   #report() {
-    const now = performance.now();
-    const keys = this.#keys.samples;
     /** @type {import('./messages.js').WorkerStats} */
     const stats = {
-      fps: this.#frameRate.perSecond(now), rttMs: this.#rttMs,
-      keyToPixelMs: percentile(keys.values, 0.5), keyToPixelLastMs: keys.last,
-      keyToPixelP95Ms: percentile(keys.values, 0.95), keyToPixelCount: this.#keys.count,
-      bytesPerSecond: this.#byteRate.perSecond(now), mode: 'tiles', exact: this.#verifier.exact,
-      ...this.#counts, mismatches: this.#verifier.mismatches,
-      decodeMs: percentile(this.#decodeTimes.values, 0.5),
-      serverMs: percentile(this.#serverTimes.values, 0.5), queued: this.#painter.queued,
+      ...this.#figures.at(performance.now()), exact: this.#verifier.exact,
+      mismatches: this.#verifier.mismatches, queued: this.#painter.queued,
+      videoUnits: this.#video.units, videoSkipped: this.#video.skipped,
       desktopWidth: this.#screen.width, desktopHeight: this.#screen.height,
-      decodeTimes: this.#decodeTimes.values,
     };
     const told = JSON.stringify(stats);
     if (told === this.#reported) return;

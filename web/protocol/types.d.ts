@@ -1,4 +1,4 @@
-/** Packets as objects: what `server.js` reads, `client.js` writes and `mirror.js` the other way round. */
+/** Packets as objects: what `server.js` reads, `client.js` writes and `tests/web/lib/mirror.mjs` the other way round. */
 
 export type Bytes =
   Uint8Array<ArrayBuffer>;

@@ -64,7 +64,7 @@ test('any copies do, in any order', () => {
 });
 
 test('fills and tiles paint over copies, in order', () => {
-  const tile = Uint32Array.from({ length: 12 }, (_, at) => at * 1000);
+  const tile = Uint32Array.from({ length: 12 }, (_, at) => OPAQUE | (at * 1000));
   const png = { kind: 'png', x: 2, y: 2, width: 4, height: 3, data: new Uint8Array(0) };
   check([fill(0, 0, 6, 6, 0xff0000), copy(8, 8, 1, 1, 4, 4), png, fill(3, 3, 1, 1, 0x00ff00)],
     [undefined, undefined, tile]);

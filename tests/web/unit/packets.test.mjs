@@ -1,7 +1,7 @@
 // What the codec does with packets that no honest peer sends, and that it reads what it writes.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { decodeClient, encodeServer } from '../../../web/protocol/mirror.js';
+import { decodeClient, encodeServer } from '../lib/mirror.mjs';
 import { DecodeError, decodeServer, encodeClient } from '../../../web/protocol/packets.js';
 
 const frame = (ops, more = {}) => ({

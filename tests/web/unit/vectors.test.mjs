@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { decodeClient, encodeServer } from '../../../web/protocol/mirror.js';
+import { decodeClient, encodeServer } from '../lib/mirror.mjs';
 import { DecodeError, decodeServer, encodeClient } from '../../../web/protocol/packets.js';
 
 const FILE = new URL('../../vectors/packets.json', import.meta.url);

@@ -1,14 +1,15 @@
+// @ts-check
 /**
  * The other direction of both ends: what a gateway writes and reads. The viewer never loads this;
  * tests and tools do, to check the vectors both ways and to play the gateway.
  */
 
-import { KIND as CLIENT, MAX_KEY_NAME, MAX_TEXT as CLIENT_MAX_TEXT } from './client.js';
-import { DecodeError, Reader, atMost, invalid } from './reader.js';
-import { BOTTLENECKS, KIND, MAX_TEXT, OP_BYTES, STATES } from './server.js';
-import { Writer, utf8Length } from './writer.js';
+import { KIND as CLIENT, MAX_KEY_NAME, MAX_TEXT as CLIENT_MAX_TEXT } from '../../../web/protocol/client.js';
+import { DecodeError, Reader, atMost, invalid } from '../../../web/protocol/reader.js';
+import { BOTTLENECKS, KIND, MAX_TEXT, OP_BYTES, STATES } from '../../../web/protocol/server.js';
+import { Writer, utf8Length } from '../../../web/protocol/writer.js';
 
-/** @import { ClientPacket, Frame, Op, ServerPacket, VideoOp } from './types.js' */
+/** @import { ClientPacket, Frame, Op, ServerPacket, VideoOp } from '../../../web/protocol/types.js' */
 
 const HEADER_BYTES = 36;
 const ALL_MODIFIERS = 127;
