@@ -7,6 +7,7 @@
 import { createHash } from 'node:crypto';
 import { createServer, request } from 'node:http';
 import { connect } from 'node:net';
+import { decodeClient } from './mirror.mjs';
 
 const WEBSOCKET = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
@@ -66,17 +67,38 @@ export class Impostor {
 }
 
 /** One viewer's socket. */
-class Viewer {
+export class Viewer {
   #socket;
+  #unread = Buffer.alloc(0);
+  /** What it said, oldest first. @type {import('../../../web/protocol/types.js').ClientPacket[]} */
+  said = [];
 
   /** @param {Socket} socket */
   constructor(socket) {
     this.#socket = socket;
+    socket.on('data', (data) => this.#read(data));
   }
 
-  /** @param {Uint8Array} packet at most 125 bytes */
+  /** @param {Uint8Array} packet at most 64 KiB */
   send(packet) {
-    this.#socket.write(Buffer.concat([Buffer.from([0x82, packet.length]), packet]));
+    this.#socket.write(Buffer.concat([Buffer.from([0x82]), lengthOf(packet), packet]));
+  }
+
+  /** Takes the binary messages out of what came; browsers mask them. @param {Buffer} data */
+  #read(data) {
+    this.#unread = Buffer.concat([this.#unread, data]);
+    for (;;) {
+      const [first = 0, second = 0] = this.#unread;
+      const isLong = (second & 0x7f) === 126;
+      const start = isLong ? 8 : 6;
+      if (this.#unread.length < start) return;
+      const length = isLong ? this.#unread.readUInt16BE(2) : second & 0x7f;
+      if (this.#unread.length < start + length) return;
+      const mask = this.#unread.subarray(start - 4, start);
+      const message = Uint8Array.from(this.#unread.subarray(start, start + length), (byte, at) => byte ^ (mask[at % 4] ?? 0));
+      this.#unread = this.#unread.subarray(start + length);
+      if ((first & 0x0f) === 2) this.said.push(decodeClient(message));
+    }
   }
 
   /** Whether there is a display, and why not. @param {'live' | 'lost' | 'ended'} state @param {string} reason */
@@ -90,6 +112,13 @@ class Viewer {
   close(code) {
     this.#socket.end(Buffer.from([0x88, 2, code >> 8, code & 0xff]));
   }
+}
+
+/** A message's length in as few bytes as it takes: browsers refuse more. @param {Uint8Array} packet */
+function lengthOf({ length }) {
+  if (length < 126) return Buffer.from([length]);
+  if (length > 0xffff) throw new Error('an impostor sends small packets only');
+  return Buffer.from([126, length >> 8, length & 0xff]);
 }
 
 /** @param {import('node:http').IncomingMessage} incoming @param {Socket} socket */
