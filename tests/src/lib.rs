@@ -12,9 +12,12 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod beat;
 pub mod compare;
+pub mod footage;
 pub mod http;
 pub mod keylog;
+pub mod mark;
 pub mod metrics;
 pub mod process;
 pub mod randr;

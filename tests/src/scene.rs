@@ -3,12 +3,12 @@
 
 use crate::x::{root, sync};
 use lattice_wire::Size;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use x11rb::COPY_DEPTH_FROM_PARENT;
 use x11rb::connection::Connection;
 use x11rb::protocol::xproto::{
-    ChangeGCAux, ChangeWindowAttributesAux, ConfigureWindowAux, ConnectionExt, CreateGCAux,
-    CreateWindowAux, Gcontext, ImageFormat, Rectangle, StackMode, Window, WindowClass,
+    ChangeGCAux, ConfigureWindowAux, ConnectionExt, CreateGCAux, CreateWindowAux, Gcontext,
+    ImageFormat, Rectangle, StackMode, Window, WindowClass,
 };
 use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
@@ -17,7 +17,6 @@ const LINE: i16 = 15;
 const INDENT: i16 = 6;
 const CARD: (u16, u16) = (320, 200);
 const PAPER_AT: i16 = 24;
-const MARK: i16 = 16;
 const INK: [u32; 4] = [0x0020_2020, 0x0010_4080, 0x0080_2010, 0x0020_6030];
 const PAPER: u32 = 0x00fb_fbf8;
 
@@ -30,11 +29,6 @@ pub enum Piece {
     Drag,
     /// Both, and pictures now and then.
     All,
-}
-
-/// The colour of the mark after so many beats; no two of one run are alike.
-pub fn beat_color(beats: u32) -> u32 {
-    0x0080_0000 | beats & 0x007f_ffff
 }
 
 /// Windows of our own on somebody's display.
@@ -126,7 +120,8 @@ impl Scene {
         let window = create_window(&self.connection, (0, 0), size, PAPER);
         self.connection.map_window(window).expect("send");
         let mut random = Random(self.random.number() | 1);
-        self.put_image_in(window, (0, 0), size, |_, _| random.number() & 0x00ff_ffff);
+        let color = |_, _| random.number() & 0x00ff_ffff;
+        put_image(&self.connection, (window, self.gc), (0, 0), size, color);
     }
 
     /// One pixel of a colour, anywhere on the paper.
@@ -167,54 +162,6 @@ impl Scene {
             tick += 1;
             std::thread::sleep((Duration::from_millis(16) * tick).saturating_sub(start.elapsed()));
         }
-    }
-
-    /// Draws one kind of motion, or nothing but a small mark, `hz` times a second for a while. Each
-    /// time the mark takes another colour; the answer is when each was sent to the server.
-    pub fn beat(&mut self, piece: Option<Piece>, hz: f64, time: Duration) -> Vec<SystemTime> {
-        if piece == Some(Piece::Drag) {
-            self.show_card();
-        }
-        let mark = self.mark();
-        let start = Instant::now();
-        let mut beats = Vec::new();
-        while start.elapsed() < time {
-            match piece {
-                Some(Piece::Scroll) => self.scroll_once(),
-                Some(Piece::Drag) => self.drag_once(),
-                Some(Piece::All) => {
-                    self.scroll_once();
-                    self.drag_once();
-                }
-                None => {}
-            }
-            let color = ChangeWindowAttributesAux::new()
-                .background_pixel(beat_color(beats.len() as u32 + 1));
-            self.connection.change_window_attributes(mark, &color).expect("send");
-            self.connection.clear_area(false, mark, 0, 0, 0, 0).expect("send");
-            beats.push(SystemTime::now());
-            sync(&self.connection);
-            let next = Duration::from_secs_f64(beats.len() as f64 / hz);
-            std::thread::sleep(next.saturating_sub(start.elapsed()));
-        }
-        self.connection.destroy_window(mark).expect("send");
-        sync(&self.connection);
-        beats
-    }
-
-    /// A pixel of the mark that [`Scene::beat`] draws, near the screen's bottom right corner.
-    pub fn mark_at(&self) -> (i16, i16) {
-        (self.screen.width as i16 - MARK, self.screen.height as i16 - MARK)
-    }
-
-    /// The mark's window, above all others.
-    fn mark(&self) -> Window {
-        let ((x, y), side) = (self.mark_at(), MARK as u16);
-        let at = (x - MARK / 2, y - MARK / 2);
-        let mark = create_window(&self.connection, at, Size::new(side, side), beat_color(0));
-        self.connection.map_window(mark).expect("send");
-        sync(&self.connection);
-        mark
     }
 
     fn scroll_once(&mut self) {
@@ -280,43 +227,34 @@ impl Scene {
     }
 
     fn put_image(&self, size: Size, color: impl FnMut(u32, u32) -> u32) {
-        self.put_image_in(self.paper, (10, 10), size, color);
+        put_image(&self.connection, (self.paper, self.gc), (10, 10), size, color);
     }
+}
 
-    /// Paints a picture in strips that fit into one request each.
-    fn put_image_in(
-        &self,
-        window: Window,
-        (left, upper): (i16, i16),
-        size: Size,
-        mut color: impl FnMut(u32, u32) -> u32,
-    ) {
-        const ROWS: u16 = 32;
-        for top in (0..size.height).step_by(usize::from(ROWS)) {
-            let rows = ROWS.min(size.height - top);
-            let mut data = Vec::with_capacity(usize::from(size.width) * usize::from(rows) * 4);
-            for y in top..top + rows {
-                for x in 0..size.width {
-                    data.extend(color(u32::from(x), u32::from(y)).to_le_bytes());
-                }
+/// Paints a picture, row by row, in strips that fit into one request each.
+pub(crate) fn put_image(
+    connection: &RustConnection,
+    (drawable, gc): (u32, Gcontext),
+    (left, upper): (i16, i16),
+    size: Size,
+    mut color: impl FnMut(u32, u32) -> u32,
+) {
+    const ROWS: u16 = 32;
+    let depth = connection.setup().roots[0].root_depth;
+    for top in (0..size.height).step_by(usize::from(ROWS)) {
+        let (width, rows) = (size.width, ROWS.min(size.height - top));
+        let mut data = Vec::with_capacity(usize::from(width) * usize::from(rows) * 4);
+        for y in top..top + rows {
+            for x in 0..width {
+                data.extend(color(u32::from(x), u32::from(y)).to_le_bytes());
             }
-            self.connection
-                .put_image(
-                    ImageFormat::Z_PIXMAP,
-                    window,
-                    self.gc,
-                    size.width,
-                    rows,
-                    left,
-                    upper + top as i16,
-                    0,
-                    self.connection.setup().roots[0].root_depth,
-                    &data,
-                )
-                .expect("send");
         }
-        sync(&self.connection);
+        let (kind, y) = (ImageFormat::Z_PIXMAP, upper + top as i16);
+        connection
+            .put_image(kind, drawable, gc, width, rows, left, y, 0, depth, &data)
+            .expect("send");
     }
+    sync(connection);
 }
 
 /// A window straight below the root that no window manager touches.
@@ -347,7 +285,7 @@ pub fn create_window(
 }
 
 /// A context to draw with, in the font that every server has built in.
-fn create_gc(connection: &RustConnection, window: Window) -> Gcontext {
+pub(crate) fn create_gc(connection: &RustConnection, window: Window) -> Gcontext {
     let font = connection.generate_id().expect("an id is left");
     connection.open_font(font, b"fixed").expect("send").check().expect("open the font fixed");
     let gc = connection.generate_id().expect("an id is left");
@@ -376,7 +314,7 @@ impl Random {
         self.number() % limit
     }
 
-    fn words(&mut self, length: usize) -> String {
+    pub(crate) fn words(&mut self, length: usize) -> String {
         let mut text = String::with_capacity(length);
         let mut word = 0;
         for _ in 0..length {

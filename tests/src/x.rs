@@ -10,7 +10,7 @@ use x11rb::rust_connection::{DefaultStream, RustConnection};
 /// The only kind of cookie in use.
 pub const COOKIE_NAME: &[u8] = b"MIT-MAGIC-COOKIE-1";
 
-/// Connects to a display of this machine with its cookie.
+/// Connects to a display of this machine with its cookie; an empty one stands for none.
 ///
 /// # Panics
 /// Where the server is not there or refuses the cookie.
@@ -18,13 +18,9 @@ pub fn connect(number: u32, cookie: &[u8]) -> RustConnection {
     let path = format!("/tmp/.X11-unix/X{number}");
     let stream = UnixStream::connect(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     let (stream, _) = DefaultStream::from_unix_stream(stream).expect("a fresh socket is usable");
-    RustConnection::connect_to_stream_with_auth_info(
-        stream,
-        0,
-        COOKIE_NAME.to_vec(),
-        cookie.to_vec(),
-    )
-    .unwrap_or_else(|error| panic!("X server {number}: {error}"))
+    let name = if cookie.is_empty() { Vec::new() } else { COOKIE_NAME.to_vec() };
+    RustConnection::connect_to_stream_with_auth_info(stream, 0, name, cookie.to_vec())
+        .unwrap_or_else(|error| panic!("X server {number}: {error}"))
 }
 
 /// The window that all others are in.

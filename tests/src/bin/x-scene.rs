@@ -6,24 +6,32 @@
 //! | command | does |
 //! |---|---|
 //! | `serve xorg\|xvfb WIDTH HEIGHT` | starts an X server: `display`, `xauthority`, `pid` |
+//! | `attach NUMBER` | draws on a display without a cookie that somebody else started |
 //! | `size WIDTH HEIGHT` | sets the screen's size by RandR |
 //! | `kill`, `restart`, `stop`, `cont` | what they say, to the X server |
 //! | `text`, `scroll N`, `drag N`, `gradient`, `noise` | draws |
 //! | `play MS`, `play scroll MS`, `play drag MS` | draws 60 times a second |
-//! | `beat mark\|scroll\|drag HZ MS` | draws so often, and a mark with it: `x`, `y`, `beats` in ms since 1970 |
+//! | `prepare type\|scroll\|drag\|video\|fullvideo` | opens windows to move: `marks` with `x`, `y`; `area` |
+//! | `beat HZ MS` | moves them so often: `beats` in ms since 1970, the `first` of them has this number |
+//! | `footage X Y WIDTH HEIGHT FILE` | writes this part of all frames of the video as RGBA: `frames` |
+//! | `finish` | closes those windows |
 //! | `image FILE` | writes the screen's pixels as RGBA: `width`, `height` |
 //! | `type-log` | opens the window that logs keys and answers each by a square of another colour |
 //! | `typed`, `clear`, `focus` | the log: `text`, `strokes`, `buttons`; forgets it; takes the focus |
 //! | `held` | `keys` and `buttons` that the server believes to be down, and the pointer's `x`, `y` |
 
+use lattice_tests::beat::{Beat, Motion};
+use lattice_tests::footage::{FRAMES, Footage};
 use lattice_tests::keylog::{AT, KeyLog, SQUARE, square_color};
 use lattice_tests::scene::{Piece, Scene};
+use lattice_tests::x;
 use lattice_tests::xserver::{Program, XServer};
-use lattice_wire::Size;
+use lattice_wire::{Rect, Size};
 use serde_json::{Value, json};
 use std::io::{BufRead, Write, stdin, stdout};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, SystemTime};
+use x11rb::rust_connection::RustConnection;
 
 fn main() {
     // A failure's words go into the answer instead.
@@ -53,9 +61,12 @@ fn words_of(panic: &(dyn std::any::Any + Send)) -> String {
 /// What was started so far; clients end before their server.
 #[derive(Debug, Default)]
 struct Stage {
+    beat: Option<Beat>,
     scene: Option<Scene>,
     keylog: Option<KeyLog>,
     server: Option<XServer>,
+    /// The display of somebody else.
+    attached: Option<u32>,
 }
 
 impl Stage {
@@ -63,6 +74,7 @@ impl Stage {
         let ok = Ok(json!({}));
         match words {
             ["serve", program, width, height] => return self.serve(program, size(width, height)?),
+            ["attach", display] => self.attached = Some(number(display)?),
             ["size", width, height] => self.server()?.set_size(size(width, height)?),
             ["kill"] => {
                 self.leave();
@@ -82,7 +94,13 @@ impl Stage {
             ["play", ms] => self.play(Piece::All, ms)?,
             ["play", "scroll", ms] => self.play(Piece::Scroll, ms)?,
             ["play", "drag", ms] => self.play(Piece::Drag, ms)?,
-            ["beat", piece, hz, ms] => return self.beat(piece, hz, ms),
+            ["prepare", motion] => return self.prepare(motion),
+            ["beat", hz, ms] => return self.beat(hz, ms),
+            ["footage", x, y, width, height, file] => {
+                let area = [side(x)?, side(y)?, side(width)?, side(height)?];
+                return self.footage(area, file);
+            }
+            ["finish"] => self.beat = None,
             ["image", file] => return self.image(file),
             ["type-log"] => return self.open_keylog(),
             ["typed"] => return self.typed(),
@@ -121,39 +139,64 @@ impl Stage {
         Ok(())
     }
 
-    fn beat(&mut self, piece: &str, hz: &str, ms: &str) -> Result<Value, String> {
-        let piece = match piece {
-            "mark" => None,
-            "scroll" => Some(Piece::Scroll),
-            "drag" => Some(Piece::Drag),
-            other => return Err(format!("unknown piece {other}")),
+    fn prepare(&mut self, motion: &str) -> Result<Value, String> {
+        let motion = match motion {
+            "type" => Motion::Type,
+            "scroll" => Motion::Scroll,
+            "drag" => Motion::Drag,
+            "video" => Motion::Video,
+            "fullvideo" => Motion::FullVideo,
+            other => return Err(format!("nothing moves by {other}")),
         };
+        self.beat = None;
+        let connection = self.connect()?;
+        let beat = self.beat.insert(Beat::prepare(connection, motion));
+        let marks = beat.marks().into_iter().map(|(x, y)| json!({ "x": x, "y": y }));
+        let Rect { x, y, width, height } = beat.area();
+        let area = json!({ "x": x, "y": y, "width": width, "height": height });
+        Ok(json!({ "marks": marks.collect::<Vec<_>>(), "area": area }))
+    }
+
+    fn beat(&mut self, hz: &str, ms: &str) -> Result<Value, String> {
         let hz: f64 = hz.parse().map_err(|_| format!("{hz} is no frequency"))?;
         let time = Duration::from_millis(u64::from(number(ms)?));
-        let scene = self.scene()?;
-        let (x, y) = scene.mark_at();
-        let beats = scene.beat(piece, hz, time);
+        let (first, beats) = self.prepared()?.play(hz, time);
         let since_1970 = |at: &SystemTime| at.duration_since(SystemTime::UNIX_EPOCH).ok();
         let beats: Vec<f64> = beats
             .iter()
             .map(|at| since_1970(at).map_or(0.0, |span| span.as_secs_f64() * 1000.0))
             .collect();
-        Ok(json!({ "x": x, "y": y, "beats": beats }))
+        Ok(json!({ "first": first, "beats": beats }))
+    }
+
+    fn footage(&mut self, area: [u16; 4], file: &str) -> Result<Value, String> {
+        let [x, y, width, height] = area;
+        let size = self.prepared()?.area().size();
+        if !size.bounds().is_some_and(|all| all.contains(Rect::new(x, y, width, height))) {
+            return Err("that is not all in the picture".to_owned());
+        }
+        let footage = Footage::new(size);
+        let mut row = vec![0; usize::from(size.width)];
+        let mut bytes = Vec::new();
+        for (number, y) in (0..FRAMES).flat_map(|number| (y..y + height).map(move |y| (number, y)))
+        {
+            footage.row(number, y, &mut row);
+            let part = row.iter().skip(usize::from(x)).take(usize::from(width));
+            bytes.extend(part.flat_map(|&pixel| rgba(pixel)));
+        }
+        std::fs::write(file, bytes).map_err(|error| error.to_string())?;
+        Ok(json!({ "frames": FRAMES }))
     }
 
     fn image(&mut self, file: &str) -> Result<Value, String> {
-        let image = self.server()?.image();
-        let rgba = image.pixels().iter().flat_map(|pixel| {
-            let [_, red, green, blue] = pixel.to_be_bytes();
-            [red, green, blue, 255]
-        });
-        std::fs::write(file, rgba.collect::<Vec<u8>>()).map_err(|error| error.to_string())?;
+        let image = x::screen_image(&self.connect()?);
+        let bytes: Vec<u8> = image.pixels().iter().flat_map(|&pixel| rgba(pixel)).collect();
+        std::fs::write(file, bytes).map_err(|error| error.to_string())?;
         Ok(json!({ "width": image.size().width, "height": image.size().height }))
     }
 
     fn open_keylog(&mut self) -> Result<Value, String> {
-        let server = self.server()?;
-        let keylog = KeyLog::open(server.connect(), server.connect());
+        let keylog = KeyLog::open(self.connect()?, self.connect()?);
         self.keylog = Some(keylog);
         let colors: Vec<u32> = (0..4).map(square_color).collect();
         Ok(json!({ "x": AT.0, "y": AT.1, "side": SQUARE, "colors": colors }))
@@ -174,6 +217,7 @@ impl Stage {
 
     /// Forgets the clients, whose server is about to go.
     fn leave(&mut self) {
+        self.beat = None;
         self.scene = None;
         self.keylog = None;
     }
@@ -182,9 +226,20 @@ impl Stage {
         self.server.as_mut().ok_or_else(|| "no X server: say `serve` first".to_owned())
     }
 
+    fn connect(&mut self) -> Result<RustConnection, String> {
+        match self.attached {
+            Some(display) => Ok(x::connect(display, &[])),
+            None => Ok(self.server()?.connect()),
+        }
+    }
+
+    fn prepared(&mut self) -> Result<&mut Beat, String> {
+        self.beat.as_mut().ok_or_else(|| "nothing to move: say `prepare` first".to_owned())
+    }
+
     fn scene(&mut self) -> Result<&mut Scene, String> {
         if self.scene.is_none() {
-            self.scene = Some(Scene::open(self.server()?.connect()));
+            self.scene = Some(Scene::open(self.connect()?));
         }
         self.scene.as_mut().ok_or_else(|| "no scene".to_owned())
     }
@@ -192,6 +247,11 @@ impl Stage {
     fn keylog(&mut self) -> Result<&mut KeyLog, String> {
         self.keylog.as_mut().ok_or_else(|| "no log: say `type-log` first".to_owned())
     }
+}
+
+fn rgba(pixel: u32) -> [u8; 4] {
+    let [_, red, green, blue] = pixel.to_be_bytes();
+    [red, green, blue, 255]
 }
 
 fn size(width: &str, height: &str) -> Result<Size, String> {

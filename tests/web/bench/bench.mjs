@@ -1,197 +1,100 @@
 // @ts-check
 /**
- * Measures one share in one real Chromium on loopback, and prints what it found as JSON; `cargo
- * xtask bench` makes a table of it. Arguments: seconds a row, width, height.
+ * Measures desktops in one real Chromium on loopback, and prints what it found as JSON; `cargo xtask
+ * bench` makes tables of it. Its argument is the JSON of `Options`.
  *
+ * - `keyToPaintMs`: from the key's event in the page to the painting of its answer, a square of
+ *   another colour that an X client draws.
+ * - `drawToPaintMs`: from an X client's request to the painting of what it drew, of those drawings
+ *   that were painted; `delivered` of `drawn` were.
+ * - `torn`: paintings whose corners show different drawings.
  * - `damageToWriteMs`: from the DAMAGE event to the write of the WebSocket message, as the gateway
- *   counts it (`lattice_damage_to_write_seconds`), so to the nearest bucket, interpolated.
- * - `keyToPixelMs`: from the key's event in the page to the painting of its answer, a square of
- *   another colour that the X client draws, as a probe of the canvas sees it (`probe.mjs`);
- *   `toldKeyToPixelMs`: the same as the viewer's own statistics say it, by the echo in the frame.
- * - `drawToPixelMs`: from the X client's request to the painting of a mark that takes another colour
- *   with each drawing, of those that were painted; `delivered` is their share.
+ *   counts it, so to the nearest bucket, interpolated.
+ * - `psnrDb`: how like the original video was while it played; 99 is equal.
+ * - `debt`: how much longer than usual the viewer had to wait for what was drawn; `recoveryMs`: how
+ *   long after the link was well again something fresh was on view.
  * - `cpu`: seconds of processor time per second, of all threads; `others` is all that is no part of
  *   this measurement. A row that others disturbed is measured again.
- * - `pssMiB`: what would be free again without the process.
+ * - `exactMs`: from the end of the motion until every pixel was right, to within a look, which takes
+ *   about 100 ms; `pssMiB`: what would be free again without the process.
  *
  * Drawing is 0.7 % slower than the rates it is named by: in step with the browser's 60 Hz, every
  * frame of a run would be as early or as late as the first.
  */
 
 import { cpus } from 'node:os';
-import { launch, open, stats, waitState, worker } from '../lib/browser.mjs';
-import { assertExact } from '../lib/picture.mjs';
-import { Share } from '../lib/share.mjs';
-import { Stage } from '../lib/stage.mjs';
-import { eventually, sleep } from '../lib/wait.mjs';
-import { bucketsOf, cpuSeconds, descendants, fromBuckets, machineSeconds, percentiles, pssMiB, sumOf } from './figures.mjs';
+import { launch, open } from '../lib/browser.mjs';
+import { eventually } from '../lib/wait.mjs';
+import { lattice } from './desk.mjs';
+import { join } from './join.mjs';
+import { measure } from './measure.mjs';
 import { Probe } from './probe.mjs';
 
-const [seconds = 10, width = 1920, height = 1080] = process.argv.slice(2).map(Number);
-const OUT_OF_STEP = 0.993;
-const KEYS_A_SECOND = 10 * OUT_OF_STEP;
-/** A key that changed nothing for so long was not answered. */
-const ANSWER_MS = 1000;
-/** Colours, wakeups and caches are warm after this, and nothing is proven any more that somebody asked for. */
-const WARM_UP_MS = 2500;
-/** The agent reports its numbers once a second; by then what was drawn last is painted, too. */
-const REPORT_MS = 1300;
+/** @typedef {{ seconds: number, rounds: number, width: number, height: number, rows: string[], links: string[], peers: string[] }} Options */
+
 /** Seconds of processor time per second that others may take from a row, and how often it is tried. */
 const UNDISTURBED = 0.1;
 const ATTEMPTS = 3;
-/** The places that the probe watches: the square that answers keys, and the mark of each drawing. */
-const [SQUARE, MARK] = [0, 1];
 
-/** @typedef {{ keys?: number[], unanswered?: number, beats?: number[] }} Done */
+/** @type {import('./measure.mjs').Row[]} */
+const ROWS = [
+  { name: 'idle' },
+  { name: 'keys', keys: true },
+  { name: 'typing', motion: 'type', hz: 10 },
+  { name: 'scroll', motion: 'scroll', hz: 30 },
+  { name: 'drag', motion: 'drag', hz: 60 },
+  { name: 'video', motion: 'video', hz: 30 },
+  { name: 'fullvideo', motion: 'fullvideo', hz: 30 },
+];
 
-const stage = new Stage();
-const xserver = await stage.say('serve', 'xorg', width, height);
-stage.display = xserver.display;
-stage.xauthority = xserver.xauthority;
-await stage.say('text');
-const square = await stage.say('type-log');
-const mark = await stage.say('beat', 'mark', 60, 100);
-const share = await Share.start(stage);
+const options = /** @type {Options} */ (JSON.parse(process.argv[2] ?? '{}'));
+const { seconds, width, height } = options;
+/** @type {any[]} */
+const results = [];
 const browser = await launch();
-const { page, close } = await open(browser, share.url, { viewport: { width, height } });
-await waitState(page, 'live');
-await page.locator('#screen').focus();
-const probe = await Probe.start(await worker(page), [{ x: square.x + 5, y: square.y + 5 }, { x: mark.x, y: mark.y }]);
-await page.evaluate(() => {
-  const own = /** @type {any} */ (window);
-  own.pressed = [];
-  window.addEventListener('keydown', ({ timeStamp }) => own.pressed.push(performance.timeOrigin + timeStamp), { capture: true });
-});
-
-const agent = await share.agent();
-const processes = () => ({
-  agent: [agent], gateway: [share.pid], x: [xserver.pid], browser: descendants(process.pid, 'chromium'),
-  // What draws, types and measures.
-  bench: [process.pid, ...descendants(process.pid, 'x-scene')],
-});
-
-/** @type {[string, () => Promise<Done>][]} */
-const works = [['idle', idle], ['typing', typing]];
-for (const [piece, hz] of /** @type {const} */ ([['mark', 10], ['mark', 30], ['mark', 60], ['scroll', 30], ['scroll', 60], ['drag', 60]])) {
-  works.push([`${piece} ${hz} Hz`, () => stage.say('beat', piece, hz * OUT_OF_STEP, seconds * 1000)]);
-}
-const rows = [];
-for (const [name, work] of works) rows.push(await calmest(name, work));
-console.log(JSON.stringify({
-  seconds, width, height, processor: cpus()[0]?.model, cores: cpus().length, probeMs: await probe.cost(), rows,
-}));
-await close();
+let probeMs = 0;
+for (const candidate of [lattice]) await local(candidate, 0);
 await browser.close();
-await share.end();
-await stage.end();
+console.log(JSON.stringify({ ...options, processor: cpus()[0]?.model, cores: cpus().length, probeMs, results }));
 
-async function idle() {
-  await sleep(seconds * 1000);
-  return {};
+/** All wanted rows of a candidate, with nothing between it and the browser. @param {import('./desk.mjs').Candidate} candidate @param {number} round */
+async function local(candidate, round) {
+  const wanted = ROWS.filter(({ name }) => options.rows.includes(name));
+  const desk = await candidate.start({ width, height });
+  const keep = (/** @type {object} */ result) => results.push({ candidate: candidate.name, link: null, round, ...result });
+  if (options.rows.includes('join')) keep(await join(browser, desk, { width, height }));
+  const place = await look(desk);
+  for (const row of wanted) keep(await calmest(candidate.name, place, row));
+  probeMs = Math.max(probeMs, await place.probe.cost());
+  await place.close();
+  await desk.end();
 }
 
-/** Types at the pace of a fast typist, and waits for each answer. */
-async function typing() {
-  /** @type {number[]} */
-  const keys = [];
-  let unanswered = 0;
-  const start = Date.now();
-  for (let key = 0; Date.now() - start < seconds * 1000; key += 1) {
-    await probe.take(SQUARE);
-    await page.keyboard.press('abcdefghijklmnopqrstuvwxyz'[key % 26] ?? 'a');
-    await eventually('the answer to a key', async () => (await probe.count(SQUARE)) > 0, ANSWER_MS).catch(() => {});
-    const pressed = await page.evaluate(() => (/** @type {any} */ (window)).pressed.splice(0).at(-1));
-    const [answer] = await probe.take(SQUARE);
-    if (answer) keys.push(answer.at - (pressed - probe.clockAhead));
-    else unanswered += 1;
-    // Not in step with anything that ticks.
-    const pause = start + (key + 1) * (1000 / KEYS_A_SECOND) + Math.random() * 20 - Date.now();
-    await sleep(Math.max(0, pause));
-  }
-  return { keys, unanswered };
+/** Opens the desktop in a page that writes down when keys are pressed. @param {import('./desk.mjs').Desk} desk */
+async function look(desk) {
+  await desk.stage.say('text');
+  const square = await desk.stage.say('type-log');
+  const { page, close } = await open(browser, desk.url, { viewport: { width, height } });
+  await page.evaluate(() => {
+    const own = /** @type {any} */ (window);
+    own.pressed = [];
+    window.addEventListener('keydown', ({ timeStamp }) => own.pressed.push(performance.timeOrigin + timeStamp), { capture: true });
+  });
+  await desk.ready(page);
+  const surface = await eventually('a surface', () => desk.surface(page).catch(() => null));
+  const probe = await Probe.start(surface, { x: square.x + square.side - 8, y: square.y + square.side - 8 });
+  return { desk, page, probe, close };
 }
 
-/** Measures a row until nobody disturbs it. @param {string} name @param {() => Promise<Done>} work */
-async function calmest(name, work) {
+/** Measures a row until nobody disturbs it. @param {string} candidate @param {import('./measure.mjs').Place} place @param {import('./measure.mjs').Row} row */
+async function calmest(candidate, place, row) {
   let best = null;
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
-    process.stderr.write(`${name} for ${seconds} s\n`);
-    const row = await measure(name, work);
-    if (!best || row.cpu.others < best.cpu.others) best = row;
-    if (best.cpu.others <= UNDISTURBED) break;
-    process.stderr.write(`disturbed: others took ${row.cpu.others.toFixed(2)} s of processor time a second\n`);
+    process.stderr.write(`${candidate}: ${row.name} for ${seconds} s\n`);
+    const result = await measure(place, row, { seconds });
+    if (!best || result.others < best.others) best = result;
+    if (best.others <= UNDISTURBED) break;
+    process.stderr.write(`disturbed: others took ${result.others.toFixed(2)} s of processor time a second\n`);
   }
-  return best;
-}
-
-/** @param {string} name @param {() => Promise<Done>} work */
-async function measure(name, work) {
-  await assertExact(page, stage);
-  await sleep(WARM_UP_MS);
-  await probe.take(MARK);
-  const pids = processes();
-  const before = { ...await counted(), ...spending(pids) };
-  const done = await work();
-  const spent = spending(pids);
-  await sleep(REPORT_MS);
-  const after = { ...spent, ...await counted() };
-  const painted = await probe.take(MARK);
-  const told = await stats(page);
-  const exact = await assertExact(page, stage).then(() => true, (error) => {
-    process.stderr.write(`${name}: ${error}\n`);
-    return false;
-  });
-  const time = (after.at - before.at) / 1000;
-  const frames = after.frames - before.frames;
-  const bytes = after.bytes - before.bytes;
-  const perSecond = (/** @type {keyof typeof after.cpu} */ who) => Math.max(0, after.cpu[who] - before.cpu[who]) / time;
-  const own = perSecond('agent') + perSecond('gateway') + perSecond('x') + perSecond('browser') + perSecond('bench');
-  const pss = (/** @type {keyof typeof pids} */ who) => pids[who].reduce((sum, pid) => sum + pssMiB(pid), 0);
-  return {
-    name, exact, framesPerSecond: frames / time, bytesPerSecond: bytes / time,
-    bytesPerFrame: frames ? bytes / frames : null,
-    damageToWriteMs: fromBuckets(before.buckets, after.buckets),
-    keyToPixelMs: percentiles(done.keys ?? []), unanswered: done.unanswered ?? 0,
-    toldKeyToPixelMs: done.keys ? told.keyToPixelMs : null,
-    ...marks(done.beats ?? [], painted),
-    cpu: {
-      agent: perSecond('agent'), gateway: perSecond('gateway'), x: perSecond('x'), browser: perSecond('browser'),
-      others: Math.max(0, perSecond('machine') - own),
-    },
-    pssMiB: { agent: pss('agent'), gateway: pss('gateway'), x: pss('x'), browser: pss('browser') },
-  };
-}
-
-/**
- * The mark of beat n has n in the lower bits of its colour.
- * @param {number[]} beats @param {import('./probe.mjs').Change[]} painted
- */
-function marks(beats, painted) {
-  const drawn = (/** @type {number} */ color) => (color & 0x800000 ? beats[(color & 0x7fffff) - 1] : undefined);
-  const spans = painted.flatMap(({ color, at }) => {
-    const since = drawn(color);
-    return since === undefined ? [] : [at - since];
-  });
-  return { drawToPixelMs: percentiles(spans), delivered: beats.length ? spans.length / beats.length : null };
-}
-
-/** @param {ReturnType<typeof processes>} pids */
-function spending(pids) {
-  const cpu = (/** @type {keyof typeof pids} */ who) => pids[who].reduce((sum, pid) => sum + cpuSeconds(pid), 0);
-  return {
-    at: performance.now(),
-    cpu: {
-      agent: cpu('agent'), gateway: cpu('gateway'), x: cpu('x'), browser: cpu('browser'), bench: cpu('bench'), machine: machineSeconds(),
-    },
-  };
-}
-
-/** What was counted so far, while the display rests. */
-async function counted() {
-  const answer = await fetch(`http://${share.address}/metrics`, { headers: { Authorization: `Bearer ${share.token}` } });
-  const text = await answer.text();
-  return {
-    buckets: bucketsOf(text, 'lattice_damage_to_write_seconds'),
-    frames: sumOf(text, 'lattice_agent_frames_total', ''), bytes: sumOf(text, 'lattice_ws_bytes_total', 'dir="out"'),
-  };
+  return best ?? {};
 }

@@ -58,6 +58,9 @@ export function machineSeconds() {
 /** What would be free again without the process, in MiB. @param {number} pid */
 export const pssMiB = (pid) => Number(/^Pss:\s+(\d+)/m.exec(read(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0) / 1024;
 
+/** What of the process is in memory, shared or not, in MiB. @param {number} pid */
+export const rssMiB = (pid) => Number(/^VmRSS:\s+(\d+)/m.exec(read(`/proc/${pid}/status`))?.[1] ?? 0) / 1024;
+
 /** All processes of this program below `root`. @param {number} root @param {string} name @returns {number[]} */
 export function descendants(root, name) {
   const all = readdirSync('/proc').filter((entry) => /^\d+$/.test(entry)).map(Number);

@@ -31,10 +31,14 @@ export async function visible(page) {
   return { width, height, data: Buffer.from(base64, 'base64') };
 }
 
-/** The hash of what the canvas shows: all that is needed while it is right. @param {Page} page */
-function visibleHash(page) {
-  return page.evaluate(async () => {
-    const screen = /** @type {HTMLCanvasElement} */ (document.getElementById('screen'));
+/**
+ * The hash of what the canvas shows: all that is needed while it is right.
+ * @param {Page} page
+ * @param {string} canvas by a selector
+ */
+export function visibleHash(page, canvas = '#screen') {
+  return page.evaluate(async (canvas) => {
+    const screen = /** @type {HTMLCanvasElement} */ (document.querySelector(canvas));
     const { width, height } = screen;
     const scratch = new OffscreenCanvas(width, height);
     const context = /** @type {OffscreenCanvasRenderingContext2D} */ (
@@ -44,11 +48,11 @@ function visibleHash(page) {
     const hash = await crypto.subtle.digest('SHA-256', data);
     const hex = [...new Uint8Array(hash)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
     return `${width}x${height} ${hex}`;
-  });
+  }, canvas);
 }
 
 /** @param {Image} image */
-const hash = ({ width, height, data }) => `${width}x${height} ${createHash('sha256').update(data).digest('hex')}`;
+export const hash = ({ width, height, data }) => `${width}x${height} ${createHash('sha256').update(data).digest('hex')}`;
 
 /** In words; empty where they are equal. @param {Image} shown @param {Image} real */
 export function difference(shown, real) {

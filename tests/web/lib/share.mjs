@@ -79,7 +79,8 @@ export class Share {
   /** @param {string} listen */
   async #launch(listen) {
     const token = join(this.#directory, 'token');
-    const args = ['share', '--display', this.#stage.display, '--listen', listen, '--token-file', token, ...this.#args];
+    const own = this.#args.includes('--listen') ? [] : ['--listen', listen];
+    const args = ['share', '--display', this.#stage.display, ...own, '--token-file', token, ...this.#args];
     const env = { ...this.#stage.environment, LATTICE_AGENT: binary('lattice-agent') };
     const child = spawn(binary('lattice'), args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;

@@ -1,106 +1,131 @@
-//! `cargo xtask bench [--seconds N] [--json FILE]`: what it costs to show a desktop, and how long
-//! it takes, measured in a real Chromium on loopback by `tests/web/bench/bench.mjs`.
+//! `cargo xtask bench`: what it costs to show a desktop, and how long it takes, measured in a real
+//! Chromium by `tests/web/bench/bench.mjs`, for Lattice and, where asked for, for its peers.
+
+mod report;
+mod table;
 
 use std::process::Stdio;
 
 use anyhow::{Context, Result, bail, ensure};
-use serde::Deserialize;
+use serde::Serialize;
 
 use crate::node::node;
 use crate::step::{cargo, root, succeed};
 use crate::web;
+use report::Report;
 
-/// What the script found.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Report {
-    seconds: f64,
-    width: u32,
-    height: u32,
-    processor: Option<String>,
-    cores: u32,
-    probe_ms: f64,
-    rows: Vec<Row>,
-}
+const USAGE: &str = "\
+--rows A,B,…    of join, idle, keys, typing, scroll, drag, video, fullvideo; all of them without it
+--links A,B,…   of lan, 20ms-20mbit, 60ms-5mbit-stalls, 200ms-2mbit, step-5-0.5-5, blackhole-3s; or all
+--peers A,B,…   of tigervnc, selkies, xpra; or all. What is missing of them is installed
+--seconds N     how long each row is measured (10)
+--rounds N      how often (1); medians are shown, and candidates take turns: A B, B A, A B
+--json FILE     writes all figures of all rounds, too
+--engine        the engine alone on recorded damage, instead of all that";
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Row {
-    name: String,
-    exact: bool,
-    frames_per_second: f64,
-    bytes_per_second: f64,
-    bytes_per_frame: Option<f64>,
-    damage_to_write_ms: Option<Percentiles>,
-    key_to_pixel_ms: Option<Percentiles>,
-    told_key_to_pixel_ms: Option<f64>,
-    unanswered: u32,
-    draw_to_pixel_ms: Option<Percentiles>,
-    delivered: Option<f64>,
-    cpu: Shares,
-    #[serde(rename = "pssMiB")]
-    pss_mib: Shares,
-}
+const ROWS: [&str; 8] = ["join", "idle", "keys", "typing", "scroll", "drag", "video", "fullvideo"];
+const LINKS: [&str; 6] =
+    ["lan", "20ms-20mbit", "60ms-5mbit-stalls", "200ms-2mbit", "step-5-0.5-5", "blackhole-3s"];
+const PEERS: [&str; 3] = ["tigervnc", "selkies", "xpra"];
 
-#[derive(Debug, Deserialize)]
-struct Percentiles {
-    p50: f64,
-    p95: f64,
-    p99: f64,
-}
-
-#[derive(Debug, Deserialize)]
-struct Shares {
-    agent: f64,
-    gateway: f64,
-    x: f64,
-    browser: f64,
-    others: Option<f64>,
-}
-
+/// What the script is told.
+#[derive(Debug, PartialEq, Serialize)]
 struct Options {
     seconds: u32,
+    rounds: u32,
+    width: u32,
+    height: u32,
+    rows: Vec<String>,
+    links: Vec<String>,
+    peers: Vec<String>,
+    #[serde(skip)]
     json: Option<String>,
+    #[serde(skip)]
+    engine: bool,
 }
 
 pub(crate) fn run(args: &[String]) -> Result<()> {
+    if args == ["--help"] {
+        println!("{USAGE}");
+        return Ok(());
+    }
     let options = parse(args)?;
+    if options.engine {
+        return succeed(&mut cargo(&["bench", "--package", "lattice-tests"]));
+    }
     succeed(&mut cargo(&["build", "--release", "--workspace", "--bins"]))?;
     web::install()?;
-    let text = measure(options.seconds)?;
+    let text = measure(&options)?;
     let report: Report = serde_json::from_str(&text).context("read the figures")?;
-    println!("{}", table(&report));
+    println!("{}", table::markdown(&report));
     if let Some(file) = &options.json {
         std::fs::write(file, &text).with_context(|| format!("write {file}"))?;
     }
-    let inexact: Vec<&str> =
-        report.rows.iter().filter(|row| !row.exact).map(|row| row.name.as_str()).collect();
+    let inexact = report.inexact();
     ensure!(inexact.is_empty(), "not exact after rest: {}", inexact.join(", "));
     Ok(())
 }
 
 fn parse(args: &[String]) -> Result<Options> {
-    let mut options = Options { seconds: 10, json: None };
+    let rows = ROWS.map(str::to_owned).to_vec();
+    let (links, peers) = (Vec::new(), Vec::new());
+    let (width, height) = (1920, 1080);
+    let mut options = Options {
+        seconds: 10,
+        rounds: 1,
+        width,
+        height,
+        rows,
+        links,
+        peers,
+        json: None,
+        engine: false,
+    };
     let mut args = args.iter();
     while let Some(name) = args.next() {
-        let value = args.next().with_context(|| format!("{name} needs a value"));
+        if name == "--engine" {
+            options.engine = true;
+            continue;
+        }
+        let mut value = || args.next().with_context(|| format!("{name} needs a value"));
         match name.as_str() {
-            "--seconds" => {
-                options.seconds = value?.parse().context("--seconds needs a whole number")?;
-            }
-            "--json" => options.json = Some(value?.clone()),
-            other => bail!("unexpected argument '{other}'; there are --seconds N and --json FILE"),
+            "--seconds" => options.seconds = number(name, value()?)?,
+            "--rounds" => options.rounds = number(name, value()?)?,
+            "--json" => options.json = Some(value()?.clone()),
+            "--rows" => options.rows = choice(name, value()?, &ROWS)?,
+            "--links" => options.links = choice(name, value()?, &LINKS)?,
+            "--peers" => options.peers = choice(name, value()?, &PEERS)?,
+            other => bail!("unexpected argument '{other}'; there are\n{USAGE}"),
         }
     }
-    ensure!(options.seconds > 0, "--seconds needs at least 1");
     Ok(options)
 }
 
+fn number(name: &str, text: &str) -> Result<u32> {
+    let number = text.parse().with_context(|| format!("{name} needs a whole number"))?;
+    ensure!(number > 0, "{name} needs at least 1");
+    Ok(number)
+}
+
+/// The names of a list that commas separate, each of `all`.
+fn choice(name: &str, text: &str, all: &[&str]) -> Result<Vec<String>> {
+    let named = match text {
+        "all" => all.to_vec(),
+        "none" => Vec::new(),
+        _ => text.split(',').collect(),
+    };
+    let unknown = named.iter().find(|name| !all.contains(name));
+    if let Some(unknown) = unknown {
+        bail!("{name} knows no '{unknown}', but {}", all.join(", "));
+    }
+    Ok(named.into_iter().map(str::to_owned).collect())
+}
+
 /// Runs the script; its progress is shown, its figures are returned.
-fn measure(seconds: u32) -> Result<String> {
+fn measure(options: &Options) -> Result<String> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root().join("target"), Into::into);
-    let seconds = seconds.to_string();
-    let output = node(&["tests/web/bench/bench.mjs", &seconds, "1920", "1080"])?
+    let told = serde_json::to_string(options).context("write the options")?;
+    let output = node(&["tests/web/bench/bench.mjs", &told])?
         .env("LATTICE_BIN_DIR", target.join("release"))
         .stderr(Stdio::inherit())
         .output()
@@ -110,77 +135,27 @@ fn measure(seconds: u32) -> Result<String> {
     Ok(text.lines().last().unwrap_or_default().to_owned())
 }
 
-fn table(report: &Report) -> String {
-    let Report { seconds, width, height, processor, cores, probe_ms, rows } = report;
-    let processor = processor.as_deref().unwrap_or("an unknown processor");
-    let mut text = format!(
-        "{width}x{height}, {seconds} s a row, {cores} cores of {processor}; latencies are p50 / p95 / \
-         p99 in ms. Pixels are seen by a probe of the canvas that costs {probe_ms:.3} ms a painting; \
-         drawing is 0.7 % slower than named.\n\n\
-         | | damage→write | key→pixel | draw→pixel | delivered | frames/s | bytes/frame | kB/s \
-         | CPU s/s agent · gateway · X · browser | others | PSS MiB agent · gateway · X · browser | exact |\n\
-         |---|---|---|---|---:|---:|---:|---:|---|---:|---|---|\n"
-    );
-    for row in rows {
-        text.push_str(&format!(
-            "| {} | {} | {} | {} | {} | {:.1} | {} | {:.1} | {} | {} | {} | {} |\n",
-            row.name,
-            percentiles(row.damage_to_write_ms.as_ref()),
-            key_to_pixel(row),
-            percentiles(row.draw_to_pixel_ms.as_ref()),
-            row.delivered.map_or("–".to_owned(), |share| format!("{:.0} %", share * 100.0)),
-            row.frames_per_second,
-            row.bytes_per_frame.map_or("–".to_owned(), |bytes| format!("{bytes:.0}")),
-            row.bytes_per_second / 1000.0,
-            shares(&row.cpu, 3),
-            row.cpu.others.map_or("–".to_owned(), |others| format!("{others:.3}")),
-            shares(&row.pss_mib, 0),
-            if row.exact { "yes" } else { "NO" },
-        ));
-    }
-    text
-}
-
-/// What the probe saw, and beside it what the viewer says of itself.
-fn key_to_pixel(row: &Row) -> String {
-    let mut text = percentiles(row.key_to_pixel_ms.as_ref());
-    if let Some(told) = row.told_key_to_pixel_ms {
-        text.push_str(&format!(" (the page says {told:.1})"));
-    }
-    if row.unanswered > 0 {
-        text.push_str(&format!(", {} unanswered", row.unanswered));
-    }
-    text
-}
-
-fn percentiles(values: Option<&Percentiles>) -> String {
-    values.map_or("–".to_owned(), |Percentiles { p50, p95, p99 }| {
-        format!("{p50:.1} / {p95:.1} / {p99:.1}")
-    })
-}
-
-fn shares(Shares { agent, gateway, x, browser, .. }: &Shares, digits: usize) -> String {
-    format!("{agent:.digits$} · {gateway:.digits$} · {x:.digits$} · {browser:.digits$}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn parsed(line: &str) -> Result<Options> {
+        parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
     #[test]
-    fn a_report_becomes_a_table() {
-        let report = r#"{"seconds":1,"width":8,"height":9,"processor":null,"cores":2,"probeMs":0.02,
-            "rows":[{"name":"typing","exact":true,"framesPerSecond":0,"bytesPerSecond":2.6,
-             "bytesPerFrame":null,"damageToWriteMs":null,
-             "keyToPixelMs":{"p50":1,"p95":2,"p99":3.26,"count":4},"toldKeyToPixelMs":1.5,
-             "unanswered":1,"drawToPixelMs":null,"delivered":0.97,
-             "cpu":{"agent":0.001,"gateway":0,"x":0,"browser":0.01,"others":0.02},
-             "pssMiB":{"agent":12,"gateway":9,"x":60,"browser":300}}]}"#;
-        let table = table(&serde_json::from_str(report).unwrap());
-        let row = table.lines().last().unwrap();
-        let keys = "1.0 / 2.0 / 3.3 (the page says 1.5), 1 unanswered";
-        assert!(row.starts_with(&format!("| typing | – | {keys} | – | 97 % | 0.0 |")), "{row}");
-        let columns = table.lines().rev().take(3).map(|line| line.matches('|').count());
-        assert_eq!(columns.collect::<Vec<_>>(), [13; 3]);
+    fn lists_are_checked_by_name() {
+        let options = parsed("--rows typing,video --links all --rounds 3").unwrap();
+        assert_eq!(options.rows, ["typing", "video"]);
+        assert_eq!((options.links.len(), options.rounds, options.seconds), (LINKS.len(), 3, 10));
+        assert!(options.peers.is_empty(), "peers are measured where asked for");
+        assert!(parsed("--peers vnc").unwrap_err().to_string().contains("tigervnc"));
+    }
+
+    #[test]
+    fn a_mistake_names_what_there_is() {
+        assert!(parsed("--second 3").unwrap_err().to_string().contains("--seconds N"));
+        assert!(parsed("--seconds").is_err());
+        assert!(parsed("--rounds 0").is_err());
     }
 }

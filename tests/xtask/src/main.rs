@@ -13,7 +13,7 @@ mod web;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
-cargo xtask bench         latency, bytes, processor time, memory: [--seconds N] [--json FILE]
+cargo xtask bench         latency, bytes, processor time, memory (--help names its options)
 cargo xtask ci            format, lints, layers, licences, web types
 cargo xtask check-web     the types of web/, by tsc
 cargo xtask deny-layers   the arrows between the crates
