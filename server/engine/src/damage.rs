@@ -19,8 +19,14 @@ const HISTORY_RECTS: usize = 64;
 /// at most for a tile of the screen and a rectangle of the region.
 pub fn changed(next: &Picture, shadow: &Picture, region: &Region) -> Vec<Rect> {
     let region = region.clip(next.size());
-    let tiles = region.rects().iter().flat_map(|&rect| tiles_of(rect));
-    tiles.filter_map(|tile| change_in(next, shadow, tile)).collect()
+    let rows = region.rects().iter().flat_map(|&rect| rows_of_tiles(rect));
+    rows.flat_map(|row| changes_in(next, shadow, row)).collect()
+}
+
+/// `rect` cut at the rows of tiles.
+fn rows_of_tiles(rect: Rect) -> impl Iterator<Item = Rect> {
+    cuts(rect.y, rect.bottom())
+        .filter_map(move |(top, bottom)| Rect::between(rect.x, top, rect.right(), bottom))
 }
 
 /// The parts of `rect` in the tiles of the screen, in rows.
@@ -38,20 +44,58 @@ fn cuts(start: u16, end: u16) -> impl Iterator<Item = (u16, u16)> {
         .map(move |tile| ((tile * TILE).max(start), ((tile + 1) * TILE).min(end)))
 }
 
-fn change_in(next: &Picture, shadow: &Picture, tile: Rect) -> Option<Rect> {
-    let (mut top, mut bottom) = (u16::MAX, 0);
-    let (mut left, mut right) = (usize::from(tile.width), 0);
-    for (y, (new, old)) in (tile.y..).zip(next.rows(tile).zip(shadow.rows(tile))) {
+/// The boxes of the tiles in one row of them. Read along the rows of pixels, as memory likes it: all
+/// tiles grow their boxes side by side.
+fn changes_in(next: &Picture, shadow: &Picture, row: Rect) -> Vec<Rect> {
+    let mut tiles: Vec<Change> =
+        cuts(row.x, row.right()).map(|(left, right)| Change::new(left, right)).collect();
+    for (y, (new, old)) in (row.y..).zip(next.rows(row).zip(shadow.rows(row))) {
         if new == old {
             continue;
         }
-        top = top.min(y);
-        bottom = y + 1;
-        let differs = |x: &usize| new[*x] != old[*x];
-        left = (0..left).find(differs).unwrap_or(left);
-        right = (right..new.len()).rev().find(differs).map_or(right, |x| x + 1);
+        for tile in &mut tiles {
+            tile.grow(y, row.x, new, old);
+        }
     }
-    Rect::between(tile.x + left as u16, top.min(bottom), tile.x + right as u16, bottom)
+    tiles
+        .into_iter()
+        .filter_map(|tile| Rect::between(tile.left, tile.top, tile.right, tile.bottom))
+        .collect()
+}
+
+/// The box around what differs in a tile; empty to begin with.
+#[derive(Debug)]
+struct Change {
+    columns: (u16, u16),
+    left: u16,
+    right: u16,
+    top: u16,
+    bottom: u16,
+}
+
+impl Change {
+    fn new(start: u16, end: u16) -> Self {
+        Self { columns: (start, end), left: end, right: start, top: 0, bottom: 0 }
+    }
+
+    /// Takes in row `y`, which begins in column `x`.
+    fn grow(&mut self, y: u16, x: u16, new: &[u32], old: &[u32]) {
+        let (start, end) = (usize::from(self.columns.0 - x), usize::from(self.columns.1 - x));
+        if new[start..end] == old[start..end] {
+            return;
+        }
+        if self.bottom == 0 {
+            self.top = y;
+        }
+        self.bottom = y + 1;
+        // Only what lies outside the box so far can make it wider.
+        let differs = |column: &u16| new[usize::from(column - x)] != old[usize::from(column - x)];
+        self.left = (self.columns.0..self.left).find(differs).unwrap_or(self.left);
+        self.right = (self.right..self.columns.1)
+            .rev()
+            .find(differs)
+            .map_or(self.right, |column| column + 1);
+    }
 }
 
 /// What the last frames touched, so that a viewer that fell behind gets just what it lacks.

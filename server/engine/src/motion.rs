@@ -3,7 +3,8 @@
 //! How far a scroll went is found by hashing lines: the area that changed is cut into strips across
 //! the direction of motion, and in a sample of them each line is hashed before and after. A line of
 //! a kind that occurs once before and is met elsewhere after votes for its distance. How far a
-//! window went needs no search: the X server tells it.
+//! window went needs no search: the X server tells it. And who scrolls by a line scrolls by a line
+//! again: the distances found last are tried before any search.
 //!
 //! Either way every strip is then compared, line by line and pixel by pixel, with what lay at that
 //! distance before, and only runs of equal lines are copied. Strips are 64 pixels wide, so that a
@@ -28,6 +29,13 @@ const MIN_RUN: u16 = 8;
 
 /// The fewest lines that must agree on a distance.
 const MIN_VOTES: u32 = 6;
+
+/// How many distances are remembered to be tried first; up and down again makes two.
+const MAX_HABITS: usize = 4;
+
+/// In how many rows a remembered distance must show itself before it is tried, of [`TRIED_ROWS`].
+const SHOWN_ROWS: usize = 4;
+const TRIED_ROWS: u16 = 32;
 
 /// How many distances are tried in an area: panes that scroll together rarely are more.
 const MAX_DISTANCES: usize = 3;
@@ -66,6 +74,8 @@ pub struct Mover {
     after: Vec<u64>,
     places: HashMap<u64, Place, PassThrough>,
     votes: Vec<u32>,
+    /// The distances found last, newest first.
+    habits: Vec<(i32, i32)>,
 }
 
 impl Mover {
@@ -90,13 +100,20 @@ impl Mover {
             }
         }
         for area in areas(boxes) {
+            let is_explained = |copies: &[Copy]| covered(area, copies) * 2 >= area.area();
+            for (dx, dy) in self.habits.clone() {
+                let shift = Shift { to: area, dx, dy };
+                if !is_explained(&copies) && shows(next, shadow, shift) {
+                    self.prove(next, shadow, shift, Axis::of(shift), &mut copies);
+                }
+            }
             for axis in [Axis::Down, Axis::Across] {
-                if covered(area, &copies) * 2 >= area.area() {
+                if is_explained(&copies) {
                     break;
                 }
                 for distance in self.distances(next, shadow, area, axis) {
                     let (dx, dy) = axis.shift(distance);
-                    prove(next, shadow, Shift { to: area, dx, dy }, axis, &mut copies);
+                    self.prove(next, shadow, Shift { to: area, dx, dy }, axis, &mut copies);
                 }
             }
         }
@@ -104,6 +121,24 @@ impl Mover {
         copies.sort_by_key(|copy| std::cmp::Reverse(copy.to.area()));
         copies.truncate(MAX_COPIES);
         copies
+    }
+
+    /// Adds the copies that hold of a shift of an area, and remembers its distance if there are any.
+    fn prove(
+        &mut self,
+        next: &Picture,
+        shadow: &Picture,
+        shift: Shift,
+        axis: Axis,
+        copies: &mut Vec<Copy>,
+    ) {
+        let before = copies.len();
+        prove(next, shadow, shift, axis, copies);
+        if copies.len() > before {
+            self.habits.retain(|&habit| habit != (shift.dx, shift.dy));
+            self.habits.insert(0, (shift.dx, shift.dy));
+            self.habits.truncate(MAX_HABITS);
+        }
     }
 
     /// The distances that most lines of the sampled strips agree on, best first.
@@ -160,6 +195,11 @@ enum Axis {
 }
 
 impl Axis {
+    /// Along which a shift goes.
+    fn of(shift: Shift) -> Self {
+        if shift.dy != 0 { Self::Down } else { Self::Across }
+    }
+
     /// The area's extent across and along the axis.
     fn extent(self, area: Rect) -> (u16, u16) {
         match self {
@@ -203,11 +243,19 @@ impl Axis {
         }
     }
 
-    /// Which lines of `to` are those of `from`, a strip of the same size before.
-    fn same(self, next: &Picture, to: Rect, shadow: &Picture, from: Rect) -> Vec<bool> {
+    /// Which lines of `to` are those of `from`, a strip of the same size before. Of those that
+    /// `known` says so it is known already.
+    fn same(
+        self,
+        next: &Picture,
+        to: Rect,
+        shadow: &Picture,
+        from: Rect,
+        known: &[bool],
+    ) -> Vec<bool> {
         let rows = next.rows(to).zip(shadow.rows(from));
         match self {
-            Self::Down => rows.map(|(new, old)| new == old).collect(),
+            Self::Down => rows.zip(known).map(|((new, old), &known)| known || new == old).collect(),
             Self::Across => rows.fold(vec![true; usize::from(to.width)], |mut same, (new, old)| {
                 let columns = same.iter_mut().zip(new.iter().zip(old));
                 columns.for_each(|(same, (new, old))| *same &= new == old);
@@ -233,11 +281,19 @@ fn prove(next: &Picture, shadow: &Picture, shift: Shift, axis: Axis, copies: &mu
         return;
     }
     let Some(to) = with_source_on(shift, next.size()) else { return };
+    // Most rows that moved did so in their whole width, and reading along them is far quicker than
+    // strip by strip.
+    let whole: Vec<bool> = match (axis, to.moved(-shift.dx, -shift.dy)) {
+        (Axis::Down, Some(source)) => {
+            next.rows(to).zip(shadow.rows(source)).map(|(new, old)| new == old).collect()
+        }
+        (Axis::Down | Axis::Across, _) => Vec::new(),
+    };
     // Runs of neighbouring strips grow together where they cover the same lines.
     let mut runs: Vec<Rect> = Vec::new();
     for strip in axis.strips(to) {
         let Some(source) = strip.moved(-shift.dx, -shift.dy) else { continue };
-        let same = axis.same(next, strip, shadow, source);
+        let same = axis.same(next, strip, shadow, source, &whole);
         for (start, end) in runs_of(&same) {
             let run = axis.lines(strip, start, end);
             if is_blank(next, run) {
@@ -255,6 +311,20 @@ fn prove(next: &Picture, shadow: &Picture, shift: Shift, axis: Axis, copies: &mu
     runs.sort_by_key(|run| std::cmp::Reverse(run.area()));
     runs.truncate(MAX_COPIES);
     runs.into_iter().for_each(|run| push(run, shift, copies));
+}
+
+/// Whether a shift shows itself in some rows of its area, in half of their width at least.
+fn shows(next: &Picture, shadow: &Picture, shift: Shift) -> bool {
+    let Some(to) = with_source_on(shift, next.size()) else { return false };
+    let Some(from) = to.moved(-shift.dx, -shift.dy) else { return false };
+    let half = usize::from(to.width / 2);
+    let rows = next.rows(to).zip(shadow.rows(from));
+    let tried = rows.step_by(usize::from(to.height.div_ceil(TRIED_ROWS)));
+    let is_shown = |(new, old): &(&[u32], &[u32])| {
+        (new[..half] == old[..half] || new[half..] == old[half..])
+            && new.iter().any(|&pixel| pixel != new[0])
+    };
+    tried.filter(is_shown).take(SHOWN_ROWS).count() == SHOWN_ROWS
 }
 
 /// The part of a shift's destination whose source is on the screen.
