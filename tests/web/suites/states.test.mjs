@@ -237,7 +237,7 @@ test('refused: a page of an address that the server does not know', () => inBoth
   const opened = await open(browser, throughImpostor(), { colorScheme });
   await waitState(opened.page, 'error');
   assert.equal(await reason(opened.page), 'refused');
-  assert.match(await opened.page.locator('.card-detail').innerText(), /origin|address/i, 'in the server’s own words');
+  assert.match(await opened.page.locator('.card-detail').innerText(), /pages of http:.* only/, 'in the server’s own words');
   return opened;
 }, async (page) => {
   impostor.isCandid = false;
