@@ -14,7 +14,8 @@ const CODEC = 'avc1.42001f';
  */
 export async function findH264(search) {
   if (new URLSearchParams(search).get('h264') === 'off') return 'off';
-  if (!isSecureContext || typeof VideoDecoder !== 'function') return 'no';
+  if (!isSecureContext) return 'insecure';
+  if (typeof VideoDecoder !== 'function') return 'no';
   const config = { codec: CODEC, optimizeForLatency: true };
   const { supported } = await VideoDecoder.isConfigSupported(config).catch(() => ({ supported: false }));
   return supported ? 'yes' : 'no';
@@ -29,7 +30,7 @@ export function noticeInsecure({ imageDecoder, h264 }, onClose) {
   const missing = [
     ...(navigator.keyboard ? [] : ['passing all keys on in full screen']),
     ...(imageDecoder ? [] : ['the fast way of decoding pictures']),
-    ...(h264 === 'no' ? ['smooth video'] : []),
+    ...(h264 === 'insecure' ? ['smooth video'] : []),
   ];
   if (isSecureContext || missing.length === 0 || sessionStorage.getItem('notice') === 'seen') return;
   const notice = byId('notice', HTMLElement);

@@ -32,6 +32,7 @@ const LIMITS = { nothing: '', server: 'the server', network: 'the network', brow
 const HINTS = {
   yes: '',
   no: 'This browser has no H.264: video is shown at a lower rate.',
+  insecure: 'Without a secure connection there is no H.264: video is shown at a lower rate.',
   off: 'H.264 is switched off in this page’s address: video is shown at a lower rate.',
 };
 

@@ -45,4 +45,4 @@ export type WorkerStats =
 /** `h264`: whether the browser decodes it, and was not told to leave it */
 export type Stats =
   WorkerStats & { controller: number, viewers: number, viewerId: number,
-  h264: 'yes' | 'no' | 'off' };
+  h264: 'yes' | 'no' | 'insecure' | 'off' };

@@ -17,12 +17,14 @@ export class Impostor {
   #server;
   /** Answers a viewer's socket; without it, sockets are the share's. @type {((viewer: Viewer) => void) | null} */
   answer = null;
+  /** Tells the share where requests really come from, so that it turns them away. */
+  isCandid = false;
 
   /** @param {import('./share.mjs').Share} share */
   constructor(share) {
     this.#server = createServer((incoming, outgoing) => {
       const [host, port] = share.address.split(':');
-      const onward = request({ host, port, path: incoming.url, method: incoming.method, headers: disguised(incoming.headers, share) }, (answer) => {
+      const onward = request({ host, port, path: incoming.url, method: incoming.method, headers: this.isCandid ? candid(incoming.headers, share) : disguised(incoming.headers, share) }, (answer) => {
         outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
         answer.pipe(outgoing);
       });
@@ -132,4 +134,9 @@ function accept(incoming, socket) {
 function disguised(headers, share) {
   const origin = headers.origin ? { origin: `http://${share.address}` } : {};
   return { ...headers, host: share.address, ...origin };
+}
+
+/** The headers with the origin that the browser stated. @param {import('node:http').IncomingHttpHeaders} headers @param {import('./share.mjs').Share} share */
+function candid(headers, share) {
+  return { ...headers, host: share.address };
 }

@@ -3,12 +3,12 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { launch, open, reachTools, shoot, state, waitState } from '../lib/browser.mjs';
+import { launch, open, reachTools, shoot, state, waitState, worker } from '../lib/browser.mjs';
 import { Impostor } from '../lib/impostor.mjs';
 import { assertExact } from '../lib/picture.mjs';
 import { Share } from '../lib/share.mjs';
 import { Stage } from '../lib/stage.mjs';
-import { GENEROUS_MS, eventually, patience } from '../lib/wait.mjs';
+import { GENEROUS_MS, eventually, patience, sleep } from '../lib/wait.mjs';
 
 const SCHEMES = /** @type {const} */ (['light', 'dark']);
 /** Roles of what a person operates; each of them needs a name. */
@@ -226,6 +226,60 @@ test('error: a link that opens nothing', () => inBothSchemes('error', async (col
   const opened = await open(browser, url.href, { colorScheme });
   await waitState(opened.page, 'error');
   return opened;
+}));
+
+/** @param {Page} page */
+const reason = (page) => page.evaluate(() => document.documentElement.dataset.reason);
+
+test('refused: a page of an address that the server does not know', () => inBothSchemes('refused', async (colorScheme) => {
+  impostor.answer = null;
+  impostor.isCandid = true;
+  const opened = await open(browser, throughImpostor(), { colorScheme });
+  await waitState(opened.page, 'error');
+  assert.equal(await reason(opened.page), 'refused');
+  assert.match(await opened.page.locator('.card-detail').innerText(), /pages of http:.* only/, 'in the server’s own words');
+  return opened;
+}, async (page) => {
+  impostor.isCandid = false;
+  await page.locator('.card-actions .button').click();
+  await waitState(page, 'live');
+}));
+
+test('gone: nothing has answered for long', () => inBothSchemes('gone', async (colorScheme) => {
+  const other = await Share.start(stage);
+  const opened = await open(browser, 'about:blank', { colorScheme });
+  const { page } = opened;
+  await page.clock.install();
+  await page.goto(other.url);
+  await waitState(page, 'live');
+  await other.kill();
+  await other.end();
+  await waitState(page, 'reconnecting');
+  await eventually('the desktop to be gone', async () => {
+    await page.clock.fastForward(10_000);
+    await sleep(50);
+    return (await reason(page)) === 'gone';
+  });
+  assert.equal(await state(page), 'reconnecting');
+  // It is asked for less often now.
+  await eventually('the next wait', async () => /in (1[6-9]|[23]\d) s/.test(await page.locator('.countdown').innerText()));
+  return opened;
+}));
+
+test('crashed: the worker has thrown', () => inBothSchemes('crashed', async (colorScheme) => {
+  impostor.answer = null;
+  const opened = await open(browser, throughImpostor(), { colorScheme });
+  const { page, complaints } = opened;
+  await waitState(page, 'live');
+  await (await worker(page)).evaluate(() => { setTimeout(() => { throw new Error('planted'); }); });
+  await waitState(page, 'error');
+  assert.equal(await reason(page), 'crashed');
+  const other = complaints.splice(0).filter((complaint) => !complaint.includes('planted'));
+  assert.deepEqual(other, []);
+  return opened;
+}, async (page) => {
+  await page.locator('.card-actions .button').click();
+  await waitState(page, 'live');
 }));
 
 test('insecure: a page without TLS', () => inBothSchemes('insecure', async (colorScheme) => {
