@@ -24,6 +24,7 @@ pub mod randr;
 pub mod relay;
 pub mod scene;
 pub mod screen;
+pub mod shape;
 pub mod share;
 pub mod typing;
 pub mod viewer;

@@ -15,6 +15,8 @@
 //! | `beat HZ MS` | moves them so often: `beats` in ms since 1970, the `first` of them has this number |
 //! | `footage X Y WIDTH HEIGHT FILE` | writes this part of all frames of the video as RGBA: `frames` |
 //! | `finish` | closes those windows |
+//! | `relay LINK MS` | listens as that link, whose course has this length: `port` |
+//! | `relay to PORT`, `relay begin` | leads it there; begins its course: `wellAt` in ms since 1970 |
 //! | `image FILE` | writes the screen's pixels as RGBA: `width`, `height` |
 //! | `type-log` | opens the window that logs keys and answers each by a square of another colour |
 //! | `typed`, `clear`, `focus` | the log: `text`, `strokes`, `buttons`; forgets it; takes the focus |
@@ -23,7 +25,9 @@
 use lattice_tests::beat::{Beat, Motion};
 use lattice_tests::footage::{FRAMES, Footage};
 use lattice_tests::keylog::{AT, KeyLog, SQUARE, square_color};
+use lattice_tests::relay::Relay;
 use lattice_tests::scene::{Piece, Scene};
+use lattice_tests::shape::Profile;
 use lattice_tests::x;
 use lattice_tests::xserver::{Program, XServer};
 use lattice_wire::{Rect, Size};
@@ -67,6 +71,8 @@ struct Stage {
     server: Option<XServer>,
     /// The display of somebody else.
     attached: Option<u32>,
+    /// A link, and when it is well again.
+    relay: Option<(Relay, Option<Duration>)>,
 }
 
 impl Stage {
@@ -101,6 +107,20 @@ impl Stage {
                 return self.footage(area, file);
             }
             ["finish"] => self.beat = None,
+            ["relay", "to", port] => {
+                let port: u16 = port.parse().map_err(|_| format!("{port} is no port"))?;
+                self.relay()?.0.lead(([127, 0, 0, 1], port).into());
+            }
+            ["relay", "begin"] => return self.begin(),
+            ["relay", link, ms] => {
+                let course = Duration::from_millis(u64::from(number(ms)?));
+                let profile = Profile::named(link, course);
+                let profile = profile.ok_or_else(|| format!("no link is called {link}"))?;
+                let (relay, well_at) = (Relay::shaped(&profile), profile.well_at());
+                let port = relay.address().port();
+                self.relay = Some((relay, well_at));
+                return Ok(json!({ "port": port }));
+            }
             ["image", file] => return self.image(file),
             ["type-log"] => return self.open_keylog(),
             ["typed"] => return self.typed(),
@@ -161,11 +181,7 @@ impl Stage {
         let hz: f64 = hz.parse().map_err(|_| format!("{hz} is no frequency"))?;
         let time = Duration::from_millis(u64::from(number(ms)?));
         let (first, beats) = self.prepared()?.play(hz, time);
-        let since_1970 = |at: &SystemTime| at.duration_since(SystemTime::UNIX_EPOCH).ok();
-        let beats: Vec<f64> = beats
-            .iter()
-            .map(|at| since_1970(at).map_or(0.0, |span| span.as_secs_f64() * 1000.0))
-            .collect();
+        let beats: Vec<f64> = beats.into_iter().map(milliseconds).collect();
         Ok(json!({ "first": first, "beats": beats }))
     }
 
@@ -186,6 +202,13 @@ impl Stage {
         }
         std::fs::write(file, bytes).map_err(|error| error.to_string())?;
         Ok(json!({ "frames": FRAMES }))
+    }
+
+    fn begin(&mut self) -> Result<Value, String> {
+        let (relay, well_at) = self.relay()?;
+        relay.begin();
+        let well_at = well_at.map(|span| milliseconds(SystemTime::now() + span));
+        Ok(json!({ "wellAt": well_at }))
     }
 
     fn image(&mut self, file: &str) -> Result<Value, String> {
@@ -233,6 +256,10 @@ impl Stage {
         }
     }
 
+    fn relay(&mut self) -> Result<&(Relay, Option<Duration>), String> {
+        self.relay.as_ref().ok_or_else(|| "no link: say `relay LINK MS` first".to_owned())
+    }
+
     fn prepared(&mut self) -> Result<&mut Beat, String> {
         self.beat.as_mut().ok_or_else(|| "nothing to move: say `prepare` first".to_owned())
     }
@@ -247,6 +274,11 @@ impl Stage {
     fn keylog(&mut self) -> Result<&mut KeyLog, String> {
         self.keylog.as_mut().ok_or_else(|| "no log: say `type-log` first".to_owned())
     }
+}
+
+/// Since 1970.
+fn milliseconds(at: SystemTime) -> f64 {
+    at.duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |span| span.as_secs_f64() * 1000.0)
 }
 
 fn rgba(pixel: u32) -> [u8; 4] {

@@ -24,6 +24,7 @@
 
 import { cpus } from 'node:os';
 import { launch, open } from '../lib/browser.mjs';
+import { Stage } from '../lib/stage.mjs';
 import { eventually } from '../lib/wait.mjs';
 import { lattice } from './desk.mjs';
 import { join } from './join.mjs';
@@ -47,13 +48,27 @@ const ROWS = [
   { name: 'fullvideo', motion: 'fullvideo', hz: 30 },
 ];
 
+/** What is measured on a link, after what it allows is known. @type {import('./measure.mjs').Row} */
+const ALLOWED = { name: 'typing', motion: 'type', hz: 10 };
+/** @type {import('./measure.mjs').Row} */
+const LINKED = { name: 'video + keys', motion: 'video', hz: 30, keys: true };
+const ALLOWED_SECONDS = 2;
+/** A link that changes takes so long at least. */
+const COURSE_SECONDS = 12;
+
 const options = /** @type {Options} */ (JSON.parse(process.argv[2] ?? '{}'));
 const { seconds, width, height } = options;
 /** @type {any[]} */
 const results = [];
-const browser = await launch();
 let probeMs = 0;
-for (const candidate of [lattice]) await local(candidate, 0);
+const browser = await launch();
+const candidates = [lattice, ...await peers(options.peers)];
+for (let round = 0; round < options.rounds; round += 1) {
+  // A B, B A, A B: what drifts falls on all alike.
+  const turn = round % 2 ? candidates.toReversed() : candidates;
+  if (options.rows.length > 0) for (const candidate of turn) await local(candidate, round);
+  for (const link of options.links) for (const candidate of turn) await linked(candidate, link, round);
+}
 await browser.close();
 console.log(JSON.stringify({ ...options, processor: cpus()[0]?.model, cores: cpus().length, probeMs, results }));
 
@@ -62,12 +77,47 @@ async function local(candidate, round) {
   const wanted = ROWS.filter(({ name }) => options.rows.includes(name));
   const desk = await candidate.start({ width, height });
   const keep = (/** @type {object} */ result) => results.push({ candidate: candidate.name, link: null, round, ...result });
-  if (options.rows.includes('join')) keep(await join(browser, desk, { width, height }));
-  const place = await look(desk);
-  for (const row of wanted) keep(await calmest(candidate.name, place, row));
-  probeMs = Math.max(probeMs, await place.probe.cost());
-  await place.close();
-  await desk.end();
+  try {
+    if (options.rows.includes('join')) keep(await join(browser, desk, { width, height }));
+    const place = await look(desk);
+    for (const row of wanted) keep(await calmest(candidate.name, place, row));
+    probeMs = Math.max(probeMs, await place.probe.cost());
+    await place.close();
+  } finally {
+    await desk.end();
+  }
+}
+
+/** Video and keys through a link. @param {import('./desk.mjs').Candidate} candidate @param {string} link @param {number} round */
+async function linked(candidate, link, round) {
+  const network = new Stage();
+  const length = /^(step|blackhole)/.test(link) ? Math.max(seconds, COURSE_SECONDS) : seconds;
+  const { port: publicPort } = await network.say('relay', link, length * 1000);
+  const desk = await candidate.start({ width, height, publicPort });
+  await network.say('relay', 'to', desk.port);
+  try {
+    const place = await look(desk);
+    process.stderr.write(`${candidate.name} on ${link} for ${length} s\n`);
+    const calm = /** @type {any} */ (await measure(place, ALLOWED, { seconds: ALLOWED_SECONDS, begin: async () => null }));
+    const begin = async () => (await network.say('relay', 'begin')).wellAt;
+    const result = await measure(place, LINKED, { seconds: length, usual: calm.drawToPaintMs?.p50 ?? null, begin });
+    results.push({ candidate: candidate.name, link, round, ...result });
+    await place.close();
+  } finally {
+    await desk.end();
+    await network.end();
+  }
+}
+
+/** @param {string[]} names @returns {Promise<import('./desk.mjs').Candidate[]>} */
+async function peers(names) {
+  const found = [];
+  for (const name of names) {
+    const { peer } = await import(`./peers/${name}.mjs`);
+    await peer.install();
+    found.push(peer);
+  }
+  return found;
 }
 
 /** Opens the desktop in a page that writes down when keys are pressed. @param {import('./desk.mjs').Desk} desk */

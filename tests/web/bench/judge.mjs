@@ -28,7 +28,7 @@ const isTorn = ({ numbers }) => numbers.every((number) => number !== null) && ne
  * @param {Played} played @param {Painting[]} paintings
  * @returns {{ number: number, drawn: number, at: number }[]}
  */
-export function delivered({ first, beats }, paintings) {
+function delivered({ first, beats }, paintings) {
   const seen = new Map();
   for (const painting of paintings) {
     const shown = numberOf(painting);
@@ -40,8 +40,8 @@ export function delivered({ first, beats }, paintings) {
   return [...seen.values()];
 }
 
-/** @param {Played} played @param {Painting[]} paintings */
-export function judge(played, paintings) {
+/** @param {Played} played @param {Painting[]} paintings @param {number | null} usual milliseconds that the link allows, if they are known */
+export function judge(played, paintings, usual = null) {
   const seen = delivered(played, paintings);
   const count = played.beats.length;
   return {
@@ -49,7 +49,7 @@ export function judge(played, paintings) {
     torn: paintings.filter(isTorn).length,
     unreadable: paintings.filter(({ numbers }) => numbers.includes(null)).length,
     drawToPaintMs: percentiles(seen.map(({ drawn, at }) => at - drawn)),
-    debt: debt(played, seen),
+    debt: debt(played, seen, usual ?? lowest(seen)),
   };
 }
 
@@ -57,12 +57,11 @@ export function judge(played, paintings) {
  * How much older than usual the picture on view was: the age of the oldest drawing that was not on
  * view yet, less the usual latency. Unlike the latency of what was delivered it also counts the time
  * in which nothing came.
- * @param {Played} played @param {{ number: number, drawn: number, at: number }[]} seen
+ * @param {Played} played @param {{ number: number, drawn: number, at: number }[]} seen @param {number} usual
  */
-export function debt({ first, beats }, seen) {
+function debt({ first, beats }, seen, usual) {
   const [start, end] = [beats[0], beats.at(-1)];
   if (seen.length === 0 || start === undefined || end === undefined) return null;
-  const usual = lowest(seen);
   /** @type {number[]} */
   const debts = [];
   let [shown, next, longest, since] = [-1, 0, 0, /** @type {number | null} */ (null)];
@@ -89,11 +88,11 @@ function lowest(seen) {
 
 /**
  * How long after `moment` something fresh was on view: drawn after it, or hardly older than usual.
- * @param {Played} played @param {Painting[]} paintings @param {number} moment
+ * @param {Played} played @param {Painting[]} paintings @param {number} moment @param {number | null} allowed
  */
-export function recovery(played, paintings, moment) {
+export function recovery(played, paintings, moment, allowed = null) {
   const seen = delivered(played, paintings);
-  const usual = lowest(seen);
+  const usual = allowed ?? lowest(seen);
   const fresh = seen.find(({ drawn, at }) => at >= moment && (drawn >= moment || at - drawn < usual + DEBT_MS));
   return fresh ? fresh.at - moment : null;
 }
@@ -105,7 +104,7 @@ export function likeness(samples, original) {
 }
 
 /** In decibels, of three channels. @param {Buffer} shown @param {Buffer} real */
-export function psnr(shown, real) {
+function psnr(shown, real) {
   let sum = 0;
   for (let at = 0; at < real.length; at += 4) {
     for (let channel = at; channel < at + 3; channel += 1) sum += ((shown[channel] ?? 0) - (real[channel] ?? 0)) ** 2;

@@ -12,8 +12,8 @@ import { frameOf, judge, likeness, recovery } from './judge.mjs';
 /**
  * @typedef {{ name: string, motion?: string, hz?: number, keys?: boolean }} Row
  * @typedef {{ desk: import('./desk.mjs').Desk, page: import('playwright-core').Page, probe: import('./probe.mjs').Probe }} Place
- * @typedef {{ seconds: number, isSlow?: boolean, begin?: () => Promise<number | null> }} How `begin` starts the
- *   link's course as the row begins, and answers when the link will be well again
+ * @typedef {{ seconds: number, usual?: number | null, begin?: () => Promise<number | null> }} How on a link, `usual`
+ *   is the latency that it allows; `begin` starts its course and answers when it will be well again
  */
 
 /** In step with the browser's 60 Hz every frame of a run would be as early or late as the first. */
@@ -26,16 +26,16 @@ const RUN_UP_MS = 1500;
 /** The agent reports its numbers once a second; by then what was drawn last is painted, too. */
 const REPORT_MS = 1300;
 /** A key that changed nothing for so long was not answered; what is not exact by then never will be. */
-const ANSWER_MS = { usual: 1000, slow: 8000 };
-const EXACT_MS = { usual: 5000, slow: 60_000 };
+const BOUNDS = { local: { answerMs: 1000, exactMs: 5000 }, link: { answerMs: 8000, exactMs: 60_000 } };
 /** The part of a video that is compared with the original. */
 const SAMPLE = { width: 320, height: 180 };
 
 /** @param {Place} place @param {Row} row @param {How} how */
-export async function measure(place, row, { seconds, isSlow = false, begin }) {
+export async function measure(place, row, { seconds, usual = null, begin }) {
+  const bounds = begin ? BOUNDS.link : BOUNDS.local;
   const { desk, page, probe } = place;
   const footage = await prepare(place, row);
-  await exactAfter(place, isSlow ? EXACT_MS.slow : EXACT_MS.usual);
+  await exactAfter(place, bounds.exactMs);
   await sleep(REST_MS);
   const buckets = await desk.buckets();
   if (row.motion) await desk.stage.say('beat', (row.hz ?? 1) * OUT_OF_STEP, RUN_UP_MS);
@@ -45,18 +45,18 @@ export async function measure(place, row, { seconds, isSlow = false, begin }) {
   const before = { bytes: await desk.bytes(), ...spending(pids) };
   const [played, typed] = await Promise.all([
     row.motion ? desk.stage.say('beat', (row.hz ?? 1) * OUT_OF_STEP, seconds * 1000) : sleep(seconds * 1000).then(() => null),
-    row.keys ? typing(place, seconds, isSlow ? ANSWER_MS.slow : ANSWER_MS.usual) : null,
+    row.keys ? typing(place, seconds, bounds.answerMs) : null,
   ]);
   const after = { ...spending(pids), bytes: await desk.bytes() };
-  const exactMs = await exactAfter(place, isSlow ? EXACT_MS.slow : EXACT_MS.usual);
+  const exactMs = await exactAfter(place, bounds.exactMs);
   await sleep(REPORT_MS);
   const paintings = await probe.paintings();
   const result = {
     row: row.name, seconds, exact: exactMs !== null, exactMs,
     damageToWriteMs: fromBuckets(buckets, await desk.buckets()),
     keyToPaintMs: percentiles(typed?.keys ?? []), unanswered: typed?.unanswered ?? 0,
-    ...(played ? judge(played, paintings) : {}),
-    recoveryMs: played && wellAt ? recovery(played, paintings, wellAt) : null,
+    ...(played ? judge(played, paintings, usual) : {}),
+    recoveryMs: played && wellAt ? recovery(played, paintings, wellAt, usual) : null,
     psnrDb: footage && await likenessOf(place, footage),
     bytes: after.bytes - before.bytes,
     ...usage(before, after, pids),

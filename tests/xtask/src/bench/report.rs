@@ -44,6 +44,9 @@ pub(super) struct Outcome {
     pub(super) psnr_db: Option<f64>,
     #[serde(default)]
     pub(super) bytes: f64,
+    /// How long it was drawn, and how long bytes and processor time were counted.
+    #[serde(default)]
+    pub(super) seconds: f64,
     #[serde(default)]
     pub(super) time: f64,
     /// By process. `x` and `browser` are no part of the server.
@@ -97,7 +100,7 @@ impl Outcome {
     }
 
     pub(super) fn frames_per_second(&self) -> Option<f64> {
-        Some(self.delivered? / self.time)
+        Some(self.delivered? / self.seconds)
     }
 
     /// Milliseconds of processor time that the server side takes for a frame that is seen.
@@ -183,7 +186,7 @@ mod tests {
         let round = |cpu: f64, torn: u32| {
             format!(
                 r#"{{"candidate":"Lattice","link":null,"row":"video","exact":true,"torn":{torn},
-                "delivered":10,"bytes":5000,"time":2,"cpu":{{"agent":{cpu},"x":9}}}}"#
+                "delivered":10,"bytes":5000,"seconds":2,"time":2,"cpu":{{"agent":{cpu},"x":9}}}}"#
             )
         };
         let rounds = [round(0.1, 1), round(0.9, 0), round(0.2, 3)].join(",");

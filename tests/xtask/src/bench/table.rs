@@ -175,7 +175,7 @@ mod tests {
 
     const LATTICE: &str = r#"{"candidate":"Lattice","link":null,"row":"scroll","exact":true,"exactMs":91.5,
         "drawToPaintMs":{"p50":1,"p95":2,"p99":3.26,"count":4},"drawn":60,"delivered":30,"torn":1,
-        "bytes":30000,"time":1,"cpu":{"agent":0.03,"browser":0.4},"others":0.02,"pssMiB":{"agent":12}}"#;
+        "bytes":30000,"seconds":1,"time":1,"cpu":{"agent":0.03,"browser":0.4},"others":0.02,"pssMiB":{"agent":12}}"#;
 
     fn shown(results: &str) -> String {
         let report = format!(
