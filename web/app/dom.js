@@ -39,3 +39,12 @@ export function element(name, text) {
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
+
+/** Who walks the page by keyboard sees that the desktop has the focus, until they type or point. */
+export function markWalks() {
+  document.addEventListener('keydown', ({ key, target }) => {
+    const isWalk = key === 'Tab' || !(target instanceof Element && target.closest('#stage'));
+    if (isWalk) document.documentElement.dataset.by = 'keyboard';
+  }, true);
+  document.addEventListener('pointerdown', () => { delete document.documentElement.dataset.by; }, true);
+}

@@ -9,11 +9,12 @@ import * as session from '../client/session.js';
 import { Keys } from '../input/keys.js';
 import { Pointer } from '../input/pointer.js';
 import { findH264, noticeInsecure } from './abilities.js';
-import { byId } from './dom.js';
+import { byId, markWalks } from './dom.js';
 import { wishedSize } from './fit.js';
 import { Gate, isLoopback, socketUrl } from './gate.js';
 import { Overlay } from './overlay.js';
 import { Stage } from './stage.js';
+import { startWorker } from './start-worker.js';
 import { StatsPanel, noStats } from './stats-panel.js';
 import { Toolbar } from './toolbar.js';
 
@@ -123,12 +124,7 @@ function focusDesktop() {
   canvas.focus({ preventScroll: true });
 }
 
-// Who walks the page by keyboard sees that the desktop has the focus, until they type or point.
-document.addEventListener('keydown', ({ key, target }) => {
-  const isWalk = key === 'Tab' || !(target instanceof Element && target.closest('#stage'));
-  if (isWalk) document.documentElement.dataset.by = 'keyboard';
-}, true);
-document.addEventListener('pointerdown', () => { delete document.documentElement.dataset.by; }, true);
+markWalks();
 
 // Statistics --------------------------------------------------------------------------------------
 
@@ -260,18 +256,6 @@ function wishSize() {
 }
 
 // Start -------------------------------------------------------------------------------------------
-
-/** Only this one script may become a worker. @returns {Worker} */
-function startWorker() {
-  const url = new URL('../media/worker.js', import.meta.url).href;
-  const policy = window.trustedTypes?.createPolicy('lattice', {
-    createScriptURL(asked) {
-      if (asked !== url) throw new TypeError('not a script of the viewer');
-      return asked;
-    },
-  });
-  return new Worker(policy ? policy.createScriptURL(url) : url, { type: 'module' });
-}
 
 /** @type {Worker | null} */
 let worker = null;

@@ -2,8 +2,9 @@
  * From a decoded picture of video to its place on the screen. Pure.
  *
  * A picture covers its place. Mostly it was coded at the size of that, with each side made even; where
- * bandwidth is short it was coded smaller, and is stretched here, since a canvas takes three times as
- * long for drawing it larger and reading it back (1080p from 540p: 12 ms here, 36 ms there).
+ * bandwidth is short it was coded smaller, and is stretched here: a canvas takes more than three times
+ * as long for drawing it larger and reading it back (Chromium 156 without a GPU, 1080p from 540p: 10 ms
+ * of processor here, 36 there).
  */
 
 /** @import { Rect } from '../protocol/types.js' */

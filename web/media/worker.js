@@ -8,20 +8,16 @@ import { Patience } from '../client/patience.js';
 import { CAPABILITY, VERSION } from '../protocol/packets.js';
 import { Figures } from './figures.js';
 import { Painter } from './painter.js';
+import { Proof } from './proof.js';
 import { Screen } from './screen.js';
 import { Socket } from './socket.js';
 import { TileDecoder } from './tiles.js';
-import { Verifier } from './verify.js';
 import { Video } from './video.js';
 
 /** @import { ToWorker, FromWorker } from './messages.js' */
 /** @import { Frame } from '../protocol/types.js' */
 
 const TICK_MS = 250;
-/** A wrong pixel is found within `ROUND` of these, for two thirds of a percent of a processor at 1080p. */
-const RECHECK_MS = 250;
-/** A page that asked for statistics this recently gets the whole canvas proven again and again. */
-const POLLED_FOR_MS = 1500;
 const SLOW_FRAME_MS = 1000;
 const QUIET_MS = 6000;
 const OVERDUE_MS = 3000;
@@ -37,7 +33,7 @@ const clock = () => performance.timeOrigin + performance.now();
 class Viewer {
   #screen;
   #painter;
-  #verifier;
+  #proof;
   #tiles = new TileDecoder();
   #video = new Video();
   #socket = new Socket({
@@ -50,15 +46,10 @@ class Viewer {
   #viewerId = 0;
   #seq = 0;
   #slow = false;
-  #polledAt = -Infinity;
   #asking = new Asking();
   #isLost = false;
   #patience = new Patience();
-  #isVisible = true;
-  /** @type {import('../protocol/types.js').Digest | null} */
-  #digest = null;
   #timer = 0;
-  #recheckTimer = 0;
   #figures = new Figures();
   #reported = '';
 
@@ -66,7 +57,10 @@ class Viewer {
   constructor(canvas) {
     const screen = new Screen(canvas);
     this.#screen = screen;
-    this.#verifier = new Verifier((band) => screen.hashBand(band));
+    this.#proof = new Proof((band) => screen.hashBand(band), {
+      changed: () => this.#report(),
+      wrong: () => this.#refresh(),
+    });
     this.#painter = new Painter(screen, this.#tiles, this.#video, {
       painted: (painted) => this.#painted(painted),
       dropped: (frame) => this.#acknowledge(frame, 0, 0),
@@ -85,8 +79,8 @@ class Viewer {
       case 'input': return this.#input(message);
       case 'resize': return this.#socket.send({ type: 'resize', width: message.width, height: message.height });
       case 'takeControl': return this.#socket.send({ type: 'takeControl' });
-      case 'polled': return this.#polled();
-      case 'visible': return this.#seen(message.isVisible);
+      case 'polled': return this.#proof.polled(this.#socket.isActive);
+      case 'visible': return this.#proof.seen(message.isVisible, this.#socket.isActive);
     }
   }
 
@@ -114,13 +108,10 @@ class Viewer {
   /** No timer runs and nothing is claimed while there is no connection. */
   #rest() {
     clearInterval(this.#timer);
-    clearTimeout(this.#recheckTimer);
-    this.#recheckTimer = 0;
     this.#painter.reset();
     this.#video.close();
-    this.#verifier.forget();
+    this.#proof.stop();
     this.#figures.disconnected();
-    this.#digest = null;
     this.#asking = new Asking();
     this.#slow = false;
     this.#isLost = false;
@@ -150,7 +141,9 @@ class Viewer {
     switch (packet.type) {
       // What was on its way when the display went shows nothing that still is.
       case 'frame': return this.#isLost ? this.#acknowledge(packet, 0, 0) : this.#painter.push(packet, bytes, now);
-      case 'digest': return this.#handleDigest(packet, now);
+      case 'digest':
+        if (!this.#isLost && this.#proof.received(packet, this.#painter.queued === 0)) this.#report();
+        return undefined;
       case 'ping':
         this.#socket.send({ type: 'pong', sentUs: packet.sentUs });
         return this.#figures.pinged(packet);
@@ -171,9 +164,8 @@ class Viewer {
       if (this.#isLost) this.#asking.expect(now + OVERDUE_MS);
     } else {
       this.#asking.expectNone();
-      this.#digest = null;
       this.#painter.reset();
-      this.#verifier.forget();
+      this.#proof.forget();
       this.#report();
     }
     this.#isLost = state !== 'live';
@@ -187,17 +179,15 @@ class Viewer {
     this.#acknowledge(frame, now - arrived, queued);
     this.#patience.painted();
     this.#figures.painted(painted, now);
-    const wasExact = this.#verifier.exact;
-    this.#verifier.painted(frame, dirty);
+    const wasExact = this.#proof.exact;
+    const isCompared = this.#proof.painted(frame, dirty, queued === 0);
     if (frame.keyframe) {
       this.#asking.answered();
       post({ type: 'keyframe', width: frame.width, height: frame.height });
     }
     const answered = keys.count;
     if (frame.echoViewer === this.#viewerId) keys.painted(frame.echoSeq, clock());
-    const isLast = queued === 0;
-    if (isLast && this.#digest && this.#verifier.compare(this.#digest, now)) this.#proven();
-    else if (wasExact || frame.keyframe || keys.count > answered) this.#report();
+    if (isCompared || wasExact || frame.keyframe || keys.count > answered) this.#report();
   }
 
   /**
@@ -227,54 +217,6 @@ class Viewer {
     this.#socket.send({ type: 'refresh' });
   }
 
-  /**
-   * A refresh brings the frame that is shown once more, so a digest of it waits while frames do.
-   * @param {import('../protocol/types.js').Digest} digest @param {number} now
-   */
-  #handleDigest(digest, now) {
-    if (this.#isLost) return;
-    this.#digest = digest;
-    if (this.#painter.queued === 0 && this.#verifier.compare(digest, now)) this.#proven();
-  }
-
-  #proven() {
-    this.#digest = null;
-    // Where a caret blinks the timer seldom finds a digest that still holds.
-    if (this.#isVisible) this.#verifier.recheckNext(performance.now());
-    this.#report();
-    this.#recheckSoon();
-  }
-
-  /** A few bands in turn while somebody looks, all of them while somebody asks. */
-  #recheckSoon() {
-    if (this.#recheckTimer) return;
-    this.#recheckTimer = setTimeout(() => {
-      this.#recheckTimer = 0;
-      const now = performance.now();
-      const isPolled = now - this.#polledAt < POLLED_FOR_MS;
-      if (!isPolled && !this.#isVisible) return;
-      const wasExact = this.#verifier.exact;
-      const goesOn = isPolled ? this.#verifier.recheckAll(now) : this.#verifier.recheckNext(now);
-      if (this.#verifier.needsHealing(now)) this.#refresh();
-      if (this.#verifier.exact !== wasExact) this.#report();
-      if (goesOn) this.#recheckSoon();
-    }, RECHECK_MS);
-  }
-
-  #polled() {
-    this.#polledAt = performance.now();
-    if (this.#socket.isActive) this.#recheckSoon();
-  }
-
-  /** Who comes back to the page gets no proof from before. @param {boolean} isVisible */
-  #seen(isVisible) {
-    this.#isVisible = isVisible;
-    if (!isVisible || !this.#socket.isActive) return;
-    this.#verifier.recheckAll(performance.now());
-    this.#report();
-    this.#recheckSoon();
-  }
-
   #tick() {
     const now = performance.now();
     const quiet = now - this.#socket.heardAt;
@@ -295,8 +237,8 @@ class Viewer {
   #report() {
     /** @type {import('./messages.js').WorkerStats} */
     const stats = {
-      ...this.#figures.at(performance.now()), exact: this.#verifier.exact,
-      mismatches: this.#verifier.mismatches, queued: this.#painter.queued,
+      ...this.#figures.at(performance.now()), exact: this.#proof.exact,
+      mismatches: this.#proof.mismatches, queued: this.#painter.queued,
       videoUnits: this.#video.units, videoSkipped: this.#video.skipped,
       desktopWidth: this.#screen.width, desktopHeight: this.#screen.height,
     };

@@ -11,7 +11,7 @@ import { Impostor } from '../lib/impostor.mjs';
 import { encodeServer } from '../lib/mirror.mjs';
 import { Share } from '../lib/share.mjs';
 import { Stage } from '../lib/stage.mjs';
-import { eventually, sleep } from '../lib/wait.mjs';
+import { eventually, patience, sleep } from '../lib/wait.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 /** @typedef {import('../../../web/protocol/types.js').Rect} Rect */
@@ -63,7 +63,7 @@ async function withDesk(body, { search = '', host = '127.0.0.1', options = {} } 
     const own = await worker(page);
     await own.evaluate(watchPictures);
     await body(page, desk);
-    await eventually('every picture to be closed', () => own.evaluate(() => (/** @type {any} */ (self)).unclosed() === 0), 2000);
+    await eventually('every picture to be closed', () => own.evaluate(() => (/** @type {any} */ (self)).unclosed() === 0), patience(2000));
     assert.deepEqual(complaints, []);
   } finally {
     await close();
@@ -110,7 +110,7 @@ async function assertStats(page, expected) {
     return Object.fromEntries(Object.keys(expected).map((name) => [name, all[name]]));
   };
   const fits = async () => isDeepStrictEqual(await read(), expected);
-  await eventually('the figures', fits, 2000).catch(() => {});
+  await eventually('the figures', fits, patience(2000)).catch(() => {});
   assert.deepEqual(await read(), expected);
 }
 
@@ -143,7 +143,7 @@ test('colours are right, and nothing but the damage is painted', () => withDesk(
     await assertColors(page, [...inside(color), ...OUTSIDE], TOLERANCE);
   }
   await assertStats(page, { mode: 'video', videoUnits: 4, videoSkipped: 0 });
-  await eventually('the picture to be tiles again', async () => (await stats(page)).mode === 'tiles', 5000);
+  await eventually('the picture to be tiles again', async () => (await stats(page)).mode === 'tiles', patience(5000));
 }));
 
 test('copies and tiles of the same and of later frames see the video', () => withDesk(async (page, desk) => {
