@@ -68,7 +68,8 @@ function mode() {
 function stats() {
   return {
     ...model.stats, exact: model.stats.exact && isLive(), controller: model.controller,
-    viewers: model.viewers, viewerId: model.welcome?.viewer ?? 0, h264: model.h264,
+    viewers: model.viewers, viewerId: model.welcome?.viewer ?? 0,
+    h264: model.stats.videoFailed ? 'failed' : model.h264,
   };
 }
 

@@ -32,6 +32,7 @@ const LIMITS = { nothing: '', server: 'the server', network: 'the network', brow
 const HINTS = {
   yes: '',
   no: 'This browser has no H.264: video is shown at a lower rate.',
+  failed: 'This browser could not decode the video: it is shown at a lower rate.',
   insecure: 'Without a secure connection there is no H.264: video is shown at a lower rate.',
   off: 'H.264 is switched off in this page’s address: video is shown at a lower rate.',
 };
@@ -41,7 +42,7 @@ export function noStats() {
   return {
     fps: 0, rttMs: null, keyToPixelMs: null, keyToPixelLastMs: null, keyToPixelP95Ms: null,
     keyToPixelCount: 0, bytesPerSecond: 0, mode: 'tiles', exact: false, frames: 0, keyframes: 0,
-    undecodable: 0, mismatches: 0, refreshes: 0, videoUnits: 0, videoSkipped: 0,
+    undecodable: 0, mismatches: 0, refreshes: 0, videoUnits: 0, videoSkipped: 0, videoFailed: false,
     bottleneck: 'nothing', bitrate: null, debtMs: 0, decodeMs: null, serverMs: null, queued: 0,
     desktopWidth: 0, desktopHeight: 0, decodeTimes: [],
   };

@@ -39,10 +39,10 @@ export type WorkerStats =
   keyToPixelLastMs: number | null, keyToPixelP95Ms: number | null, keyToPixelCount: number,
   bytesPerSecond: number, mode: 'tiles' | 'video', exact: boolean, frames: number, keyframes: number,
   undecodable: number, mismatches: number, refreshes: number, videoUnits: number,
-  videoSkipped: number, bottleneck: Condition['bottleneck'], bitrate: number | null, debtMs: number,
+  videoSkipped: number, videoFailed: boolean, bottleneck: Condition['bottleneck'], bitrate: number | null, debtMs: number,
   decodeMs: number | null, serverMs: number | null, queued: number, desktopWidth: number,
   desktopHeight: number, decodeTimes: number[] };
-/** `h264`: whether the browser decodes it, and was not told to leave it */
+/** `h264`: whether the browser decodes it, or why not */
 export type Stats =
   WorkerStats & { controller: number, viewers: number, viewerId: number,
-  h264: 'yes' | 'no' | 'insecure' | 'off' };
+  h264: 'yes' | 'no' | 'insecure' | 'off' | 'failed' };

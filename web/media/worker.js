@@ -88,7 +88,8 @@ class Viewer {
   #connect({ url, width, height, h264 }) {
     this.#disconnect();
     this.#viewport = { width, height };
-    this.#hasH264 = h264;
+    // What has failed again and again on one connection would on the next.
+    this.#hasH264 = h264 && !this.#video.isHopeless;
     this.#patience.begin();
     this.#socket.open(url);
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
@@ -122,7 +123,7 @@ class Viewer {
     this.#seq = 0;
     const capabilities = (isSecureContext ? CAPABILITY.SECURE_CONTEXT : 0)
       | (this.#tiles.isFast ? CAPABILITY.IMAGE_DECODER : 0)
-      | (this.#hasH264 && !this.#video.isHopeless ? CAPABILITY.H264 : 0);
+      | (this.#hasH264 ? CAPABILITY.H264 : 0);
     this.#socket.send({ type: 'hello', version: VERSION, capabilities, ...this.#viewport });
   }
 
@@ -240,6 +241,7 @@ class Viewer {
       ...this.#figures.at(performance.now()), exact: this.#proof.exact,
       mismatches: this.#proof.mismatches, queued: this.#painter.queued,
       videoUnits: this.#video.units, videoSkipped: this.#video.skipped,
+      videoFailed: this.#video.isHopeless,
       desktopWidth: this.#screen.width, desktopHeight: this.#screen.height,
     };
     const told = JSON.stringify(stats);

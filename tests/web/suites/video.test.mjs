@@ -87,7 +87,8 @@ function watchPictures() {
         error,
         output(picture) {
           pictures.push(picture);
-          output(picture);
+          if (global.isSwallowing) picture.close();
+          else output(picture);
         },
       });
     }
@@ -266,6 +267,26 @@ test('a browser that fails again and again is served without H.264', () => withD
   await waitState(page, 'live');
   await again.settled();
   await assertColors(page, inside(0x334455));
+  await assertStats(page, { h264: 'failed' });
+  // A server that sends it all the same is asked for the screen, on the same connection.
+  again.keyframe(0x111111, [video(PLACE, broken, { keyframe: true })]);
+  await again.heard('refresh');
+}));
+
+test('a unit that makes no picture holds nothing up for long', () => withDesk(async (page, desk) => {
+  const units = await flat(page, PLACE, [RED, GREEN], [0, 1]);
+  desk.frame([video(PLACE, units[0], { keyframe: true })]);
+  await desk.settled();
+  const own = await worker(page);
+  await own.evaluate(() => { (/** @type {any} */ (self)).isSwallowing = true; });
+  desk.frame([video(PLACE, units[1], { keyframe: true })]);
+  await desk.heard('refresh');
+  await desk.settled();
+  await own.evaluate(() => { (/** @type {any} */ (self)).isSwallowing = false; });
+  desk.keyframe(0x111111, [video(PLACE, units[1], { keyframe: true })]);
+  await desk.settled();
+  await assertColors(page, inside(GREEN), TOLERANCE);
+  await assertStats(page, { undecodable: 1 });
 }));
 
 test('a burst of units is painted in order and whole', () => withDesk(async (page, desk) => {
