@@ -98,7 +98,7 @@ pub struct Unit {
     pub stream: u8,
     /// Its place on the screen.
     pub place: Rect,
-    /// What changed of it: disjoint, within the place.
+    /// What changed of it, within the place and at even distances from its corner.
     pub damage: Vec<Rect>,
     /// Viewers came that lack the units before.
     pub keyframe: bool,
@@ -239,7 +239,7 @@ impl VideoRegions {
             if region.pending.is_empty() || region.due(rules).is_some_and(|at| at > now) {
                 continue;
             }
-            let damage = std::mem::take(&mut region.pending);
+            let pending = std::mem::take(&mut region.pending);
             (region.shown, region.units) = (Some(now), region.units.wrapping_add(1));
             match region.how {
                 How::Stream(stream) if !rules.mode.stills => {
@@ -249,9 +249,11 @@ impl VideoRegions {
                     if keyframe || region.keyframe.is_none() {
                         (region.keyframe, region.wants_keyframe) = (Some(now), false);
                     }
-                    due.units.push(Unit { stream, place: region.place, damage, keyframe });
+                    let place = region.place;
+                    let damage = pending.iter().map(|&rect| evenly(rect, place)).collect();
+                    due.units.push(Unit { stream, place, damage, keyframe });
                 }
-                How::Stream(_) | How::Stills => due.stills.extend(damage),
+                How::Stream(_) | How::Stills => due.stills.extend(pending),
             }
         }
         due
@@ -406,6 +408,17 @@ impl Moving {
         };
         self.shown.map(|shown| shown.plus(least))
     }
+}
+
+/// The rectangle widened to whole samples of chroma, which is coded at half the size: browsers copy
+/// nothing less of a picture without making a detour.
+fn evenly(rect: Rect, place: Rect) -> Rect {
+    let down = |at: u16, start: u16| start + (at - start) / 2 * 2;
+    let up = |at: u16, start: u16, end: u16| (start + (at - start).next_multiple_of(2)).min(end);
+    let (left, top) = (down(rect.x, place.x), down(rect.y, place.y));
+    let right = up(rect.right(), place.x, place.right());
+    let bottom = up(rect.bottom(), place.y, place.bottom());
+    Rect::between(left, top, right, bottom).unwrap_or(rect)
 }
 
 /// What lies in `place`, and what does not.

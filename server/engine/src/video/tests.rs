@@ -236,7 +236,7 @@ fn a_stream_that_failed_is_not_used_again() {
 }
 
 #[test]
-fn damage_is_disjoint_within_its_place_and_few() {
+fn damage_is_even_within_its_place_and_little() {
     let mut show = Show::new(2);
     show.frames(10, &[PLAYER]);
     show.rules.mode.interval = Micros::from_millis(5000);
@@ -247,7 +247,14 @@ fn damage_is_disjoint_within_its_place_and_few() {
     let (due, _) = show.frame(&[], &[]);
     let [unit] = &due.units[..] else { panic!("one unit, not {due:?}") };
     assert!(unit.damage.len() <= MAX_VIDEO_DAMAGE);
-    let disjoint: usize = unit.damage.iter().copied().collect::<Region>().area();
-    assert_eq!(disjoint, unit.damage.iter().map(|rect| rect.area()).sum::<usize>());
-    assert!(unit.damage.iter().all(|&rect| PLAYER.contains(rect)));
+    for rect in &unit.damage {
+        assert!(PLAYER.contains(*rect), "{rect:?}");
+        let starts = [rect.x - PLAYER.x, rect.y - PLAYER.y];
+        assert!(starts.iter().all(|start| start.is_multiple_of(2)), "{rect:?}");
+        let ends =
+            [(rect.right(), PLAYER.x, PLAYER.right()), (rect.bottom(), PLAYER.y, PLAYER.bottom())];
+        let is_whole =
+            |(end, start, last): (u16, u16, u16)| end == last || (end - start).is_multiple_of(2);
+        assert!(ends.into_iter().all(is_whole), "{rect:?}");
+    }
 }
