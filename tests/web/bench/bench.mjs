@@ -31,11 +31,10 @@ import { join } from './join.mjs';
 import { measure } from './measure.mjs';
 import { Probe } from './probe.mjs';
 
-/** @typedef {{ seconds: number, rounds: number, width: number, height: number, rows: string[], links: string[], peers: string[] }} Options */
+/** @typedef {{ seconds: number, rounds: number, attempts: number, width: number, height: number, rows: string[], links: string[], peers: string[] }} Options */
 
-/** Seconds of processor time per second that others may take from a row, and how often it is tried. */
+/** Seconds of processor time per second that others may take from a row. */
 const UNDISTURBED = 0.1;
-const ATTEMPTS = 3;
 
 /** @type {import('./measure.mjs').Row[]} */
 const ROWS = [
@@ -60,17 +59,27 @@ const options = /** @type {Options} */ (JSON.parse(process.argv[2] ?? '{}'));
 const { seconds, width, height } = options;
 /** @type {any[]} */
 const results = [];
+/** @type {{ candidate: string, error: string }[]} */
+const failures = [];
 let probeMs = 0;
 const browser = await launch();
 const candidates = [lattice, ...await peers(options.peers)];
 for (let round = 0; round < options.rounds; round += 1) {
   // A B, B A, A B: what drifts falls on all alike.
   const turn = round % 2 ? candidates.toReversed() : candidates;
-  if (options.rows.length > 0) for (const candidate of turn) await local(candidate, round);
-  for (const link of options.links) for (const candidate of turn) await linked(candidate, link, round);
+  if (options.rows.length > 0) for (const candidate of turn) await survive(candidate, () => local(candidate, round));
+  for (const link of options.links) for (const candidate of turn) await survive(candidate, () => linked(candidate, link, round));
 }
 await browser.close();
-console.log(JSON.stringify({ ...options, processor: cpus()[0]?.model, cores: cpus().length, probeMs, results }));
+console.log(JSON.stringify({ ...options, processor: cpus()[0]?.model, cores: cpus().length, probeMs, results, failures }));
+
+/** A candidate that fails takes nothing from the others. @param {import('./desk.mjs').Candidate} candidate @param {() => Promise<void>} work */
+async function survive(candidate, work) {
+  await work().catch((error) => {
+    process.stderr.write(`${candidate.name} failed: ${error?.stack ?? error}\n`);
+    failures.push({ candidate: candidate.name, error: `${error?.message ?? error}` });
+  });
+}
 
 /** All wanted rows of a candidate, with nothing between it and the browser. @param {import('./desk.mjs').Candidate} candidate @param {number} round */
 async function local(candidate, round) {
@@ -139,12 +148,12 @@ async function look(desk) {
 /** Measures a row until nobody disturbs it. @param {string} candidate @param {import('./measure.mjs').Place} place @param {import('./measure.mjs').Row} row */
 async function calmest(candidate, place, row) {
   let best = null;
-  for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+  for (let attempt = 1; attempt <= options.attempts; attempt += 1) {
     process.stderr.write(`${candidate}: ${row.name} for ${seconds} s\n`);
     const result = await measure(place, row, { seconds });
     if (!best || result.others < best.others) best = result;
     if (best.others <= UNDISTURBED) break;
-    process.stderr.write(`disturbed: others took ${result.others.toFixed(2)} s of processor time a second\n`);
+    if (attempt < options.attempts) process.stderr.write(`disturbed: others took ${result.others.toFixed(2)} s of processor time a second\n`);
   }
   return best ?? {};
 }

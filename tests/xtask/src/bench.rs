@@ -20,6 +20,7 @@ const USAGE: &str = "\
 --peers A,B,…   of tigervnc, selkies, xpra; or all. What is missing of them is installed
 --seconds N     how long each row is measured (10)
 --rounds N      how often (1); medians are shown, and candidates take turns: A B, B A, A B
+--attempts N    how often a row is measured that other programs disturb (3)
 --json FILE     writes all figures of all rounds, too
 --engine        the engine alone on recorded damage, instead of all that";
 
@@ -33,6 +34,7 @@ const PEERS: [&str; 3] = ["tigervnc", "selkies", "xpra"];
 struct Options {
     seconds: u32,
     rounds: u32,
+    attempts: u32,
     width: u32,
     height: u32,
     rows: Vec<String>,
@@ -63,6 +65,9 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     }
     let inexact = report.inexact();
     ensure!(inexact.is_empty(), "not exact after rest: {}", inexact.join(", "));
+    for failure in &report.failures {
+        ensure!(failure.candidate != "Lattice", "Lattice failed: {}", failure.error);
+    }
     Ok(())
 }
 
@@ -73,6 +78,7 @@ fn parse(args: &[String]) -> Result<Options> {
     let mut options = Options {
         seconds: 10,
         rounds: 1,
+        attempts: 3,
         width,
         height,
         rows,
@@ -91,6 +97,7 @@ fn parse(args: &[String]) -> Result<Options> {
         match name.as_str() {
             "--seconds" => options.seconds = number(name, value()?)?,
             "--rounds" => options.rounds = number(name, value()?)?,
+            "--attempts" => options.attempts = number(name, value()?)?,
             "--json" => options.json = Some(value()?.clone()),
             "--rows" => options.rows = choice(name, value()?, &ROWS)?,
             "--links" => options.links = choice(name, value()?, &LINKS)?,

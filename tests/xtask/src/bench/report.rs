@@ -16,6 +16,15 @@ pub(super) struct Report {
     pub(super) cores: u32,
     pub(super) probe_ms: f64,
     pub(super) results: Vec<Outcome>,
+    #[serde(default)]
+    pub(super) failures: Vec<Failure>,
+}
+
+/// A candidate that could not be measured to the end.
+#[derive(Debug, Deserialize)]
+pub(super) struct Failure {
+    pub(super) candidate: String,
+    pub(super) error: String,
 }
 
 /// One row of one candidate on one link in one round.

@@ -17,7 +17,7 @@ pub(super) fn markdown(report: &Report) -> String {
     let mut text = format!(
         "{width}x{height}, {seconds} s a row, medians of {rounds}, {cores} cores of {processor}. \
          Latencies are from key or drawing to painting; CPU ms a frame is the whole server side \
-         without X (Xvnc holds its own) for each frame seen; a look of the probe costs {probe_ms:.3} ms.\n"
+         without X (Xvnc holds its own) for each frame seen; a look of the probe costs at most {probe_ms:.2} ms.\n"
     );
     if !local.is_empty() {
         text.push_str(
@@ -37,6 +37,10 @@ pub(super) fn markdown(report: &Report) -> String {
         linked.iter().for_each(|row| text.push_str(&link_line(row)));
     }
     text.push_str(&ratios(&rows));
+    for failure in &report.failures {
+        let error = failure.error.lines().next().unwrap_or_default();
+        text.push_str(&format!("\n{} failed: {error}\n", failure.candidate));
+    }
     text
 }
 
@@ -150,7 +154,7 @@ fn count(row: &Outcome, count: f64) -> String {
 }
 
 fn exact_after(row: &Outcome, ms: Option<f64>) -> String {
-    if row.exact { number(ms, 0) } else { "NEVER".to_owned() }
+    if row.exact { number(ms, 0) } else { "not in time".to_owned() }
 }
 
 fn number(value: Option<f64>, digits: usize) -> String {
