@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 /// How long after the last change the picture must be exact.
 pub const EXACT_AFTER: Duration = Duration::from_millis(300);
+/// So long after rest what was video has to be right.
+pub const EXACT_AFTER_VIDEO: Duration = Duration::from_millis(1000);
 
 /// What two pictures differ in, in words; nothing where they are equal.
 pub fn difference(shown: &Picture, real: &Picture) -> Option<String> {
@@ -37,10 +39,22 @@ pub fn difference(shown: &Picture, real: &Picture) -> Option<String> {
 /// # Panics
 /// With what differs, and whether it would have come right later.
 pub fn assert_exact(viewer: &Viewer, server: &XServer) {
+    assert_exact_after(EXACT_AFTER, viewer, server);
+}
+
+/// The same a second after now: there was video until now.
+///
+/// # Panics
+/// With what differs, and whether it would have come right later.
+pub fn assert_exact_after_video(viewer: &Viewer, server: &XServer) {
+    assert_exact_after(EXACT_AFTER_VIDEO, viewer, server);
+}
+
+fn assert_exact_after(bound: Duration, viewer: &Viewer, server: &XServer) {
     let rest = Instant::now();
     let real = server.image();
     let compare = || viewer.view(|view| difference(&view.screen.picture, &real));
-    let bound = patience(EXACT_AFTER);
+    let bound = patience(bound);
     while compare().is_some() && rest.elapsed() < bound {
         std::thread::sleep(Duration::from_millis(2));
     }

@@ -30,11 +30,14 @@ pub struct ViewerOptions {
     pub acks: bool,
     /// Whether it reads anything after its hello.
     pub reads: bool,
+    /// Whether it says that it decodes H.264. It does not: what it is shown as video stays unseen
+    /// until it comes exactly.
+    pub h264: bool,
 }
 
 impl Default for ViewerOptions {
     fn default() -> Self {
-        Self { address: None, acks: true, reads: true }
+        Self { address: None, acks: true, reads: true, h264: false }
     }
 }
 
@@ -274,9 +277,13 @@ pub fn upgrade(share: &Share) -> Request<()> {
 
 /// The hello of a viewer that can do what it must.
 pub fn hello() -> ClientPacket {
+    hello_of(Capabilities::default())
+}
+
+fn hello_of(capabilities: Capabilities) -> ClientPacket {
     ClientPacket::Hello(Hello {
         version: VERSION,
-        capabilities: Capabilities::default(),
+        capabilities,
         viewport: Size::new(1366, 768),
     })
 }
@@ -352,7 +359,8 @@ async fn open(
         .max_frame_size(Some(lattice_wire::MAX_SERVER_PACKET));
     let (mut socket, _) =
         tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await?;
-    socket.send(Message::Binary(hello().encode().into())).await?;
+    let capabilities = if options.h264 { Capabilities::H264 } else { Capabilities::default() };
+    socket.send(Message::Binary(hello_of(capabilities).encode().into())).await?;
     Ok(socket)
 }
 

@@ -12,3 +12,4 @@ mod idle;
 mod packets;
 mod soak;
 mod typing;
+mod video;

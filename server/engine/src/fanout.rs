@@ -6,6 +6,9 @@
 //! again. So a laggard costs one refresh at most every [`Limits::refresh_interval`], and never slows
 //! another viewer: the fastest one paces the agent ([`Effect::Painted`]).
 //!
+//! A viewer whose browser cannot decode video is no laggard: it gets each frame at once, without its
+//! units of video. Their places are remembered, too, and come with the same refreshes, as stills.
+//!
 //! ```text
 //! join ─▶ Awaiting ── keyframe ──▶ Live ◀── refresh ── Lagging
 //!            ▲  ▲                  │ │                    ▲
@@ -13,18 +16,26 @@
 //!            └─────── resized while behind ───────────────┘
 //! ```
 
+mod pacing;
+mod viewer;
+
+use crate::rate::Pace;
 use crate::region::Region;
 use lattice_wire::link::MAX_REFRESH_RECTS;
-use lattice_wire::{FrameRef, FrameTable, Micros, Rect, Refresh, ViewerId};
-use std::collections::{BTreeMap, VecDeque};
+use lattice_wire::{Ack, Condition, FrameRef, FrameTable, Micros, Rect, Refresh, ViewerId};
+use pacing::Pacing;
+use std::collections::BTreeMap;
+use viewer::{Arrival, Stage, Viewer};
 
 /// How far a viewer may fall behind.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Frames that were sent to a viewer and not painted.
+    /// Frames that were sent to a viewer, not painted, and are older than its link explains.
     pub max_unacked: usize,
     /// Bytes of them; one frame of any size is always let through.
     pub max_queued: usize,
+    /// What its link takes so long to carry may be on its way besides; two frames always may.
+    pub max_wait: Micros,
     /// The least time between two refreshes for laggards.
     pub refresh_interval: Micros,
     /// A viewer that paints nothing for so long, while frames wait for it, is closed.
@@ -36,10 +47,20 @@ impl Default for Limits {
         Self {
             max_unacked: 4,
             max_queued: 4 << 20,
+            max_wait: Micros::from_millis(500),
             refresh_interval: Micros::from_millis(500),
             stall: Micros::from_millis(30_000),
         }
     }
+}
+
+/// What a viewer's browser can show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sees {
+    /// Everything.
+    Video,
+    /// Everything but units of video.
+    Stills,
 }
 
 /// How long an agent may take to answer a request for a refresh before it is asked again.
@@ -55,6 +76,10 @@ pub enum Effect {
     Refresh(Refresh),
     /// Tell the agent the newest frame that a viewer has painted.
     Painted(FrameRef),
+    /// Tell the agent what the link carries of the viewer that paces it.
+    Pace(Pace),
+    /// Tell this viewer how well it is served.
+    Condition(ViewerId, Condition),
     /// Throw away this viewer's frames whose writing to its socket has not begun.
     DropQueued(ViewerId),
     /// Close this viewer's connection: it has stalled.
@@ -72,42 +97,8 @@ pub struct Fanout {
     last_part: Option<Micros>,
     /// There is no display to ask for pixels.
     is_away: bool,
+    pacing: Pacing,
     effects: Vec<Effect>,
-}
-
-#[derive(Debug)]
-struct Viewer {
-    stage: Stage,
-    sent: VecDeque<Sent>,
-    /// Since when it has frames to take, and has neither painted nor been written any of them.
-    /// Dropping frames does not change it.
-    waiting_since: Option<Micros>,
-    /// The newest frame that was sent to it.
-    latest: Option<FrameRef>,
-    /// When it may be given a keyframe again for the asking.
-    next_keyframe: Micros,
-}
-
-#[derive(Debug, PartialEq)]
-enum Stage {
-    /// Needs a keyframe, to be asked for not before this time.
-    Awaiting(Micros),
-    Live,
-    /// What it lacks, and whether the refresh that is asked for covers it.
-    Lagging {
-        missed: Region,
-        covered: bool,
-    },
-}
-
-/// A frame on its way to a viewer.
-#[derive(Debug)]
-struct Sent {
-    at: FrameRef,
-    len: usize,
-    /// Its bytes have begun to go out, so all of them will.
-    on_the_wire: bool,
-    touched: Region,
 }
 
 /// The request that the agent has not answered.
@@ -128,25 +119,20 @@ impl Fanout {
             asked: None,
             last_part: None,
             is_away: false,
+            pacing: Pacing::new(),
             effects: Vec::new(),
         }
     }
 
     /// A viewer came at `now` and needs a picture.
-    pub fn join(&mut self, viewer: ViewerId, now: Micros) {
-        let fresh = Viewer {
-            stage: Stage::Awaiting(now),
-            sent: VecDeque::new(),
-            waiting_since: None,
-            latest: None,
-            next_keyframe: now,
-        };
-        self.viewers.insert(viewer, fresh);
+    pub fn join(&mut self, viewer: ViewerId, sees: Sees, now: Micros) {
+        self.viewers.insert(viewer, Viewer::new(sees, now));
     }
 
     /// A viewer went.
     pub fn leave(&mut self, viewer: ViewerId) {
         self.viewers.remove(&viewer);
+        self.pacing.leave(viewer);
         // An agent that nobody looks at forgets what it was asked: who comes next asks anew.
         if self.viewers.is_empty() {
             self.asked = None;
@@ -165,29 +151,61 @@ impl Fanout {
         self.is_away = false;
         (self.newest, self.painted, self.asked, self.last_part) = (None, None, None, None);
         self.effects.clear();
+        self.pacing.reset();
         for (&id, viewer) in &mut self.viewers {
-            viewer.stage = Stage::Awaiting(Micros(0));
-            viewer.sent.clear();
-            (viewer.latest, viewer.waiting_since) = (None, None);
+            viewer.reset();
             self.effects.push(Effect::DropQueued(id));
         }
     }
 
-    /// A frame of `len` bytes came from the agent; returns who gets it.
-    pub fn handle_frame(&mut self, table: &FrameTable, len: usize, now: Micros) -> Vec<ViewerId> {
+    /// The viewer that drives, if any does.
+    pub fn handle_controller(&mut self, controller: Option<ViewerId>) {
+        self.pacing.controller = controller;
+    }
+
+    /// The agent has begun so many frames later than they were due.
+    pub fn handle_late(&mut self, frames: u64, now: Micros) {
+        self.pacing.handle_late(frames, now);
+    }
+
+    /// A viewer answered a ping after so long.
+    pub fn handle_round_trip(&mut self, viewer: ViewerId, round_trip: Micros, now: Micros) {
+        if let Some(viewer) = self.viewers.get_mut(&viewer) {
+            viewer.link.handle_round_trip(round_trip, now);
+        }
+    }
+
+    /// The kernel's least round trip on a viewer's connection.
+    pub fn handle_kernel(&mut self, viewer: ViewerId, min_rtt: Micros) {
+        if let Some(viewer) = self.viewers.get_mut(&viewer) {
+            viewer.link.handle_kernel(min_rtt);
+        }
+    }
+
+    /// Whether any viewer can show video.
+    pub fn sees_video(&self) -> bool {
+        self.viewers.values().any(|viewer| viewer.sees == Sees::Video)
+    }
+
+    /// A frame of `len` bytes came from the agent; returns who gets it, and in which form.
+    pub fn handle_frame(
+        &mut self,
+        table: &FrameTable,
+        len: usize,
+        now: Micros,
+    ) -> Vec<(ViewerId, Sees)> {
         self.newest = Some(table.at);
         // A part does not answer who asked for the whole meanwhile.
         if table.flags.refresh && (table.flags.keyframe || self.asked.is_some_and(|it| !it.whole)) {
             self.asked = None;
         }
-        let touched = touched_by(table);
+        let len = (len, len.saturating_sub(table.video_len()));
+        let frame = Arrival { table, len, touched: touched_by(table) };
         let mut receivers = Vec::new();
         for (&id, viewer) in &mut self.viewers {
-            if viewer.wants(table) && viewer.has_room(&self.limits, len) {
-                viewer.stage = Stage::Live;
-                viewer.push(table.at, len, &touched, now);
-                receivers.push(id);
-            } else if !table.flags.refresh && viewer.miss(table, &touched) {
+            if viewer.offer(&frame, &self.limits, now) {
+                receivers.push((id, viewer.sees));
+            } else if !table.flags.refresh && viewer.miss(&frame) {
                 self.effects.push(Effect::DropQueued(id));
             }
         }
@@ -196,47 +214,45 @@ impl Fanout {
 
     /// A digest came that holds after frame `at`; returns the viewers it is true for.
     pub fn handle_digest(&self, at: FrameRef) -> Vec<ViewerId> {
-        let current = |viewer: &Viewer| viewer.stage == Stage::Live && viewer.latest == Some(at);
-        self.viewers.iter().filter(|(_, viewer)| current(viewer)).map(|(&id, _)| id).collect()
+        self.viewers.iter().filter(|(_, viewer)| viewer.has(at)).map(|(&id, _)| id).collect()
     }
 
     /// The oldest waiting frame of a viewer is being written to its socket. On a slow link that
     /// takes a while, and the viewer gets it whole whatever is dropped behind it.
     pub fn handle_taken(&mut self, viewer: ViewerId) {
-        let Some(viewer) = self.viewers.get_mut(&viewer) else { return };
-        if let Some(sent) = viewer.sent.iter_mut().find(|sent| !sent.on_the_wire) {
-            sent.on_the_wire = true;
+        if let Some(viewer) = self.viewers.get_mut(&viewer) {
+            viewer.handle_taken();
         }
     }
 
     /// A part of a frame has been written to a viewer's socket: slow as it is, it takes it.
     pub fn handle_progress(&mut self, viewer: ViewerId, now: Micros) {
-        let viewer = self.viewers.get_mut(&viewer);
-        if let Some(since) = viewer.and_then(|viewer| viewer.waiting_since.as_mut()) {
-            *since = now;
+        if let Some(viewer) = self.viewers.get_mut(&viewer) {
+            viewer.handle_progress(now);
         }
     }
 
-    /// A viewer has painted frame `at` and all before it. A frame it was not sent is ignored.
-    pub fn handle_ack(&mut self, viewer: ViewerId, at: FrameRef, now: Micros) {
-        let Some(viewer) = self.viewers.get_mut(&viewer) else { return };
-        let Some(place) = viewer.sent.iter().position(|sent| sent.at == at) else { return };
-        viewer.sent.drain(..=place);
-        viewer.waiting_since = (!viewer.sent.is_empty()).then_some(now);
+    /// A viewer has painted a frame and all before it; returns how late. A frame it was not sent is
+    /// ignored.
+    pub fn handle_ack(&mut self, viewer: ViewerId, ack: Ack, now: Micros) -> Option<Micros> {
+        let viewer = self.viewers.get_mut(&viewer)?;
+        if !viewer.handle_ack(ack, now) {
+            return None;
+        }
+        let at = ack.at;
         let newer = |old: FrameRef| old.epoch != at.epoch || old.id < at.id;
         if self.painted.is_none_or(newer) && self.newest.is_some_and(|new| new.epoch == at.epoch) {
             self.painted = Some(at);
             self.effects.push(Effect::Painted(at));
         }
+        Some(viewer.link.debt())
     }
 
     /// A viewer says at `now` that its picture is not good. It gets a keyframe once it has
     /// acknowledged what is on its way.
     pub fn handle_refresh_request(&mut self, id: ViewerId, now: Micros) {
         let Some(viewer) = self.viewers.get_mut(&id) else { return };
-        viewer.stage = Stage::Awaiting(viewer.next_keyframe.max(now));
-        viewer.sent.retain(|sent| sent.on_the_wire);
-        viewer.next_keyframe = viewer.next_keyframe.max(now).plus(KEYFRAME_INTERVAL);
+        viewer.handle_refresh_request(KEYFRAME_INTERVAL, now);
         self.effects.push(Effect::DropQueued(id));
     }
 
@@ -248,11 +264,11 @@ impl Fanout {
         self.ask(now);
         for (&id, viewer) in &mut self.viewers {
             if viewer.stalled_at(&self.limits).is_some_and(|at| at <= now) {
-                // Once is enough: the edge takes the viewer away.
-                viewer.waiting_since = None;
+                viewer.forgive();
                 self.effects.push(Effect::Close(id));
             }
         }
+        self.pacing.poll(&self.viewers, now, &mut self.effects);
         std::mem::take(&mut self.effects)
     }
 
@@ -265,7 +281,8 @@ impl Fanout {
         let refresh = waits.then(|| self.next_part());
         let free = !self.is_away && self.asked.is_none_or(|asked| !asked.whole);
         let keyframes = self.viewers.values().filter_map(Viewer::awaits_from).filter(|_| free);
-        stalls.chain(patience).chain(refresh).chain(keyframes).min()
+        let look = self.pacing.deadline();
+        stalls.chain(patience).chain(refresh).chain(keyframes).chain(look).min()
     }
 
     fn ask(&mut self, now: Micros) {
@@ -284,10 +301,7 @@ impl Fanout {
         let Some(since) = self.newest else { return };
         let mut all = Region::new();
         for viewer in self.viewers.values_mut().filter(|viewer| viewer.may_catch_up()) {
-            if let Stage::Lagging { missed, covered } = &mut viewer.stage {
-                all.add_all(missed);
-                *covered = true;
-            }
+            all.add_all(viewer.catch_up());
         }
         if !all.is_empty() {
             self.asked = Some(Asked { whole: false, when: now });
@@ -299,75 +313,6 @@ impl Fanout {
 
     fn next_part(&self) -> Micros {
         self.last_part.map_or(Micros(0), |last| last.plus(self.limits.refresh_interval))
-    }
-}
-
-impl Viewer {
-    /// Whether the frame continues this viewer's picture.
-    fn wants(&self, table: &FrameTable) -> bool {
-        match &self.stage {
-            Stage::Awaiting(_) => table.flags.keyframe && self.sent.is_empty(),
-            // A keyframe of another frame than the viewer has: the agent has begun anew.
-            Stage::Live if table.flags.refresh => {
-                table.flags.keyframe && self.latest != Some(table.at)
-            }
-            Stage::Live => true,
-            Stage::Lagging { covered, .. } => {
-                self.sent.is_empty() && table.flags.refresh && (*covered || table.flags.keyframe)
-            }
-        }
-    }
-
-    fn has_room(&self, limits: &Limits, len: usize) -> bool {
-        let queued: usize = self.sent.iter().map(|sent| sent.len).sum();
-        self.sent.is_empty()
-            || self.sent.len() < limits.max_unacked && queued + len <= limits.max_queued
-    }
-
-    fn push(&mut self, at: FrameRef, len: usize, touched: &Region, now: Micros) {
-        self.waiting_since.get_or_insert(now);
-        self.sent.push_back(Sent { at, len, on_the_wire: false, touched: touched.clone() });
-        self.latest = Some(at);
-    }
-
-    /// The frame passes this viewer by; whether what waits for it must be dropped.
-    fn miss(&mut self, table: &FrameTable, touched: &Region) -> bool {
-        let fell_behind = self.stage == Stage::Live;
-        let (mut missed, covered) = match &mut self.stage {
-            Stage::Awaiting(_) => return false,
-            Stage::Live => (Region::new(), false),
-            // A refresh that is asked for holds what came after the asking, too.
-            Stage::Lagging { missed, covered } => (std::mem::take(missed), *covered),
-        };
-        if fell_behind {
-            for lost in self.sent.iter().filter(|sent| !sent.on_the_wire) {
-                missed.add_all(&lost.touched);
-            }
-            self.sent.retain(|sent| sent.on_the_wire);
-        }
-        missed.add_all(touched);
-        // A picture of another size has to come whole.
-        self.stage = match table.flags.keyframe {
-            true => Stage::Awaiting(Micros(0)),
-            false => Stage::Lagging { missed: missed.simplified(MAX_REFRESH_RECTS), covered },
-        };
-        fell_behind
-    }
-
-    /// From when on a keyframe may be asked for, if one is needed and can be taken.
-    fn awaits_from(&self) -> Option<Micros> {
-        match self.stage {
-            Stage::Awaiting(from) if self.sent.is_empty() => Some(from),
-            Stage::Awaiting(_) | Stage::Live | Stage::Lagging { .. } => None,
-        }
-    }
-
-    fn may_catch_up(&self) -> bool {
-        matches!(self.stage, Stage::Lagging { .. }) && self.sent.is_empty()
-    }
-
-    fn stalled_at(&self, limits: &Limits) -> Option<Micros> {
-        self.waiting_since.map(|since| since.plus(limits.stall))
     }
 }
 

@@ -1,11 +1,13 @@
 //! How much to send to whom, so that nothing queues on the way.
 //!
-//! The gateway watches each viewer's link and tells the agent the pace of the one that paces it;
-//! the agent's [`ladder`] turns that into what its video may cost, and its
+//! The gateway watches each [viewer's link](link) and tells the agent the pace of the one that paces
+//! it; the agent's [`ladder`] turns that into what its video may cost, and its
 //! [`frame clock`](crate::frame_clock) holds frames back that would only wait.
 
+mod average;
 pub mod effort;
 pub mod ladder;
+pub mod link;
 
 use lattice_wire::Micros;
 

@@ -3,6 +3,8 @@
 //! `axum::serve` sets no header timer and forgets upgraded sockets at shutdown; this loop does both.
 //! INVARIANT: at most `max_connections` sockets are open; more wait in the kernel's backlog.
 
+use crate::clock;
+use crate::tcp::{self, PathRtt};
 use axum::Router;
 use axum::extract::Request;
 use hyper::body::Incoming;
@@ -31,8 +33,6 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(40);
 const MAX_HEADERS: usize = 16 << 10;
 /// How long to wait after the system ran out of sockets or memory.
 const OUT_OF_SOCKETS: Duration = Duration::from_millis(200);
-/// Data in the kernel that is not on the wire yet; more would only be old pictures in a queue.
-const NOT_SENT: u32 = 128 << 10;
 /// How long, and for how much, a closed connection is read on so that its last words arrive.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: u64 = 4 << 20;
@@ -87,6 +87,8 @@ impl Guard {
 pub struct Connection {
     /// Who is at its other end.
     pub peer: SocketAddr,
+    /// How long the way to it is, as far as the kernel knows.
+    pub path: Arc<PathRtt>,
     /// Held by whatever outlives the request.
     pub guard: Guard,
 }
@@ -108,7 +110,7 @@ pub async fn serve(
         match next {
             Ok((stream, peer, slot)) => {
                 short = false;
-                let connection = Connection { peer, guard: guard.clone() };
+                let connection = Connection { peer, path: Arc::default(), guard: guard.clone() };
                 tokio::spawn(serve_one(stream, slot, router.clone(), connection));
             }
             Err(error) if is_clients_fault(&error) => {}
@@ -143,21 +145,17 @@ async fn serve_one(
     router: Router,
     connection: Connection,
 ) {
-    let socket = socket2::SockRef::from(&stream);
-    let options = socket
-        .set_tcp_nodelay(true)
-        .and(socket.set_tcp_notsent_lowat(NOT_SENT))
-        .and(socket.set_tcp_user_timeout(Some(WRITE_TIMEOUT)));
-    if let Err(error) = options {
+    if let Err(error) = tcp::tune(&stream, WRITE_TIMEOUT) {
         tracing::debug!(%error, "a socket option was refused");
     }
     let mut guard = connection.guard.clone();
+    let path = connection.path.clone();
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(connection.clone());
         hyper::service::Service::call(&router, request)
     });
-    let stream = Lingering { open: Some((stream, slot)), ended: false, stall: None };
+    let stream = Lingering { open: Some((stream, slot)), ended: false, stall: None, path };
     let mut serving = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
@@ -188,6 +186,8 @@ struct Lingering {
     /// When to give up a write that the kernel has no room for. Not all kernels do so themselves
     /// where the other end lives and takes nothing.
     stall: Option<Pin<Box<Sleep>>>,
+    /// Where the kernel's round trip is noted.
+    path: Arc<PathRtt>,
 }
 
 impl Lingering {
@@ -204,6 +204,9 @@ impl Lingering {
     ) -> Poll<io::Result<usize>> {
         if written.is_ready() {
             self.stall = None;
+            if let Some((stream, _)) = &self.open {
+                self.path.note(stream, clock::now());
+            }
             return written;
         }
         let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(WRITE_TIMEOUT)));
@@ -294,7 +297,7 @@ mod tests {
         let (stream, peer, slot) = accept(&listener, &slots).await.expect("accepted");
         let router = Router::new().route("/", get(|| async { vec![0; 1 << 20] }));
         let drain = Drain::default();
-        let connection = Connection { peer, guard: drain.guard() };
+        let connection = Connection { peer, path: Arc::default(), guard: drain.guard() };
         let started = tokio::time::Instant::now();
         let served =
             tokio::time::timeout(10 * WRITE_TIMEOUT, serve_one(stream, slot, router, connection));

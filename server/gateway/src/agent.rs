@@ -397,7 +397,8 @@ mod tests {
     }
 
     async fn run_once(source: Source) -> String {
-        let (hub, _task) = Hub::spawn(crate::hub::Settings { name: None, max_viewers: 1 });
+        let (hub, _task) =
+            Hub::spawn(crate::hub::Settings { name: None, max_viewers: 1, encoders: 0 });
         let (pid, _) = watch::channel(None);
         let (_stop, stopped) = watch::channel(false);
         let ran = timeout(START_PATIENCE, run(source, &hub, &pid, stopped)).await;

@@ -1,9 +1,10 @@
 //! The command line. Each option can also be given by the environment: `LATTICE_SHARE__MAX_VIEWERS`
-//! for `--max-viewers` of `lattice share`; the command line wins.
+//! for `--max-viewers` of `lattice share`, `LATTICE_VIDEO__H264` for what is the same for all
+//! desktops; the command line wins.
 
 use crate::telemetry::LogFormat;
 use clap::builder::BoolishValueParser;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Lattice: a desktop in a browser tab.
@@ -73,6 +74,17 @@ pub struct ShareArgs {
         value_parser = clap::value_parser!(u16).range(1..)
     )]
     pub max_connections: u16,
+    /// Send what moves as H.264 video to browsers that decode it. Off, and for browsers that do not,
+    /// it comes as still pictures, twice a second. Building an encoder may need a licence for the
+    /// patents on H.264 where you are.
+    #[arg(
+        long,
+        env = "LATTICE_VIDEO__H264",
+        default_value = "on",
+        value_name = "on|off",
+        hide_possible_values = true
+    )]
+    pub h264: Switch,
     /// Connect to a lattice-agent that runs already, in a container say, instead of starting one;
     /// its token is taken from LATTICE_AGENT_TOKEN.
     #[arg(
@@ -82,6 +94,15 @@ pub struct ShareArgs {
         conflicts_with_all = ["display", "allow_resize"]
     )]
     pub agent_socket: Option<PathBuf>,
+}
+
+/// Whether something is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// It is.
+    On,
+    /// It is not.
+    Off,
 }
 
 /// Options of `lattice healthcheck`.
@@ -117,7 +138,7 @@ fn name(text: &str) -> Result<String, String> {
     }
 }
 
-/// Finds the first variable `LATTICE_SHARE__…` that no option reads, with the nearest that one does.
+/// Finds the first variable of ours, `LATTICE_SHARE__…` or `LATTICE_VIDEO__…`, that no option reads, with the nearest that one does.
 pub fn misspelt(names: impl IntoIterator<Item = String>) -> Option<(String, &'static str)> {
     let known = [
         "LATTICE_SHARE__DISPLAY",
@@ -129,10 +150,13 @@ pub fn misspelt(names: impl IntoIterator<Item = String>) -> Option<(String, &'st
         "LATTICE_SHARE__MAX_VIEWERS",
         "LATTICE_SHARE__MAX_CONNECTIONS",
         "LATTICE_SHARE__AGENT_SOCKET",
+        "LATTICE_VIDEO__H264",
     ];
     let mut names = names.into_iter();
-    let unknown = names
-        .find(|name| name.starts_with("LATTICE_SHARE__") && !known.contains(&name.as_str()))?;
+    let ours = ["LATTICE_SHARE__", "LATTICE_VIDEO__"];
+    let unknown = names.find(|name| {
+        ours.iter().any(|prefix| name.starts_with(prefix)) && !known.contains(&name.as_str())
+    })?;
     let nearest = known.into_iter().min_by_key(|known| distance(known, &unknown))?;
     Some((unknown, nearest))
 }
@@ -187,5 +211,22 @@ mod tests {
         let found = misspelt(names.map(str::to_owned)).expect("one is misspelt");
         assert_eq!(found, ("LATTICE_SHARE__TOKENFILE".into(), "LATTICE_SHARE__TOKEN_FILE"));
         assert_eq!(misspelt(["LATTICE_SHARE__NAME".to_owned()]), None);
+        let found = misspelt(["LATTICE_VIDEO__H265".to_owned()]).expect("it is misspelt");
+        assert_eq!(found.1, "LATTICE_VIDEO__H264");
+    }
+
+    #[test]
+    fn video_is_on_until_it_is_switched_off() {
+        let h264 = |more: &[&str]| {
+            let words = ["lattice", "share", "--display", ":1"].iter().chain(more);
+            let Command::Share(args) = Cli::try_parse_from(words).expect("good").command else {
+                panic!("another command");
+            };
+            args.h264
+        };
+        assert_eq!(h264(&[]), Switch::On);
+        assert_eq!(h264(&["--h264", "off"]), Switch::Off);
+        let maybe = ["lattice", "share", "--display", ":1", "--h264", "maybe"];
+        assert!(Cli::try_parse_from(maybe).is_err());
     }
 }

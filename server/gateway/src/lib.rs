@@ -14,5 +14,6 @@ pub mod healthcheck;
 pub mod http;
 pub mod hub;
 pub mod share;
+pub mod tcp;
 pub mod telemetry;
 pub mod ws;

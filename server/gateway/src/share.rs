@@ -6,13 +6,14 @@
 use crate::accept::{self, Drain};
 use crate::agent::{self, ChildSpec, PrivateDir, Source};
 use crate::auth::{Door, Token};
-use crate::cli::{self, ShareArgs};
+use crate::cli::{self, ShareArgs, Switch};
 use crate::http::origin::Sites;
 use crate::http::{self, App};
 use crate::hub::{Hub, Settings, Status};
 use crate::telemetry::Metrics;
 use anyhow::{Context as _, bail};
 use lattice_wire::Availability;
+use lattice_wire::picture::MAX_STREAMS;
 use std::io::{self, Write as _};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::Path;
@@ -87,8 +88,11 @@ impl Server {
     ) -> anyhow::Result<Self> {
         let address = listener.local_addr().context("find out the address listened on")?;
         let metrics = Metrics::install();
-        let settings =
-            Settings { name: args.name.clone(), max_viewers: usize::from(args.max_viewers) };
+        let settings = Settings {
+            name: args.name.clone(),
+            max_viewers: usize::from(args.max_viewers),
+            encoders: encoders(args.h264),
+        };
         let (hub, hub_task) = Hub::spawn(settings);
         let status = hub.status();
         let (pid, agent_pid) = watch::channel(None);
@@ -175,6 +179,15 @@ async fn announce(
     let mut stdout = io::stdout();
     writeln!(stdout, "Lattice is ready: {base}/d/{}#{}", http::SESSION, token.expose())?;
     stdout.flush().context("print the address")
+}
+
+/// An encoder keeps a core busy, and one desktop has all of them.
+fn encoders(h264: Switch) -> u8 {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    match h264 {
+        Switch::On => u8::try_from(cores).unwrap_or(u8::MAX).min(MAX_STREAMS),
+        Switch::Off => 0,
+    }
 }
 
 fn source(args: &ShareArgs) -> anyhow::Result<Source> {

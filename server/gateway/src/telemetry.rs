@@ -172,6 +172,15 @@ fn describe() {
         "From noticing a change to its last byte being given to the kernel"
     );
     describe_histogram!(
+        "lattice_viewer_debt_seconds",
+        Unit::Seconds,
+        "By how much a frame was painted later than its viewer's link and browser need"
+    );
+    describe_gauge!(
+        "lattice_pace_bits_per_second",
+        "What the link carries that paces the agent; infinite while no limit has been met"
+    );
+    describe_histogram!(
         "lattice_key_to_pixel_seconds",
         Unit::Seconds,
         "From a key's or button's arrival to the write of the first frame that follows it"

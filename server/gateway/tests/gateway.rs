@@ -29,6 +29,29 @@ async fn a_viewer_that_joins_gets_a_keyframe_and_then_each_frame() {
 }
 
 #[tokio::test]
+async fn video_reaches_who_decodes_it_and_passes_by_who_does_not() {
+    let gateway = Gateway::start(9).await;
+    let mut agent = gateway.agent().await;
+    let (mut ann, mut ben) =
+        (gateway.viewer().await, gateway.viewer_with(Capabilities::H264).await);
+    agent.until_packet(ToAgent::Watch { viewers: 2, encoders: ENCODERS }).await;
+    let flags = FrameFlags { keyframe: true, refresh: true };
+    let plain = frame(1, flags, Bytes::from_static(b"png"));
+    let rect = SIZE.bounds().expect("not empty");
+    let unit = Bytes::from_static(&[0, 0, 0, 1, 0x65]);
+    let video = Video { stream: 3, keyframe: true, coded: SIZE, damage: vec![rect], unit };
+    let mut sent = plain.clone();
+    sent.ops.push(Op { rect, kind: OpKind::Video(video) });
+    agent.send(sent.encode()).await;
+    assert_eq!(ben.paint(1).await, sent);
+    assert_eq!(ann.paint(1).await, plain);
+    gateway.counted("lattice_viewer_debt_seconds_count", 2).await;
+    // What she lacks comes as it is now.
+    let missed = vec![rect];
+    agent.until_packet(ToAgent::Refresh(Refresh::Part { since: frame_ref(1), missed })).await;
+}
+
+#[tokio::test]
 async fn a_large_frame_arrives_whole() {
     let gateway = Gateway::start(9).await;
     let mut agent = gateway.agent().await;

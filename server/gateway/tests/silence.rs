@@ -4,6 +4,7 @@ use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use lattice_gateway::accept::Drain;
 use lattice_gateway::hub::{AgentEvent, Hub, Settings};
+use lattice_gateway::tcp::PathRtt;
 use lattice_gateway::ws::viewer;
 use lattice_wire::*;
 use std::time::Duration;
@@ -23,7 +24,7 @@ struct Room {
 
 impl Room {
     fn new() -> Self {
-        let (hub, _) = Hub::spawn(Settings { name: None, max_viewers: 9 });
+        let (hub, _) = Hub::spawn(Settings { name: None, max_viewers: 9, encoders: 0 });
         Self { hub, drain: Drain::default() }
     }
 
@@ -32,8 +33,9 @@ impl Room {
         let (near, far) = tokio::io::duplex(buffer);
         let near = WebSocketStream::from_raw_socket(near, Side::Server, None).await;
         let (hub, guard) = (self.hub.clone(), self.drain.guard());
-        let task =
-            tokio::spawn(async move { viewer::serve(near, &hub, Role::Control, guard).await });
+        let task = tokio::spawn(async move {
+            viewer::serve(near, &hub, Role::Control, &PathRtt::default(), guard).await
+        });
         (WebSocketStream::from_raw_socket(far, Side::Client, None).await, task)
     }
 

@@ -51,6 +51,8 @@ pub const MAX_VIDEO_DAMAGE: usize = 64;
 pub const BAND_HEIGHT: u16 = 64;
 
 const HEADER: usize = 36;
+/// Where the number of operations stands.
+const COUNT: usize = 2;
 const OP: usize = 14;
 
 /// How a frame relates to the picture a viewer has.
@@ -342,12 +344,41 @@ impl FrameTable {
         Ok(table)
     }
 
+    /// Whether any step is a unit of video.
+    pub fn has_video(&self) -> bool {
+        self.steps.iter().any(Step::is_video)
+    }
+
+    /// How many bytes of the packet its units of video take.
+    pub fn video_len(&self) -> usize {
+        let video = self.steps.iter().filter(|step| step.is_video());
+        video.map(|step| OP + step.payload_len()).sum()
+    }
+
+    /// The packet without its units of video, for viewers that cannot decode them. `packet` is the
+    /// one that this table was read from; any other gives an error or nonsense.
+    pub fn without_video(&self, packet: &[u8]) -> Result<Vec<u8>, DecodeError> {
+        let mut out = Vec::with_capacity(packet.len());
+        let mut reader = Reader::new(packet);
+        let kept = self.steps.iter().filter(|step| !step.is_video()).count();
+        out.extend_from_slice(reader.take(COUNT)?);
+        reader.take(2)?;
+        out.extend_from_slice(&(kept as u16).to_le_bytes());
+        out.extend_from_slice(reader.take(HEADER - COUNT - 2)?);
+        let table = self.steps.iter().map(|step| (step, OP));
+        let payloads = self.steps.iter().map(|step| (step, step.payload_len()));
+        for (step, len) in table.chain(payloads) {
+            let bytes = reader.take(len)?;
+            if !step.is_video() {
+                out.extend_from_slice(bytes);
+            }
+        }
+        reader.end()?;
+        Ok(out)
+    }
+
     fn payload_len(&self) -> usize {
-        let len = |step: &Step| match step.kind {
-            StepKind::Fill(_) | StepKind::Copy(_) => 0,
-            StepKind::Png(len) | StepKind::Palette(len) | StepKind::Video(len) => len,
-        };
-        self.steps.iter().map(len).sum()
+        self.steps.iter().map(Step::payload_len).sum()
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -370,6 +401,17 @@ impl FrameTable {
 }
 
 impl Step {
+    fn is_video(&self) -> bool {
+        matches!(self.kind, StepKind::Video(_))
+    }
+
+    fn payload_len(&self) -> usize {
+        match self.kind {
+            StepKind::Fill(_) | StepKind::Copy(_) => 0,
+            StepKind::Png(len) | StepKind::Palette(len) | StepKind::Video(len) => len,
+        }
+    }
+
     fn read(reader: &mut Reader<'_>, bounds: Rect) -> Result<Self, DecodeError> {
         let (kind, reserved) = (reader.u8()?, reader.u8()?);
         let rect = reader.rect()?;

@@ -376,3 +376,36 @@ proptest! {
         }
     }
 }
+
+/// Any frame with some units of video among other operations.
+fn any_frame() -> impl Strategy<Value = Frame> {
+    let op = (0..5u8, 1..200u16, prop::collection::vec(any::<u8>(), 1..40)).prop_map(
+        |(kind, side, bytes)| {
+            let rect = Rect::new(side, side / 2, side, side);
+            let bytes = Bytes::from(bytes);
+            let kind = match kind {
+                0 => OpKind::Fill(u32::from(side)),
+                1 => OpKind::Copy(Point { x: side, y: 0 }),
+                2 => OpKind::Png(bytes),
+                3 => OpKind::Palette(bytes),
+                _ => OpKind::Video(Video { damage: vec![rect], unit: bytes, ..video() }),
+            };
+            Op { rect, kind }
+        },
+    );
+    prop::collection::vec(op, 0..12).prop_map(|ops| Frame { ops, ..full_frame() })
+}
+
+proptest! {
+    #[test]
+    fn without_video_a_frame_is_what_it_would_be_had_there_been_none(frame in any_frame()) {
+        let packet = frame.encode();
+        let table = FrameTable::decode(&packet).expect("a good packet");
+        let is_video = |op: &Op| matches!(op.kind, OpKind::Video(_));
+        let rest = frame.ops.iter().filter(|op| !is_video(op)).cloned().collect();
+        let expected = Frame { ops: rest, ..frame.clone() }.encode();
+        prop_assert_eq!(table.without_video(&packet), Ok(expected.clone()));
+        prop_assert_eq!(table.video_len(), packet.len() - expected.len());
+        prop_assert_eq!(table.has_video(), frame.ops.iter().any(is_video));
+    }
+}

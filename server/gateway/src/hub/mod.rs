@@ -12,7 +12,8 @@ mod session;
 use crate::clock;
 use bytes::Bytes;
 use lattice_wire::{
-    AgentHello, Availability, ClientPacket, FromAgent, Micros, Role, ToAgent, ViewerId,
+    AgentHello, Availability, Capabilities, ClientPacket, FromAgent, Micros, Role, ToAgent,
+    ViewerId,
 };
 use outbox::Outbox;
 use session::Session;
@@ -32,6 +33,8 @@ pub enum Event {
     Join {
         /// What they may do.
         role: Role,
+        /// What their browser can do.
+        capabilities: Capabilities,
         /// Where their place is told.
         reply: oneshot::Sender<Result<Seat, Full>>,
     },
@@ -43,6 +46,10 @@ pub enum Event {
     Taken(ViewerId, u32),
     /// A piece of a frame went out to this viewer.
     Progress(ViewerId),
+    /// This viewer answered a ping after so long.
+    RoundTrip(ViewerId, Micros),
+    /// The kernel's least round trip on this viewer's connection has changed.
+    Kernel(ViewerId, Micros),
 }
 
 /// What the agent's link tells the hub.
@@ -112,6 +119,8 @@ pub struct Settings {
     pub name: Option<String>,
     /// The most viewers.
     pub max_viewers: usize,
+    /// The most video encoders its agent may have; 0 where there is to be no video.
+    pub encoders: u8,
 }
 
 /// A handle to the session's task.
@@ -134,9 +143,9 @@ impl Hub {
     }
 
     /// Asks for a place; nothing where the session's task is gone.
-    pub async fn join(&self, role: Role) -> Option<Result<Seat, Full>> {
+    pub async fn join(&self, role: Role, capabilities: Capabilities) -> Option<Result<Seat, Full>> {
         let (reply, answer) = oneshot::channel();
-        self.send(Event::Join { role, reply }).await;
+        self.send(Event::Join { role, capabilities, reply }).await;
         answer.await.ok()
     }
 

@@ -5,11 +5,12 @@ use super::{AgentEvent, Event, Full, Seat, Settings, Status, packet};
 use crate::clock;
 use bytes::Bytes;
 use lattice_engine::arbiter::{Arbiter, Grant};
-use lattice_engine::fanout::{Effect, Fanout, Limits};
+use lattice_engine::fanout::{Effect, Fanout, Limits, Sees};
+use lattice_engine::rate::{Bitrate, Pace};
 use lattice_wire::{
-    AgentHello, AgentStats, Availability, ClientPacket, Control, DisplayState, FrameRef,
-    FrameTable, FromAgent, Input, Micros, Role, Seq, ServerPacket, Size, ToAgent, VERSION,
-    ViewerId, Welcome, close,
+    Ack, AgentHello, AgentStats, Availability, Capabilities, ClientPacket, Condition, Control,
+    DisplayState, FrameRef, FrameTable, FromAgent, Input, Micros, Role, Seq, ServerPacket, Size,
+    ToAgent, VERSION, ViewerId, Welcome, close,
 };
 use metrics::{counter, gauge, histogram};
 use std::collections::{BTreeMap, VecDeque};
@@ -53,7 +54,8 @@ struct Member {
 
 struct Link {
     to_agent: mpsc::Sender<ToAgent>,
-    watching: u16,
+    /// How many viewers and encoders it was told of.
+    watching: (u16, u8),
 }
 
 impl Session {
@@ -90,7 +92,7 @@ impl Session {
 
     pub(super) fn handle_event(&mut self, event: Event, now: Micros) {
         match event {
-            Event::Join { role, reply } => self.join(role, reply, now),
+            Event::Join { role, capabilities, reply } => self.join(role, capabilities, reply, now),
             Event::Left(viewer) => self.leave(viewer),
             Event::Packet(viewer, packet, at) => self.handle_packet(viewer, packet, at, now),
             Event::Taken(viewer, run) => {
@@ -99,6 +101,8 @@ impl Session {
                 }
             }
             Event::Progress(viewer) => self.fanout.handle_progress(viewer, now),
+            Event::RoundTrip(viewer, span) => self.fanout.handle_round_trip(viewer, span, now),
+            Event::Kernel(viewer, min_rtt) => self.fanout.handle_kernel(viewer, min_rtt),
         }
     }
 
@@ -114,7 +118,7 @@ impl Session {
                 self.cursor = Some(bytes);
             }
             AgentEvent::Packet(FromAgent::DisplayState(state)) => self.display(state),
-            AgentEvent::Packet(FromAgent::Stats(stats)) => self.count_stats(stats),
+            AgentEvent::Packet(FromAgent::Stats(stats)) => self.count_stats(stats, now),
         }
     }
 
@@ -126,6 +130,8 @@ impl Session {
             match effect {
                 Effect::Refresh(refresh) => self.tell(ToAgent::Refresh(refresh)),
                 Effect::Painted(at) => self.tell(ToAgent::Painted(at)),
+                Effect::Pace(pace) => self.pace(pace),
+                Effect::Condition(viewer, condition) => self.tell_condition(viewer, condition),
                 Effect::DropQueued(viewer) => self.drop_queued(viewer),
                 Effect::Close(viewer) => {
                     self.dismiss(viewer, close::STALLED, "no frame was painted for too long");
@@ -137,15 +143,37 @@ impl Session {
 
     fn tell_watching(&mut self) {
         let viewers = u16::try_from(self.viewers.len()).unwrap_or(u16::MAX);
-        if self.link.as_ref().is_some_and(|link| link.watching != viewers) {
-            self.tell(ToAgent::Watch { viewers, encoders: 0 });
+        let encoders = if self.fanout.sees_video() { self.settings.encoders } else { 0 };
+        if self.link.as_ref().is_some_and(|link| link.watching != (viewers, encoders)) {
+            self.tell(ToAgent::Watch { viewers, encoders });
             if let Some(link) = &mut self.link {
-                link.watching = viewers;
+                link.watching = (viewers, encoders);
             }
         }
     }
 
-    fn join(&mut self, role: Role, reply: oneshot::Sender<Result<Seat, Full>>, now: Micros) {
+    fn pace(&mut self, pace: Pace) {
+        let bitrate = Bitrate::write(pace.bitrate);
+        // A gauge that shows nothing in particular while there is no limit would mislead.
+        let shown = pace.bitrate.map_or(f64::INFINITY, |bitrate| f64::from(bitrate.0));
+        gauge!("lattice_pace_bits_per_second").set(shown);
+        let base_rtt_us = u32::try_from(pace.base_rtt.0).unwrap_or(u32::MAX);
+        self.tell(ToAgent::Pace { bitrate, base_rtt_us });
+    }
+
+    fn tell_condition(&self, viewer: ViewerId, condition: Condition) {
+        if let Some(member) = self.viewers.get(&viewer) {
+            member.outbox.push_latest(packet(&ServerPacket::Condition(condition)));
+        }
+    }
+
+    fn join(
+        &mut self,
+        role: Role,
+        capabilities: Capabilities,
+        reply: oneshot::Sender<Result<Seat, Full>>,
+        now: Micros,
+    ) {
         let max = self.settings.max_viewers;
         if self.viewers.len() >= max {
             let _ = reply.send(Err(Full { max }));
@@ -174,7 +202,8 @@ impl Session {
         }
         self.viewers.insert(viewer, member);
         self.arbiter.join(viewer, role);
-        self.fanout.join(viewer, now);
+        let video = self.settings.encoders > 0 && capabilities.has(Capabilities::H264);
+        self.fanout.join(viewer, if video { Sees::Video } else { Sees::Stills }, now);
         self.announce_control();
     }
 
@@ -192,7 +221,7 @@ impl Session {
 
     fn handle_packet(&mut self, viewer: ViewerId, packet: ClientPacket, at: Micros, now: Micros) {
         match packet {
-            ClientPacket::Ack(ack) => self.fanout.handle_ack(viewer, ack.at, now),
+            ClientPacket::Ack(ack) => self.ack(viewer, ack, at),
             ClientPacket::Refresh => self.fanout.handle_refresh_request(viewer, now),
             ClientPacket::TakeControl => self.take_control(viewer),
             ClientPacket::Input(input) => match self.arbiter.authorize(viewer) {
@@ -205,6 +234,13 @@ impl Session {
             },
             // The socket's task keeps these to itself.
             ClientPacket::Hello(_) | ClientPacket::Pong(_) => {}
+        }
+    }
+
+    /// `at` is when it was read: what waited here is not the link's.
+    fn ack(&mut self, viewer: ViewerId, ack: Ack, at: Micros) {
+        if let Some(debt) = self.fanout.handle_ack(viewer, ack, at) {
+            histogram!("lattice_viewer_debt_seconds").record(debt.0 as f64 / 1e6);
         }
     }
 
@@ -256,7 +292,7 @@ impl Session {
     }
 
     fn link_up(&mut self, hello: AgentHello, to_agent: mpsc::Sender<ToAgent>) {
-        self.link = Some(Link { to_agent, watching: 0 });
+        self.link = Some(Link { to_agent, watching: (0, 0) });
         self.display = None;
         self.arrivals.clear();
         // Its first word says whether there is a display to ask for pixels.
@@ -308,11 +344,16 @@ impl Session {
             let passed_by = self.viewers.len().saturating_sub(receivers.len()) as u64;
             counter!("lattice_frames_dropped_total", "reason" => "lagging").increment(passed_by);
         }
-        for viewer in receivers {
+        let stills = stills(table, &bytes, &receivers);
+        for (viewer, sees) in receivers {
             if let Some(member) = self.viewers.get(&viewer) {
                 let input = input.filter(|_| viewer == table.echo.0);
                 let mark = FrameMark { run: member.run, noticed, input };
-                member.outbox.push_frame(bytes.clone(), mark);
+                let form = match sees {
+                    Sees::Video => &bytes,
+                    Sees::Stills => &stills,
+                };
+                member.outbox.push_frame(form.clone(), mark);
             }
         }
     }
@@ -402,7 +443,8 @@ impl Session {
         Some(packet(&ServerPacket::DisplayState(state)))
     }
 
-    fn announce_control(&self) {
+    fn announce_control(&mut self) {
+        self.fanout.handle_controller(self.arbiter.controller());
         let viewers = u16::try_from(self.viewers.len()).unwrap_or(u16::MAX);
         let controller = self.arbiter.controller().unwrap_or_default();
         self.broadcast(&packet(&ServerPacket::Control(Control { controller, viewers })));
@@ -448,7 +490,7 @@ impl Session {
         }
     }
 
-    fn count_stats(&mut self, new: AgentStats) {
+    fn count_stats(&mut self, new: AgentStats, now: Micros) {
         let old = std::mem::replace(&mut self.stats, new);
         // A number below the last one comes from an agent that has started anew.
         let grown = |new: u64, old: u64| new.checked_sub(old).unwrap_or(new);
@@ -465,7 +507,16 @@ impl Session {
             counter!(name).increment(grown(new, old));
         }
         gauge!("lattice_agent_encoders").set(new.encoders as f64);
+        self.fanout.handle_late(grown(new.late, old.late), now);
     }
+}
+
+/// The packet for those who cannot see video, made once for all of them.
+fn stills(table: &FrameTable, bytes: &Bytes, receivers: &[(ViewerId, Sees)]) -> Bytes {
+    if !table.has_video() || receivers.iter().all(|(_, sees)| *sees == Sees::Video) {
+        return bytes.clone();
+    }
+    table.without_video(bytes).expect("the table was read from this packet").into()
 }
 
 fn drop_input(reason: &'static str) {
@@ -479,36 +530,4 @@ fn first_id() -> ViewerId {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use lattice_wire::{Key, Modifiers};
-
-    const NOW: Micros = Micros(1);
-
-    fn key(seq: u32, down: bool) -> Input {
-        let (code, key) = ("KeyA".to_owned(), "a".to_owned());
-        Input::Key(Key { seq: Seq(seq), down, modifiers: Modifiers::default(), code, key })
-    }
-
-    #[test]
-    fn a_busy_agent_is_still_told_what_is_let_go_of() {
-        let mut session = Session::new(Settings { name: None, max_viewers: 1 });
-        let (reply, mut seat) = oneshot::channel();
-        session.handle_event(Event::Join { role: Role::Control, reply }, NOW);
-        let viewer = seat.try_recv().expect("an answer").expect("a seat").viewer;
-        let (to_agent, mut packets) = mpsc::channel(2 * KEPT_FREE);
-        let hello = AgentHello { version: VERSION, limits: UNKNOWN_LIMITS, name: String::new() };
-        session.handle_agent(AgentEvent::Up(hello, to_agent), NOW);
-        let mut input = |input: Input| {
-            let packet = ClientPacket::Input(input);
-            session.handle_event(Event::Packet(viewer, packet, NOW), NOW);
-        };
-        (1..1000).for_each(|seq| input(key(seq, true)));
-        input(key(1000, false));
-        let mut last = None;
-        while let Ok(packet) = packets.try_recv() {
-            last = Some(packet);
-        }
-        assert_eq!(last, Some(ToAgent::Input(viewer, key(1000, false))));
-    }
-}
+mod tests;

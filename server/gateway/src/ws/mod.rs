@@ -36,7 +36,8 @@ pub async fn share(
             Ok(upgraded) => {
                 let (io, role) = (TokioIo::new(upgraded), protocol::Role::Server);
                 let socket = WebSocketStream::from_raw_socket(io, role, Some(limits())).await;
-                viewer::serve(socket, &hub, Role::Control, connection.guard).await;
+                let Connection { path, guard, .. } = connection;
+                viewer::serve(socket, &hub, Role::Control, &path, guard).await;
             }
             Err(error) => tracing::debug!(%error, "a connection ended before its upgrade"),
         }

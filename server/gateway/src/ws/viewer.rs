@@ -8,6 +8,7 @@ use crate::clock;
 use crate::hub::intake::{Admission, Intake};
 use crate::hub::outbox::{Item, Outbox};
 use crate::hub::{Event, Hub, Seat, sleep_until};
+use crate::tcp::PathRtt;
 use bytes::Bytes;
 use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
 use lattice_wire::{
@@ -63,12 +64,17 @@ struct Life {
 }
 
 /// Serves a viewer until it or the gateway ends it.
-pub async fn serve<S>(mut socket: Socket<S>, hub: &Hub, role: Role, mut guard: Guard)
-where
+pub async fn serve<S>(
+    mut socket: Socket<S>,
+    hub: &Hub,
+    role: Role,
+    path: &PathRtt,
+    mut guard: Guard,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let ending = tokio::select! {
-        ending = session(&mut socket, hub, role) => ending,
+        ending = session(&mut socket, hub, role, path) => ending,
         () = guard.closing() => Ending::Close(close::RESTART, "restarting"),
     };
     match ending {
@@ -102,7 +108,7 @@ where
     while let Some(Ok(_)) = socket.next().await {}
 }
 
-async fn session<S>(socket: &mut Socket<S>, hub: &Hub, role: Role) -> Ending
+async fn session<S>(socket: &mut Socket<S>, hub: &Hub, role: Role, path: &PathRtt) -> Ending
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
@@ -110,7 +116,7 @@ where
         Ok(hello) => hello,
         Err(ending) => return ending,
     };
-    let seat = match hub.join(role).await {
+    let seat = match hub.join(role, hello.capabilities).await {
         Some(Ok(seat)) => seat,
         Some(Err(full)) => {
             tracing::warn!(viewers.max = full.max, "a viewer was turned away: the session is full");
@@ -119,8 +125,7 @@ where
         None => return Ending::Close(close::RESTART, "restarting"),
     };
     let viewer = seat.viewer;
-    // Nothing is decided by what a browser can do and shows, but whoever reads the log of a complaint
-    // wants to know.
+    // Whoever reads the log of a complaint wants to know.
     tracing::info!(
         viewer.id = viewer.0,
         viewer.capabilities = hello.capabilities.0,
@@ -129,7 +134,7 @@ where
         "a viewer joined"
     );
     let departure = Departure { hub: Some(hub.clone()), viewer };
-    let ending = look(socket, hub, seat).await;
+    let ending = look(socket, hub, seat, path).await;
     departure.tell().await;
     tracing::info!(viewer.id = viewer.0, "a viewer left");
     ending
@@ -181,7 +186,7 @@ where
     }
 }
 
-async fn look<S>(socket: &mut Socket<S>, hub: &Hub, seat: Seat) -> Ending
+async fn look<S>(socket: &mut Socket<S>, hub: &Hub, seat: Seat, path: &PathRtt) -> Ending
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
@@ -195,7 +200,7 @@ where
     let (sink, stream) = socket.split();
     tokio::select! {
         ending = read(stream, hub, viewer, &life) => ending,
-        ending = write(sink, hub, viewer, &outbox, &life) => ending,
+        ending = write(sink, hub, viewer, &outbox, &life, path) => ending,
         dismissal = dismissed => match dismissal {
             Ok((code, reason)) => Ending::Close(code, reason),
             Err(_) => Ending::Close(close::RESTART, "restarting"),
@@ -231,7 +236,11 @@ async fn read(
         match packet {
             Err(ending) => return ending,
             Ok(ClientPacket::Hello(_)) => return refused("misplaced", "a second hello came"),
-            Ok(ClientPacket::Pong(sent)) => life.hear_pong(sent, now),
+            Ok(ClientPacket::Pong(sent)) => {
+                if let Some(span) = life.hear_pong(sent, now) {
+                    hub.send(Event::RoundTrip(viewer, span)).await;
+                }
+            }
             Ok(packet) => match intake.admit(packet, now) {
                 Admission::Pass(packets) => pass(hub, viewer, packets, now).await,
                 Admission::Held { replaced: false } => {}
@@ -300,10 +309,12 @@ async fn write(
     viewer: ViewerId,
     outbox: &Outbox,
     life: &Life,
+    path: &PathRtt,
 ) -> Ending {
     let mut pings = interval(PING_INTERVAL);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut told = Micros(0);
+    let mut told_rtt = None;
     loop {
         let item = tokio::select! {
             item = outbox.next() => item,
@@ -331,6 +342,12 @@ async fn write(
             if item.frame.is_some() && now.since(told) >= PROGRESS_INTERVAL {
                 told = now;
                 hub.send(Event::Progress(viewer)).await;
+            }
+        }
+        if path.least() != told_rtt {
+            told_rtt = path.least();
+            if let Some(least) = told_rtt {
+                hub.send(Event::Kernel(viewer, least)).await;
             }
         }
         if let Some(mark) = item.frame {
@@ -376,12 +393,15 @@ impl Life {
     }
 
     /// Only the answer to the last ping measures; any other shows life and nothing else.
-    fn hear_pong(&self, sent: Micros, now: Micros) {
-        if sent.0 == self.pinged.load(Relaxed) {
-            let span = u32::try_from(now.since(sent).0).unwrap_or(u32::MAX - 1);
-            if self.round_trip_us.swap(span, Relaxed) == u32::MAX {
-                self.first_pong.notify_one();
-            }
+    fn hear_pong(&self, sent: Micros, now: Micros) -> Option<Micros> {
+        if sent.0 != self.pinged.load(Relaxed) {
+            return None;
         }
+        let span = now.since(sent);
+        let shown = u32::try_from(span.0).unwrap_or(u32::MAX - 1);
+        if self.round_trip_us.swap(shown, Relaxed) == u32::MAX {
+            self.first_pong.notify_one();
+        }
+        Some(span)
     }
 }

@@ -24,6 +24,8 @@ use tokio_tungstenite::tungstenite::{self, Message};
 
 /// Generous: a test that gets what it waits for never waits so long.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+/// What the machine has.
+pub const ENCODERS: u8 = 3;
 pub const SIZE: Size = Size::new(640, 480);
 
 /// What an agent is told when so many viewers without H.264 look.
@@ -54,7 +56,7 @@ impl Gateway {
         let path = dir.path().join("agent");
         let sockets = UnixListener::bind(&path).expect("a socket");
         let agent_token = Token::fresh().expect("random bytes");
-        let (hub, _) = Hub::spawn(Settings { name: None, max_viewers });
+        let (hub, _) = Hub::spawn(Settings { name: None, max_viewers, encoders: ENCODERS });
         let status = hub.status();
         let (stop, stopped) = watch::channel(false);
         let (pid, agent_pid) = watch::channel(None);
@@ -129,10 +131,15 @@ impl Gateway {
         Viewer { socket, id: ViewerId(0) }
     }
 
-    /// A viewer that has been welcomed.
+    /// A viewer that has been welcomed, and decodes no video.
     pub async fn viewer(&self) -> Viewer {
+        self.viewer_with(Capabilities::default()).await
+    }
+
+    /// A viewer that has been welcomed, with a browser that can do this.
+    pub async fn viewer_with(&self, capabilities: Capabilities) -> Viewer {
         let mut viewer = self.socket().await;
-        viewer.send(ClientPacket::Hello(hello(VERSION))).await;
+        viewer.send(ClientPacket::Hello(Hello { capabilities, ..hello(VERSION) })).await;
         viewer.id = viewer
             .until("a welcome", |packet| match packet {
                 ServerPacket::Welcome(welcome) => Some(welcome.viewer),

@@ -1,0 +1,177 @@
+use super::*;
+use lattice_wire::{
+    Bottleneck, Epoch, Frame, FrameFlags, FrameId, Key, Modifiers, Op, OpKind, Rect, Video,
+};
+
+const NOW: Micros = Micros(1);
+const MS: fn(u64) -> Micros = Micros::from_millis;
+const SIZE: Size = Size::new(64, 64);
+
+fn key(seq: u32, down: bool) -> Input {
+    let (code, key) = ("KeyA".to_owned(), "a".to_owned());
+    Input::Key(Key { seq: Seq(seq), down, modifiers: Modifiers::default(), code, key })
+}
+
+/// A session with an agent that a test plays.
+struct Room {
+    session: Session,
+    packets: mpsc::Receiver<ToAgent>,
+}
+
+impl Room {
+    fn new(encoders: u8, places: usize) -> Self {
+        let settings = Settings { name: None, max_viewers: 9, encoders };
+        let mut session = Session::new(settings);
+        let (to_agent, packets) = mpsc::channel(places);
+        let hello = AgentHello { version: VERSION, limits: UNKNOWN_LIMITS, name: String::new() };
+        session.handle_agent(AgentEvent::Up(hello, to_agent), NOW);
+        let live = DisplayState { state: Availability::Live, reason: String::new() };
+        session.handle_agent(AgentEvent::Packet(FromAgent::DisplayState(live)), NOW);
+        Self { session, packets }
+    }
+
+    fn join(&mut self, capabilities: Capabilities) -> Seat {
+        let (reply, mut seat) = oneshot::channel();
+        let join = Event::Join { role: Role::Control, capabilities, reply };
+        self.session.handle_event(join, NOW);
+        self.session.settle(NOW);
+        seat.try_recv().expect("an answer").expect("a seat")
+    }
+
+    /// What the agent has been told since it was asked last.
+    fn told(&mut self) -> Vec<ToAgent> {
+        std::iter::from_fn(|| self.packets.try_recv().ok()).collect()
+    }
+
+    fn send(&mut self, frame: &Frame, now: Micros) {
+        let packet = FromAgent::decode(&frame.encode().into()).expect("a good packet");
+        self.session.handle_agent(AgentEvent::Packet(packet), now);
+        self.session.settle(now);
+    }
+
+    fn ack(&mut self, viewer: ViewerId, frame: &Frame, now: Micros) {
+        let ack = ClientPacket::Ack(Ack { at: frame.at, decode_us: 0, queued: 0 });
+        self.session.handle_event(Event::Packet(viewer, ack, now), now);
+        self.session.settle(now);
+    }
+}
+
+/// A frame of a fill, a unit of video and a picture of so many bytes.
+fn film(id: u32, len: usize) -> Frame {
+    let rect = Rect::new(0, 0, 32, 32);
+    let video = Video {
+        stream: 0,
+        keyframe: false,
+        coded: Size::new(32, 32),
+        damage: vec![rect],
+        unit: Bytes::from_static(&[0, 0, 1, 9]),
+    };
+    let kinds = [OpKind::Fill(7), OpKind::Video(video), OpKind::Png(vec![1; len].into())];
+    Frame {
+        flags: FrameFlags { keyframe: id == 1, refresh: false },
+        at: FrameRef { epoch: Epoch(7), id: FrameId(id) },
+        size: SIZE,
+        noticed: NOW,
+        echo: (ViewerId(0), Seq(0)),
+        cost_us: 0,
+        ops: kinds.into_iter().map(|kind| Op { rect, kind }).collect(),
+    }
+}
+
+/// The frames and conditions that wait for a viewer.
+async fn waiting(seat: &Seat) -> Vec<ServerPacket> {
+    let mut packets = Vec::new();
+    while let Ok(item) = tokio::time::timeout(std::time::Duration::ZERO, seat.outbox.next()).await {
+        let packet = ServerPacket::decode(&item.bytes).expect("a good packet");
+        if matches!(packet, ServerPacket::Frame(_) | ServerPacket::Condition(_)) {
+            packets.push(packet);
+        }
+    }
+    packets
+}
+
+#[test]
+fn a_busy_agent_is_still_told_what_is_let_go_of() {
+    let mut room = Room::new(0, 2 * KEPT_FREE);
+    let viewer = room.join(Capabilities(0)).viewer;
+    let mut input = |input: Input| {
+        let packet = ClientPacket::Input(input);
+        room.session.handle_event(Event::Packet(viewer, packet, NOW), NOW);
+    };
+    (1..1000).for_each(|seq| input(key(seq, true)));
+    input(key(1000, false));
+    assert_eq!(room.told().last(), Some(&ToAgent::Input(viewer, key(1000, false))));
+}
+
+#[test]
+fn there_are_encoders_while_somebody_can_see_what_they_make() {
+    let watch = |viewers, encoders| ToAgent::Watch { viewers, encoders };
+    let mut room = Room::new(2, 100);
+    room.join(Capabilities::SECURE_CONTEXT);
+    assert!(room.told().contains(&watch(1, 0)));
+    let viewer = room.join(Capabilities::H264).viewer;
+    assert!(room.told().contains(&watch(2, 2)));
+    room.session.handle_event(Event::Left(viewer), NOW);
+    room.session.settle(NOW);
+    assert!(room.told().contains(&watch(1, 0)));
+    // Switched off, nobody is taken for one who sees video.
+    let mut room = Room::new(0, 100);
+    room.join(Capabilities::H264);
+    assert!(room.told().contains(&watch(1, 0)));
+}
+
+#[tokio::test]
+async fn each_viewer_gets_a_frame_in_the_form_that_it_can_show() {
+    let mut room = Room::new(2, 100);
+    let seats = [room.join(Capabilities::H264), room.join(Capabilities(0))];
+    let sent = film(1, 9);
+    room.send(&sent, NOW);
+    assert_eq!(waiting(&seats[0]).await, [ServerPacket::Frame(sent.clone())]);
+    let rest = sent.ops.iter().filter(|op| !matches!(op.kind, OpKind::Video(_))).cloned();
+    let stills = Frame { ops: rest.collect(), ..sent };
+    assert_eq!(waiting(&seats[1]).await, [ServerPacket::Frame(stills)]);
+}
+
+/// Shows frames of 3.2 Mbit/s over 2 Mbit/s and 60 ms until that is noticed.
+fn narrow(room: &mut Room, seat: &Seat) {
+    room.session.handle_event(Event::Kernel(seat.viewer, MS(20)), NOW);
+    room.session.handle_event(Event::RoundTrip(seat.viewer, MS(60)), NOW);
+    let mut free = MS(0);
+    for id in 1..14 {
+        let now = MS(1000 + u64::from(id) * 50);
+        let frame = film(id, 20_000);
+        room.send(&frame, now);
+        free = free.max(now).plus(MS(80));
+        room.ack(seat.viewer, &frame, free.plus(MS(60)));
+    }
+}
+
+#[test]
+fn the_agent_is_told_the_pace_of_a_narrow_link_and_that_it_is_gone() {
+    let mut room = Room::new(2, 1000);
+    let seat = room.join(Capabilities::H264);
+    narrow(&mut room, &seat);
+    let pace = room.told().into_iter().rev().find_map(|packet| match packet {
+        ToAgent::Pace { bitrate, base_rtt_us } => Some((bitrate, base_rtt_us)),
+        _ => None,
+    });
+    let (bitrate, base_rtt_us) = pace.expect("a pace");
+    assert!((1_000_000..2_500_000).contains(&bitrate), "{bitrate} bit/s");
+    assert!((60_000..70_000).contains(&base_rtt_us), "{base_rtt_us} us");
+    room.session.handle_event(Event::Left(seat.viewer), MS(9000));
+    room.session.settle(MS(9000));
+    let gone = ToAgent::Pace { bitrate: u32::MAX, base_rtt_us: 0 };
+    assert!(room.told().contains(&gone));
+}
+
+#[tokio::test]
+async fn a_viewer_is_told_that_its_network_limits_it() {
+    let mut room = Room::new(2, 1000);
+    let seat = room.join(Capabilities::H264);
+    narrow(&mut room, &seat);
+    let told = waiting(&seat).await.into_iter().rev().find_map(|packet| match packet {
+        ServerPacket::Condition(condition) => Some(condition.bottleneck),
+        _ => None,
+    });
+    assert_eq!(told, Some(Bottleneck::Network));
+}
