@@ -31,10 +31,7 @@ export const lattice = { name: 'Lattice', start };
 
 /** @param {Wish} wish @returns {Promise<Desk>} */
 async function start({ width, height, publicPort }) {
-  const stage = new Stage();
-  const xserver = await stage.say('serve', 'xorg', width, height);
-  stage.display = xserver.display;
-  stage.xauthority = xserver.xauthority;
+  const stage = await Stage.start(width, height);
   const port = await freePort();
   const behind = publicPort ? ['--public-url', `http://127.0.0.1:${publicPort}`] : [];
   const share = await Share.start(stage, '--listen', `127.0.0.1:${port}`, ...behind);
@@ -46,7 +43,7 @@ async function start({ width, height, publicPort }) {
   return {
     stage, port, canvas: '#screen',
     url: `http://127.0.0.1:${publicPort ?? port}/d/share#${share.token}`,
-    processes: () => ({ agent: [agent], gateway: [share.pid], x: [xserver.pid] }),
+    processes: () => ({ agent: [agent], gateway: [share.pid], x: [stage.pid] }),
     bytes: async () => sumOf(await metrics(), 'lattice_ws_bytes_total', 'dir="out"'),
     buckets: async () => bucketsOf(await metrics(), 'lattice_damage_to_write_seconds'),
     async ready(page) {
@@ -82,7 +79,7 @@ function surface() {
   const own = /** @type {any} */ (self);
   const { context } = own.lattice;
   own.benchSurface = {
-    read: (/** @type {[number, number, number, number]} */ ...area) => context.getImageData(...area).data,
+    read: (/** @type {[number, number, number, number][]} */ areas) => areas.map((area) => context.getImageData(...area).data),
     wrap(/** @type {() => void} */ after) {
       for (const name of ['putImageData', 'drawImage', 'fillRect']) {
         const paint = context[name];

@@ -43,8 +43,8 @@ function watch({ mark, canvas }) {
   const scratch = new OffscreenCanvas(256, 1);
   const context = scratch.getContext('2d', { willReadFrequently: true });
   const isShown = () => {
-    const shown = /** @type {HTMLCanvasElement | null} */ (document.querySelector(canvas));
-    if (!shown || !context || shown.width < mark.x + 256) return false;
+    const shown = /** @type {any} */ (document.querySelector(canvas));
+    if (!shown || !context || (shown.videoWidth ?? shown.width) < mark.x + 256) return false;
     context.drawImage(shown, mark.x, mark.y + 8, 256, 1, 0, 0, 256, 1);
     const row = context.getImageData(0, 0, 256, 1).data;
     const isWhite = (/** @type {number} */ block) => (row[(block * 16 + 8) * 4 + 1] ?? 0) >= 128;

@@ -87,10 +87,10 @@ export class Probe {
 const run = (target, code, argument) => (/** @type {any} */ (target)).evaluate(code, argument);
 
 /**
- * Runs in the thread that paints, where `benchSurface` has `read(x, y, width, height)` for pixels of
- * what is on view, and `wrap(after)` that has `after` called with each call that paints. Answers how
- * far this thread's clock is ahead of the system's, which has only milliseconds: it is read when it
- * has just changed.
+ * Runs in the thread that paints, where `benchSurface` has `read(areas)` for pixels of what is on view
+ * at that moment, or a promise of them, and `wrap(after)` that has `after` called with each call that
+ * paints. Answers how far this thread's clock is ahead of the system's, which has only milliseconds:
+ * it is read when it has just changed.
  * @param {{ square: Place, SAME_COLOR: number, SAMPLE_EVERY_MS: number, MAX_SAMPLES: number }} options
  */
 function install({ square, SAME_COLOR, SAMPLE_EVERY_MS, MAX_SAMPLES }) {
@@ -113,12 +113,11 @@ function install({ square, SAME_COLOR, SAMPLE_EVERY_MS, MAX_SAMPLES }) {
   let answer = null;
   let isDue = false;
 
-  /** As tests/src/mark.rs draws it: white, black, twelve bits, two bits of the count of ones. @param {{ x: number, y: number }} place */
-  const decode = ({ x, y }) => {
-    const row = surface.read(x, y + 8, 256, 1);
+  /** As tests/src/mark.rs draws it: white, black, twelve bits, two bits of the count of ones. @param {ArrayLike<number>} row */
+  const decode = (row) => {
     let [word, ones] = [0, 0];
     for (let block = 0; block < 16; block += 1) {
-      const bit = row[(block * 16 + 8) * 4 + 1] >= 128 ? 1 : 0;
+      const bit = (row[(block * 16 + 8) * 4 + 1] ?? 0) >= 128 ? 1 : 0;
       word = word << 1 | bit;
       if (block >= 2 && block < 14) ones += bit;
     }
@@ -126,41 +125,55 @@ function install({ square, SAME_COLOR, SAMPLE_EVERY_MS, MAX_SAMPLES }) {
   };
   /** @param {ArrayLike<number>} one @param {ArrayLike<number>} other */
   const isOther = (one, other) => [0, 1, 2].some((at) => Math.abs((one[at] ?? 0) - (other[at] ?? 0)) > SAME_COLOR);
+  /** All areas of one picture, at once or later. @param {number[][]} areas @param {(pixels: Uint8ClampedArray[]) => void} then */
+  const read = (areas, then) => {
+    const pixels = surface.read(areas);
+    if (Array.isArray(pixels)) then(pixels);
+    else pixels.then(then);
+  };
   const look = () => {
     isDue = false;
     const at = now();
-    if (before && changedAt === null && isOther(surface.read(square.x, square.y, 1, 1), before)) {
-      changedAt = at;
-      answer?.(at);
-    }
-    if (marks.length > 0) {
-      const numbers = marks.map(decode);
-      const text = numbers.join();
-      if (text !== last) own.probe.paintings.push({ at, numbers });
+    const isArmed = before !== null && changedAt === null;
+    const isSampled = area && at - sampledAt > SAMPLE_EVERY_MS && samples.length < MAX_SAMPLES;
+    const rows = marks.map(({ x, y }) => [x, y + 8, 256, 1]);
+    const others = [...isArmed ? [[square.x, square.y, 1, 1]] : [], ...isSampled ? [[area.x, area.y, area.width, area.height]] : []];
+    if (rows.length + others.length === 0) return;
+    read([...rows, ...others], (pixels) => {
+      const found = pixels.splice(0, rows.length).map(decode);
+      const text = found.join();
+      if (text !== last && found.length > 0) own.probe.paintings.push({ at, numbers: found });
       last = text;
-      const [number] = numbers;
-      const isWhole = typeof number === 'number' && numbers.every((other) => other === number);
-      if (area && isWhole && at - sampledAt > SAMPLE_EVERY_MS && samples.length < MAX_SAMPLES) {
-        sampledAt = at;
-        samples.push({ number, pixels: surface.read(area.x, area.y, area.width, area.height) });
+      const color = isArmed ? pixels.shift() : undefined;
+      if (color && before && changedAt === null && isOther(color, before)) {
+        changedAt = at;
+        answer?.(at);
       }
-    }
-    if (now() - at < 5) {
-      // A longer one was interrupted by something else.
-      own.probe.looks += 1;
-      own.probe.spent += now() - at;
-    }
+      const [number] = found;
+      const sample = pixels.shift();
+      if (sample && typeof number === 'number' && found.every((other) => other === number)) {
+        sampledAt = at;
+        samples.push({ number, pixels: sample });
+      }
+      if (!sample) {
+        own.probe.looks += 1;
+        own.probe.spent += now() - at;
+      }
+    });
   };
   own.probe = {
     paintings: [], looks: 0, spent: 0,
     /** @param {{ x: number, y: number }[]} places @param {any} sampled */
     watch(places, sampled) {
-      [marks, area, samples, last] = [places, sampled, [], ''];
+      [marks, area, samples, sampledAt, last] = [places, sampled, [], -Infinity, ''];
       own.probe.paintings = [];
     },
-    arm() {
-      [before, changedAt, answer] = [surface.read(square.x, square.y, 1, 1), null, null];
-    },
+    arm: () => new Promise((resolve) => {
+      read([[square.x, square.y, 1, 1]], ([color]) => {
+        [before, changedAt, answer] = [color ?? null, null, null];
+        resolve(null);
+      });
+    }),
     /** @param {number} ms @returns {Promise<number | null>} */
     changed: (ms) => new Promise((resolve) => {
       if (changedAt !== null) return resolve(changedAt);

@@ -34,12 +34,12 @@ export async function visible(page) {
 /**
  * The hash of what the canvas shows: all that is needed while it is right.
  * @param {Page} page
- * @param {string} canvas by a selector
+ * @param {string} canvas or the video that is shown, by a selector
  */
 export function visibleHash(page, canvas = '#screen') {
   return page.evaluate(async (canvas) => {
-    const screen = /** @type {HTMLCanvasElement} */ (document.querySelector(canvas));
-    const { width, height } = screen;
+    const screen = /** @type {HTMLCanvasElement | HTMLVideoElement} */ (document.querySelector(canvas));
+    const [width, height] = 'videoWidth' in screen ? [screen.videoWidth, screen.videoHeight] : [screen.width, screen.height];
     const scratch = new OffscreenCanvas(width, height);
     const context = /** @type {OffscreenCanvasRenderingContext2D} */ (
       scratch.getContext('2d', { willReadFrequently: true }));

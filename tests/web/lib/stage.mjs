@@ -21,6 +21,8 @@ export class Stage {
   #directory = mkdtempSync(join(tmpdir(), 'lattice-web-'));
   display = '';
   xauthority = '';
+  /** The X server's process id. */
+  pid = 0;
 
   constructor() {
     this.#child = spawn(binary('x-scene'), [], { stdio: ['pipe', 'pipe', 'inherit'] });
@@ -39,9 +41,8 @@ export class Stage {
    */
   static async start(width, height, program = 'xorg') {
     const stage = new Stage();
-    const { display, xauthority } = await stage.say('serve', program, width, height);
-    stage.display = display;
-    stage.xauthority = xauthority;
+    const { display, xauthority, pid } = await stage.say('serve', program, width, height);
+    Object.assign(stage, { display, xauthority, pid });
     return stage;
   }
 

@@ -97,7 +97,7 @@ export async function canvasSurface(page, canvas) {
     const shown = /** @type {HTMLCanvasElement} */ (document.querySelector(canvas));
     const context = /** @type {CanvasRenderingContext2D} */ (shown.getContext('2d'));
     (/** @type {any} */ (globalThis)).benchSurface = {
-      read: (/** @type {[number, number, number, number]} */ ...area) => context.getImageData(...area).data,
+      read: (/** @type {[number, number, number, number][]} */ areas) => areas.map((area) => context.getImageData(...area).data),
       wrap(/** @type {() => void} */ after) {
         for (const name of /** @type {const} */ (['putImageData', 'drawImage', 'fillRect'])) {
           const paint = /** @type {(...args: any[]) => void} */ (context[name]);
