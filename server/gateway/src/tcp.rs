@@ -1,4 +1,7 @@
 //! What the kernel is told of a connection, and what it tells.
+//!
+//! `TCP_INFO` is read through nix, whose checked getter neither rustix nor socket2 has; by hand it
+//! would be unsafe code of ours.
 
 use lattice_wire::Micros;
 use nix::sys::socket::GetSockOpt as _;

@@ -59,6 +59,10 @@ const LEAST_BELIEF: f64 = 0.6;
 const SAMPLES: usize = 6;
 /// A smaller frame takes about as long as the clock's and the scheduler's errors.
 const LEAST_PROBE: u64 = 1200;
+/// The first limit needs so many bytes behind it, and as much to have been sent as makes a queue: a
+/// few letters that were late because this machine or the browser was busy say nothing.
+const LEAST_EVIDENCE: u64 = 32 << 10;
+const LEAST_DEMAND: f64 = 0.5;
 /// Older rates do not count.
 const FRESH: Micros = Micros::from_millis(2000);
 
@@ -241,7 +245,11 @@ impl Link {
     fn back_off(&mut self, now: Micros) {
         self.overload = Some(now);
         let since = *self.streak.get_or_insert(now);
-        let Some(carried) = self.carried(now) else { return };
+        let Some((carried, bytes)) = self.carried(now) else { return };
+        let plenty = bytes >= LEAST_EVIDENCE && self.demand.get(now) >= carried * LEAST_DEMAND;
+        if self.limit.is_none() && !plenty {
+            return;
+        }
         let limit = self.limit.unwrap_or(f64::MAX);
         let lowered = if carried * BACK_OFF < limit {
             carried * BACK_OFF
@@ -263,7 +271,7 @@ impl Link {
         if calm == Micros(0) {
             return;
         }
-        let carried = self.carried(now).unwrap_or(0.0);
+        let carried = self.carried(now).map_or(0.0, |(carried, _)| carried);
         let leap = std::f64::consts::LN_2 * 1e6 / self.base_rtt().0.max(LEAP.0) as f64;
         let rate = if carried > limit * CLEARLY_FASTER {
             leap
@@ -278,8 +286,8 @@ impl Link {
         self.limit = (limit < PLENTY).then_some(limit);
     }
 
-    /// Bits a second at which the last frames came through, the slowest of them left out.
-    fn carried(&self, now: Micros) -> Option<f64> {
+    /// Bits a second at which the last frames came through, and their bytes; the slowest is left out.
+    fn carried(&self, now: Micros) -> Option<(f64, u64)> {
         let fresh = self.probes.iter().filter(|probe| now.since(probe.at) < FRESH);
         let mut fresh: Vec<&Probe> = fresh.collect();
         let slowness = |probe: &Probe| probe.took.0 as f64 / probe.bytes as f64;
@@ -287,7 +295,7 @@ impl Link {
         fresh.pop()?;
         let bytes: u64 = fresh.iter().map(|probe| probe.bytes).sum();
         let took: u64 = fresh.iter().map(|probe| probe.took.0).sum();
-        (bytes > 0).then(|| bytes as f64 * 8e6 / took.max(1) as f64)
+        (bytes > 0).then(|| (bytes as f64 * 8e6 / took.max(1) as f64, bytes))
     }
 }
 

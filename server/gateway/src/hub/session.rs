@@ -1,5 +1,7 @@
 //! The session's state and what each event does to it. Nothing here waits.
 
+mod report;
+
 use super::outbox::{FrameMark, Outbox};
 use super::{AgentEvent, Event, Full, Seat, Settings, Status, packet};
 use crate::clock;
@@ -12,7 +14,8 @@ use lattice_wire::{
     DisplayState, FrameRef, FrameTable, FromAgent, Input, Micros, Role, Seq, ServerPacket, Size,
     ToAgent, VERSION, ViewerId, Welcome, close,
 };
-use metrics::{counter, gauge, histogram};
+use metrics::{counter, histogram};
+use report::drop_input;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -153,10 +156,8 @@ impl Session {
     }
 
     fn pace(&mut self, pace: Pace) {
+        report::pace(pace);
         let bitrate = Bitrate::write(pace.bitrate);
-        // A gauge that shows nothing in particular while there is no limit would mislead.
-        let shown = pace.bitrate.map_or(f64::INFINITY, |bitrate| f64::from(bitrate.0));
-        gauge!("lattice_pace_bits_per_second").set(shown);
         let base_rtt_us = u32::try_from(pace.base_rtt.0).unwrap_or(u32::MAX);
         self.tell(ToAgent::Pace { bitrate, base_rtt_us });
     }
@@ -456,59 +457,6 @@ impl Session {
             member.outbox.push_latest(bytes.clone());
         }
     }
-
-    fn publish(&self) {
-        let new = Status {
-            name: self.name().to_owned(),
-            display: self.display.as_ref().map(|display| display.state),
-            reason: self.display.as_ref().map_or_else(String::new, |state| state.reason.clone()),
-            linked: self.link.is_some(),
-            viewers: self.viewers.len(),
-        };
-        let changed = self.status.send_if_modified(|status| {
-            // Before the first link the reason stays that it is starting.
-            let differs = *status != new
-                && (new.linked || new.display.is_some() || new.viewers != status.viewers);
-            if differs {
-                *status = new;
-            }
-            differs
-        });
-        if changed {
-            self.count();
-        }
-    }
-
-    fn count(&self) {
-        let state = self.status.borrow().state();
-        for name in ["starting", "running", "stopped"] {
-            gauge!("lattice_sessions", "state" => name).set(f64::from(u8::from(name == state)));
-        }
-        for (role, name) in [(Role::Control, "control"), (Role::Watch, "watch")] {
-            let members = self.viewers.values().filter(|member| member.role == role).count();
-            gauge!("lattice_viewers", "role" => name).set(members as f64);
-        }
-    }
-
-    fn count_stats(&mut self, new: AgentStats, now: Micros) {
-        let old = std::mem::replace(&mut self.stats, new);
-        // A number below the last one comes from an agent that has started anew.
-        let grown = |new: u64, old: u64| new.checked_sub(old).unwrap_or(new);
-        for (name, new, old) in [
-            ("lattice_agent_grabs_total", new.grabs, old.grabs),
-            ("lattice_agent_frames_total", new.frames, old.frames),
-            ("lattice_agent_wakeups_total", new.wakeups, old.wakeups),
-            ("lattice_agent_inputs_total", new.inputs, old.inputs),
-            ("lattice_agent_inputs_dropped_total", new.inputs_dropped, old.inputs_dropped),
-            ("lattice_agent_video_units_total", new.video_units, old.video_units),
-            ("lattice_agent_video_keyframes_total", new.video_keyframes, old.video_keyframes),
-            ("lattice_agent_late_frames_total", new.late, old.late),
-        ] {
-            counter!(name).increment(grown(new, old));
-        }
-        gauge!("lattice_agent_encoders").set(new.encoders as f64);
-        self.fanout.handle_late(grown(new.late, old.late), now);
-    }
 }
 
 /// The packet for those who cannot see video, made once for all of them.
@@ -517,10 +465,6 @@ fn stills(table: &FrameTable, bytes: &Bytes, receivers: &[(ViewerId, Sees)]) -> 
         return bytes.clone();
     }
     table.without_video(bytes).expect("the table was read from this packet").into()
-}
-
-fn drop_input(reason: &'static str) {
-    counter!("lattice_input_dropped_total", "reason" => reason).increment(1);
 }
 
 /// Ids start at a random place, so that an agent's echo of a viewer from before the gateway was

@@ -82,7 +82,20 @@ fn a_slow_browser_is_not_the_network() {
 fn what_is_said_to_be_decoding_is_believed_for_a_moment_only() {
     let mut link = Link::new();
     let at = watch(&mut link, 1000, [20; 50], 2);
-    // Ten seconds late each, and all of it for decoding.
-    watch(&mut link, at, (1..40).map(|n| n * 250), 60_000);
+    // Later and later, and all of it for decoding.
+    watch(&mut link, at, (1..20).map(|n| n * 80), 60_000);
     assert!(link.bitrate().is_some());
+}
+
+#[test]
+fn letters_that_are_late_say_nothing_about_the_link() {
+    let mut link = Link::new();
+    let at = watch(&mut link, 1000, [20; 5], 2);
+    for n in 0..100 {
+        let sent = MS(at + n * 100);
+        link.handle_sent(2000, sent);
+        let frame = Painted { bytes: 2000, sent, decode: MS(2), queued: 0 };
+        link.handle_painted(frame, sent.plus(MS(95)));
+    }
+    assert_eq!(link.bitrate(), None);
 }

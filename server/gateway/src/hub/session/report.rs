@@ -1,0 +1,71 @@
+//! What others are told of a session: its status, and numbers for whoever runs the gateway.
+
+use super::{Session, Status};
+use lattice_engine::rate::Pace;
+use lattice_wire::{AgentStats, Micros, Role};
+use metrics::{counter, gauge};
+
+impl Session {
+    pub(super) fn publish(&self) {
+        let new = Status {
+            name: self.name().to_owned(),
+            display: self.display.as_ref().map(|display| display.state),
+            reason: self.display.as_ref().map_or_else(String::new, |state| state.reason.clone()),
+            linked: self.link.is_some(),
+            viewers: self.viewers.len(),
+        };
+        let changed = self.status.send_if_modified(|status| {
+            // Before the first link the reason stays that it is starting.
+            let differs = *status != new
+                && (new.linked || new.display.is_some() || new.viewers != status.viewers);
+            if differs {
+                *status = new;
+            }
+            differs
+        });
+        if changed {
+            self.count();
+        }
+    }
+
+    pub(super) fn count(&self) {
+        let state = self.status.borrow().state();
+        for name in ["starting", "running", "stopped"] {
+            gauge!("lattice_sessions", "state" => name).set(f64::from(u8::from(name == state)));
+        }
+        for (role, name) in [(Role::Control, "control"), (Role::Watch, "watch")] {
+            let members = self.viewers.values().filter(|member| member.role == role).count();
+            gauge!("lattice_viewers", "role" => name).set(members as f64);
+        }
+    }
+
+    pub(super) fn count_stats(&mut self, new: AgentStats, now: Micros) {
+        let old = std::mem::replace(&mut self.stats, new);
+        // A number below the last one comes from an agent that has started anew.
+        let grown = |new: u64, old: u64| new.checked_sub(old).unwrap_or(new);
+        for (name, new, old) in [
+            ("lattice_agent_grabs_total", new.grabs, old.grabs),
+            ("lattice_agent_frames_total", new.frames, old.frames),
+            ("lattice_agent_wakeups_total", new.wakeups, old.wakeups),
+            ("lattice_agent_inputs_total", new.inputs, old.inputs),
+            ("lattice_agent_inputs_dropped_total", new.inputs_dropped, old.inputs_dropped),
+            ("lattice_agent_video_units_total", new.video_units, old.video_units),
+            ("lattice_agent_video_keyframes_total", new.video_keyframes, old.video_keyframes),
+            ("lattice_agent_late_frames_total", new.late, old.late),
+        ] {
+            counter!(name).increment(grown(new, old));
+        }
+        gauge!("lattice_agent_encoders").set(new.encoders as f64);
+        self.fanout.handle_late(grown(new.late, old.late), now);
+    }
+}
+
+/// A link that has shown no limit counts as one without end.
+pub(super) fn pace(pace: Pace) {
+    let shown = pace.bitrate.map_or(f64::INFINITY, |bitrate| f64::from(bitrate.0));
+    gauge!("lattice_pace_bits_per_second").set(shown);
+}
+
+pub(super) fn drop_input(reason: &'static str) {
+    counter!("lattice_input_dropped_total", "reason" => reason).increment(1);
+}
