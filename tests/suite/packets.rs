@@ -109,7 +109,11 @@ fn seeds() -> Vec<Vec<u8>> {
         ToAgent::Watch { viewers: 2, encoders: 1 },
         ToAgent::Pace { bitrate: u32::MAX, base_rtt_us: 40 },
         ToAgent::Refresh(Refresh::Whole),
-        ToAgent::Refresh(Refresh::Part { since: AT, missed: vec![rect, Rect::new(0, 0, 64, 64)] }),
+        ToAgent::Refresh(Refresh::Part {
+            since: AT,
+            missed: vec![rect, Rect::new(0, 0, 64, 64)],
+            keyframes: true,
+        }),
         ToAgent::Painted(AT),
         ToAgent::Resize(Size::new(800, 600)),
     ];

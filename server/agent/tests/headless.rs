@@ -196,14 +196,18 @@ fn a_viewer_that_missed_a_part_gets_that_part() {
     let since = gateway.at;
     gateway.until_frame();
     let missed = vec![Rect::new(100, 100, 10, 10)];
-    gateway.send(&ToAgent::Refresh(Refresh::Part { since, missed: missed.clone() }));
+    gateway.send(&ToAgent::Refresh(Refresh::Part {
+        since,
+        missed: missed.clone(),
+        keyframes: false,
+    }));
     let frame = gateway.until_frame();
     assert!(frame.flags.refresh && !frame.flags.keyframe);
     assert_eq!(frame.at, gateway.at);
     let area: usize = frame.ops.iter().map(|op| op.rect.area()).sum();
     assert_eq!(area, 5 * 5 + 10 * 10);
     let foreign = FrameRef { epoch: lattice_wire::Epoch(since.epoch.0 ^ 1), ..since };
-    gateway.send(&ToAgent::Refresh(Refresh::Part { since: foreign, missed }));
+    gateway.send(&ToAgent::Refresh(Refresh::Part { since: foreign, missed, keyframes: false }));
     assert!(gateway.until_frame().flags.keyframe);
 }
 

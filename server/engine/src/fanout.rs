@@ -299,15 +299,16 @@ impl Fanout {
             return;
         }
         let Some(since) = self.newest else { return };
-        let mut all = Region::new();
+        let (mut all, mut keyframes) = (Region::new(), false);
         for viewer in self.viewers.values_mut().filter(|viewer| viewer.may_catch_up()) {
+            keyframes |= viewer.sees == Sees::Video;
             all.add_all(viewer.catch_up());
         }
         if !all.is_empty() {
             self.asked = Some(Asked { whole: false, when: now });
             self.last_part = Some(now);
             let missed = all.simplified(MAX_REFRESH_RECTS).rects().to_vec();
-            self.effects.push(Effect::Refresh(Refresh::Part { since, missed }));
+            self.effects.push(Effect::Refresh(Refresh::Part { since, missed, keyframes }));
         }
     }
 

@@ -32,6 +32,8 @@ const OFTEN_LARGE: u16 = 3;
 const SMALL: usize = 6;
 /// About 450 x 450 pixels.
 const LARGE: usize = 48;
+/// A narrower strip stays exact: H.264 codes blocks of 16 x 16, and encoders take nothing smaller.
+const NARROW: u16 = 32;
 /// Fewer changed pixels than this, in a region that rests, go as tiles.
 const LITTLE: usize = 4 * TILE as usize * TILE as usize;
 /// A region in which a unit was due so lately is moving: whatever changes there is part of it.
@@ -352,6 +354,9 @@ impl VideoRegions {
             return None;
         }
         let hull = hot().filter_map(|heat| heat.hull).reduce(Rect::union)?;
+        if hull.width.min(hull.height) < NARROW {
+            return None;
+        }
         let tile = usize::from(TILE) * usize::from(TILE);
         (patch.len() * tile * 2 >= hull.area()).then_some(hull)
     }

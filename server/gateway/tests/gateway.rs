@@ -48,7 +48,13 @@ async fn video_reaches_who_decodes_it_and_passes_by_who_does_not() {
     gateway.counted("lattice_viewer_debt_seconds_count", 2).await;
     // What she lacks comes as it is now.
     let missed = vec![rect];
-    agent.until_packet(ToAgent::Refresh(Refresh::Part { since: frame_ref(1), missed })).await;
+    agent
+        .until_packet(ToAgent::Refresh(Refresh::Part {
+            since: frame_ref(1),
+            missed,
+            keyframes: false,
+        }))
+        .await;
 }
 
 #[tokio::test]

@@ -161,6 +161,9 @@ pub enum Refresh {
         since: FrameRef,
         /// What was missed up to it.
         missed: Vec<Rect>,
+        /// Whether among those who ask is one that decodes video, and now lacks what the next units
+        /// of each stream build upon.
+        keyframes: bool,
     },
 }
 
@@ -213,9 +216,9 @@ impl ToAgent {
                 Writer::packet(PACE, 8).u32(*bitrate).u32(*base_rtt_us).finish()
             }
             Self::Refresh(Refresh::Whole) => Writer::packet(REFRESH, 1).u8(1).finish(),
-            Self::Refresh(Refresh::Part { since, missed }) => {
+            Self::Refresh(Refresh::Part { since, missed, keyframes }) => {
                 let out = Writer::packet(REFRESH, 11 + missed.len() * 8)
-                    .u8(0)
+                    .u8(if *keyframes { 2 } else { 0 })
                     .u32(since.epoch.0)
                     .u32(since.id.0)
                     .u16(missed.len() as u16);
@@ -244,13 +247,7 @@ impl ToAgent {
             }
             WATCH => Self::Watch { viewers: reader.u16()?, encoders: reader.u8()? },
             PACE => Self::Pace { bitrate: reader.u32()?, base_rtt_us: reader.u32()? },
-            REFRESH if reader.flag("refresh")? => Self::Refresh(Refresh::Whole),
-            REFRESH => {
-                let since = frame_ref(&mut reader)?;
-                let count = reader.count("rectangles", MAX_REFRESH_RECTS)?;
-                let missed = (0..count).map(|_| reader.rect()).collect::<Result<_, _>>()?;
-                Self::Refresh(Refresh::Part { since, missed })
-            }
+            REFRESH => Self::Refresh(read_refresh(&mut reader)?),
             PAINTED => Self::Painted(frame_ref(&mut reader)?),
             RESIZE => Self::Resize(reader.size()?),
             INPUT => {
@@ -262,4 +259,17 @@ impl ToAgent {
         reader.end()?;
         Ok(read)
     }
+}
+
+fn read_refresh(reader: &mut Reader<'_>) -> Result<Refresh, DecodeError> {
+    let keyframes = match reader.u8()? {
+        0 => false,
+        1 => return Ok(Refresh::Whole),
+        2 => true,
+        _ => return Err(DecodeError::Invalid("refresh")),
+    };
+    let since = frame_ref(reader)?;
+    let count = reader.count("rectangles", MAX_REFRESH_RECTS)?;
+    let missed = (0..count).map(|_| reader.rect()).collect::<Result<_, _>>()?;
+    Ok(Refresh::Part { since, missed, keyframes })
 }

@@ -71,7 +71,8 @@ impl Session<'_> {
         let plan = canvas.planner.plan_refresh(&region);
         let echo = self.shared.echo.settled();
         self.send(&plan, FrameFlags { keyframe, refresh: true }, asked, echo);
-        if let Some(canvas) = &mut self.canvas {
+        let lacks_units = matches!(refresh, Refresh::Whole | Refresh::Part { keyframes: true, .. });
+        if let Some(canvas) = self.canvas.as_mut().filter(|_| lacks_units) {
             // Who needed it lacks what the next pictures of each stream build upon.
             canvas.planner.videos_mut().want_keyframes();
         }
@@ -80,7 +81,7 @@ impl Session<'_> {
 
     /// What a viewer lacks, or nothing where only all of it will do.
     fn missed(&self, history: &History, refresh: &Refresh) -> Option<Region> {
-        let Refresh::Part { since, missed } = refresh else { return None };
+        let Refresh::Part { since, missed, .. } = refresh else { return None };
         if since.epoch != self.epoch || since.id > self.newest {
             return None;
         }

@@ -83,6 +83,13 @@ fn a_small_animation_stays_exact() {
 }
 
 #[test]
+fn a_strip_that_no_encoder_takes_stays_exact() {
+    let mut show = Show::new(2);
+    let (due, rest) = show.frames(60, &[Rect::new(70, 70, 1000, 10)]);
+    assert!(due.units.is_empty() && !rest.is_empty());
+}
+
+#[test]
 fn text_that_changes_fast_stays_exact() {
     let mut show = Show::new(2);
     let text = Picture::new(SIZE);

@@ -110,7 +110,7 @@ impl World {
         for refresh in self.asked.drain(..) {
             match refresh {
                 Refresh::Whole => whole = true,
-                Refresh::Part { since, missed } => {
+                Refresh::Part { since, missed, .. } => {
                     region.add_all(&missed.into_iter().collect());
                     region.add_all(&self.history.since(since.id).unwrap());
                 }
