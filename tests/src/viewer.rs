@@ -281,11 +281,7 @@ pub fn hello() -> ClientPacket {
 }
 
 fn hello_of(capabilities: Capabilities) -> ClientPacket {
-    ClientPacket::Hello(Hello {
-        version: VERSION,
-        capabilities,
-        viewport: Size::new(1366, 768),
-    })
+    ClientPacket::Hello(Hello { version: VERSION, capabilities, viewport: Size::new(1366, 768) })
 }
 
 async fn live(
