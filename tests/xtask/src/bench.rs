@@ -53,7 +53,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     }
     let options = parse(args)?;
     if options.engine {
-        return succeed(&mut cargo(&["bench", "--package", "lattice-tests"]));
+        return succeed(&mut cargo(&["bench", "--package", "lattice-tests", "--bench", "engine"]));
     }
     succeed(&mut cargo(&["build", "--release", "--workspace", "--bins"]))?;
     web::install()?;
