@@ -3,6 +3,7 @@
 #[allow(dead_code, reason = "shared with other suites")]
 mod support;
 
+use lattice_engine::region::Region;
 use lattice_wire::{
     AgentStats, Frame, FrameId, FrameRef, FromAgent, Input, Key, Modifiers, OpKind, Rect, Refresh,
     Seq, Size, ToAgent, Video, ViewerId,
@@ -104,6 +105,46 @@ fn without_a_viewer_that_decodes_it_there_is_no_video() {
     let scripted = play("tiles", &film(20), &[]);
     let mut gateway = viewer_of(&scripted, 0);
     assert!(units_until_exact(&mut gateway).is_empty());
+}
+
+/// On a long link a frame is always on its way while a film plays.
+#[test]
+fn what_rests_beside_a_film_becomes_exact_while_it_plays() {
+    let shows = |seed: u32| {
+        let other = if seed <= 12 {
+            format!("noise 500 35 300 301 {}\n", seed * 2 + 1)
+        } else {
+            String::new()
+        };
+        format!("{other}noise 41 35 400 301 {}\nwait 33\n", seed * 2 + 1)
+    };
+    let script: String = (0..400).map(shows).collect();
+    let scripted = play("beside", &format!("size 900 400\n{script}"), &[]);
+    let mut gateway = viewer_of(&scripted, 2);
+    gateway.send(&ToAgent::Pace { bitrate: u32::MAX, base_rtt_us: 200_000 });
+    // Acknowledged six frames late, as by such a link.
+    gateway.acks = false;
+    let (mut on_their_way, mut films, mut beside) = (Vec::new(), 0, Region::new());
+    gateway.until(|gateway, packet| {
+        let FromAgent::Frame(table, packet) = packet else { return None };
+        let frame = Frame::decode(packet).expect("a frame can be decoded");
+        let place = Rect::new(500, 35, 300, 301);
+        for op in &frame.ops {
+            match &op.kind {
+                OpKind::Video(video) if place.contains(op.rect) => {
+                    video.damage.iter().for_each(|&rect| beside.subtract(rect));
+                }
+                OpKind::Video(_) => films += 1,
+                _ => place.intersect(op.rect).into_iter().for_each(|rect| beside.add(rect)),
+            }
+        }
+        on_their_way.push(table.at);
+        if on_their_way.len() > 6 {
+            gateway.send(&ToAgent::Painted(on_their_way.remove(0)));
+        }
+        assert!(films < 300, "the film is nearly over, and {beside:?} is exact");
+        (films > 20 && beside.contains(place)).then_some(())
+    });
 }
 
 #[test]

@@ -17,6 +17,11 @@ use std::sync::atomic::Ordering;
 /// What is sent exactly in one frame once it rests, in pixels, where the link does not mind: the
 /// browser decodes so much in 5 to 10 ms, which is what a letter typed meanwhile waits at most.
 const REFINED: usize = 512 * 256;
+/// What has rested so long beyond its time, because frames are always on their way, goes along with
+/// them.
+const OVERDUE: Micros = Micros::from_millis(300);
+/// A frame that shows something else takes along so much less than one that only refines.
+const ALONG: usize = 4;
 /// What a pixel of a film costs when it is sent exactly, in bytes.
 const BYTES_A_PIXEL: usize = 3;
 
@@ -35,20 +40,18 @@ impl Session<'_> {
         let mut plan = canvas.planner.plan(now, &canvas.next, &region, &hints, &self.rules);
         if was_blank {
             // Nobody has this picture yet: those who look are sent all of it.
-            self.newest.0 += 1;
             self.clock.handle_nothing(now);
             if !keyframe {
+                self.newest.0 += 1;
                 return Ok(Made::Done);
             }
             plan = canvas.planner.plan_refresh(&Region::whole(canvas.next.size()));
-            canvas.history.record(self.newest, plan.touched());
         } else if plan.is_empty() {
             self.clock.handle_nothing(now);
             return Ok(Made::Done);
-        } else {
-            self.newest.0 += 1;
-            canvas.history.record(self.newest, plan.touched());
         }
+        self.take_along(&mut plan, now);
+        self.number(&plan);
         self.clock.handle_sent(self.newest, now);
         self.send(&plan, FrameFlags { keyframe, refresh: false }, noticed, echo);
         Ok(Made::Done)
@@ -96,35 +99,61 @@ impl Session<'_> {
         if canvas.planner.next_due(&self.rules).is_none_or(|due| due > now) {
             return false;
         }
-        let plan = canvas.planner.plan_due(now, &self.rules);
+        let mut plan = canvas.planner.plan_due(now, &self.rules);
         if plan.is_empty() {
             // A region has ended.
             self.streams.keep(canvas.planner.videos().streams());
             self.count_encoders();
             return true;
         }
-        self.newest.0 += 1;
-        canvas.history.record(self.newest, plan.touched());
+        self.take_along(&mut plan, now);
+        self.number(&plan);
         self.clock.handle_sent(self.newest, now);
         let echo = self.shared.echo.settled();
         self.send(&plan, FrameFlags::default(), now, echo);
         true
     }
 
+    /// Adds some of what should long have been exact to a frame of something else: while a film
+    /// plays on a long link there is never a moment when nothing is on its way.
+    fn take_along(&mut self, plan: &mut FramePlan, now: Micros) {
+        let area = self.refined_area() / ALONG;
+        let pointer = self.shared.pointer.get();
+        let Some(canvas) = &mut self.canvas else { return };
+        let rested = canvas.planner.next_refinement();
+        if rested.is_some_and(|at| at.plus(OVERDUE) <= now) {
+            let FramePlan { fills, tiles, .. } = canvas.planner.plan_refinement(now, pointer, area);
+            plan.fills.extend(fills);
+            plan.tiles.extend(tiles);
+        }
+    }
+
+    /// Gives a frame its number, and remembers what it touches.
+    fn number(&mut self, plan: &FramePlan) {
+        self.newest.0 += 1;
+        if let Some(canvas) = &mut self.canvas {
+            canvas.history.record(self.newest, plan.touched());
+        }
+    }
+
+    /// The pixels that may be sent exactly in one frame.
+    fn refined_area(&self) -> usize {
+        self.rules.mode.portion.map_or(REFINED, |bytes| bytes / BYTES_A_PIXEL).min(REFINED)
+    }
+
     /// Sends some of what has come to rest exactly; false where nothing has, or where viewers are
     /// not done with the frames before.
     pub(super) fn refine(&mut self, now: Micros) -> bool {
+        let area = self.refined_area();
         let Some(canvas) = &mut self.canvas else { return false };
         let is_rested = canvas.planner.next_refinement().is_some_and(|at| at <= now);
         if !is_rested || !self.clock.is_clear() {
             return false;
         }
-        let area = self.rules.mode.portion.map_or(REFINED, |bytes| bytes / BYTES_A_PIXEL);
         let pointer = self.shared.pointer.get();
-        let plan = canvas.planner.plan_refinement(now, pointer, area.min(REFINED));
+        let plan = canvas.planner.plan_refinement(now, pointer, area);
         let is_exact = canvas.planner.is_exact();
-        self.newest.0 += 1;
-        canvas.history.record(self.newest, plan.touched());
+        self.number(&plan);
         self.clock.handle_refined(self.newest, now);
         let echo = self.shared.echo.settled();
         self.send(&plan, FrameFlags::default(), now, echo);
