@@ -11,7 +11,8 @@ import { descendants } from '../figures.mjs';
 
 /** @typedef {import('../desk.mjs').Page} Page */
 
-export const directory = join(repository, 'target/peers');
+const HERE = import.meta.dirname;
+const directory = join(repository, 'target/peers');
 
 /** Runs a command to its end, its output among the progress. @param {string} program @param {string[]} args */
 export function run(program, args) {
@@ -28,6 +29,12 @@ export function debian(packages) {
   const sudo = process.getuid?.() === 0 ? [] : ['sudo'];
   const [program = '', ...args] = [...sudo, 'apt-get', 'install', '-y', '--no-install-recommends', ...missing];
   run(program, args);
+}
+
+/** Installs the npm packages of this directory. */
+export function npm() {
+  const found = ['@novnc/novnc', 'xpra-html5-client'].every((name) => existsSync(join(HERE, 'node_modules', name)));
+  if (!found) run('npm', ['ci', '--no-audit', '--no-fund', '--prefix', HERE]);
 }
 
 /**

@@ -1,13 +1,11 @@
 // @ts-check
 /** TigerVNC's Xvnc with noVNC, as they are by default: Tight, JPEG quality 6, refined when it rests. */
 
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { waitState } from '../../lib/browser.mjs';
 import { Stage } from '../../lib/stage.mjs';
 import { eventually } from '../../lib/wait.mjs';
 import { freePort } from '../desk.mjs';
-import { bytesSent, canvasSurface, debian, listening, run, start } from './common.mjs';
+import { bytesSent, canvasSurface, debian, listening, npm, start } from './common.mjs';
 
 const HERE = import.meta.dirname;
 const CANVAS = '#desk canvas';
@@ -17,7 +15,7 @@ export const peer = { name: 'TigerVNC', install, start: serve };
 
 function install() {
   debian(['tigervnc-standalone-server', 'websockify', 'iproute2']);
-  if (!existsSync(join(HERE, 'node_modules'))) run('npm', ['ci', '--no-audit', '--no-fund', '--prefix', HERE]);
+  npm();
 }
 
 /** @param {import('../desk.mjs').Wish} wish @returns {Promise<import('../desk.mjs').Desk>} */
