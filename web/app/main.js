@@ -14,7 +14,7 @@ import { wishedSize } from './fit.js';
 import { Gate, isLoopback, socketUrl } from './gate.js';
 import { Overlay } from './overlay.js';
 import { Stage } from './stage.js';
-import { startWorker } from './start-worker.js';
+import { worker } from './start-worker.js';
 import { StatsPanel, noStats } from './stats-panel.js';
 import { Toolbar } from './toolbar.js';
 
@@ -258,12 +258,9 @@ function wishSize() {
 
 // Start -------------------------------------------------------------------------------------------
 
-/** @type {Worker | null} */
-let worker = null;
-
 /** @param {ToWorker} message @param {Transferable[]} [transfer] */
 function tell(message, transfer = []) {
-  worker?.postMessage(message, transfer);
+  worker.postMessage(message, transfer);
 }
 
 function start() {
@@ -271,7 +268,6 @@ function start() {
     dispatch({ type: 'unsupported', detail: 'It has no OffscreenCanvas.' });
     return;
   }
-  worker = startWorker();
   worker.onmessage = ({ data }) => handle(data);
   worker.onerror = ({ message }) => dispatch({ type: 'crashed', detail: message || 'The viewer’s worker could not start.' });
   const offscreen = canvas.transferControlToOffscreen();

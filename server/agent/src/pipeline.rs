@@ -322,7 +322,7 @@ impl<'a> Session<'a> {
         let may_send = self.clock.has_room(now) && self.shared.outbound.has_room();
         let is_idle = self.clock.poll(now) == Due::Idle && may_send;
         let video = planner.filter(|_| is_idle).and_then(|planner| planner.next_due(&self.rules));
-        let is_calm = is_idle && self.clock.is_clear();
+        let is_calm = is_idle && self.may_refine();
         let refinement = planner.filter(|_| is_calm).and_then(Planner::next_refinement);
         let refresh = self.refresh.as_ref().map(|_| self.retry_at);
         let refresh = refresh.filter(|&due| due > now);

@@ -32,6 +32,8 @@ pub struct FrameClock {
     last: Option<Micros>,
     /// The frames that are sent and not painted, and when they were sent.
     in_flight: VecDeque<(FrameId, Micros)>,
+    /// The same of frames that only refine.
+    refining: VecDeque<FrameId>,
     /// So old a frame may be and still be on the wire.
     on_the_wire: Micros,
 }
@@ -54,8 +56,8 @@ impl FrameClock {
     /// the link itself holds: nothing, until [`FrameClock::handle_pace`] says otherwise.
     pub fn new(interval: Micros, max_in_flight: usize) -> Self {
         let (damaged, used_up, last) = (false, Micros(0), None);
-        let (in_flight, on_the_wire) = (VecDeque::new(), Micros(0));
-        Self { interval, max_in_flight, damaged, used_up, last, in_flight, on_the_wire }
+        let (in_flight, refining, on_the_wire) = (VecDeque::new(), VecDeque::new(), Micros(0));
+        Self { interval, max_in_flight, damaged, used_up, last, in_flight, refining, on_the_wire }
     }
 
     /// The round trip, without anything queued, of the viewer that paces.
@@ -79,10 +81,10 @@ impl FrameClock {
         self.in_flight.push_back((id, now));
     }
 
-    /// Frame `id` went out at `now` without any damage: it refines what is there already. It is in
-    /// flight like any other, but what is typed next is not to wait for an interval behind it.
-    pub fn handle_refined(&mut self, id: FrameId, now: Micros) {
-        self.in_flight.push_back((id, now));
+    /// Frame `id` went out without any damage: it refines what is there already. What is typed next
+    /// is not to wait for it, neither for an interval nor for its painting.
+    pub fn handle_refined(&mut self, id: FrameId) {
+        self.refining.push_back(id);
     }
 
     /// The least time between frames in the long run.
@@ -95,9 +97,10 @@ impl FrameClock {
         !self.is_full(now)
     }
 
-    /// Whether nothing is in flight, so that there is time for what is not urgent.
-    pub fn is_clear(&self) -> bool {
-        self.in_flight.is_empty()
+    /// Whether there is time for what is not urgent: nothing is in flight, but for fewer than
+    /// `most` frames that refine.
+    pub fn may_refine(&self, most: usize) -> bool {
+        self.in_flight.is_empty() && self.refining.len() < most
     }
 
     fn spend(&mut self, now: Micros, cost: Micros) {
@@ -109,11 +112,13 @@ impl FrameClock {
     /// A viewer has painted `id` and so all frames before it.
     pub fn handle_painted(&mut self, id: FrameId) {
         self.in_flight.retain(|&(sent, _)| sent > id);
+        self.refining.retain(|&sent| sent > id);
     }
 
     /// Frames in flight will not be acknowledged: the viewers are gone, or the ids start again.
     pub fn reset(&mut self) {
         self.in_flight.clear();
+        self.refining.clear();
         self.used_up = Micros(0);
     }
 
@@ -263,6 +268,20 @@ mod tests {
         }
         clock.handle_damage();
         assert_eq!(clock.poll(Micros::from_millis(400)), Due::Blocked);
+    }
+
+    #[test]
+    fn typing_does_not_wait_for_what_refines_but_that_waits_for_typing() {
+        let mut clock = clock();
+        (1..=2).for_each(|id| clock.handle_refined(FrameId(id)));
+        assert!(!clock.may_refine(2));
+        clock.handle_damage();
+        assert_eq!(clock.poll(Micros(5)), Due::Now);
+        clock.handle_sent(FrameId(3), Micros(5));
+        clock.handle_painted(FrameId(2));
+        assert!(!clock.may_refine(2), "a letter is on its way");
+        clock.handle_painted(FrameId(3));
+        assert!(clock.may_refine(2));
     }
 
     #[test]

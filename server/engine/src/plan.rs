@@ -142,10 +142,7 @@ impl Planner {
         let shifts: Vec<Shift> = hints.iter().filter_map(|hint| self.shift_of(hint)).collect();
         let copies = self.mover.find(next, &self.shadow, &sorted.rest, &shifts);
         self.lossy.carry(&copies, now);
-        for &rect in sorted.held.iter().chain(&sorted.rest) {
-            self.shadow.copy_from(next, rect);
-            self.bands.touch(rect);
-        }
+        self.take_over(next, region, sorted.held.iter().chain(&sorted.rest));
         let left = without(sorted.rest, &copies);
         let watched = self.videos.watch(now, left, &copies, &self.shadow, rules);
         for &rect in sorted.held.iter().chain(&watched.held) {
@@ -192,6 +189,25 @@ impl Planner {
     /// The shadow's hashes, a band each.
     pub fn digest(&mut self) -> Vec<u32> {
         self.bands.compute(&self.shadow).to_vec()
+    }
+
+    /// Makes the shadow what `next` shows in the boxes, outside of which the two are the same within
+    /// `region`.
+    fn take_over<'a>(
+        &mut self,
+        next: &Picture,
+        region: &Region,
+        boxes: impl Iterator<Item = &'a Rect> + Clone,
+    ) {
+        let changed: usize = boxes.clone().map(|rect| rect.area()).sum();
+        let region = region.clip(next.size());
+        // Long rows are copied several times as fast as those of tiles.
+        if changed * 2 > region.area() {
+            region.rects().iter().for_each(|&rect| self.shadow.copy_from(next, rect));
+        } else {
+            boxes.clone().for_each(|&rect| self.shadow.copy_from(next, rect));
+        }
+        boxes.for_each(|&rect| self.bands.touch(rect));
     }
 
     fn add_due(&mut self, now: Micros, rules: &Rules, plan: &mut FramePlan) {

@@ -21,13 +21,14 @@ use crate::region::Region;
 use lattice_wire::picture::{MAX_STREAMS, MAX_VIDEO_DAMAGE};
 use lattice_wire::{Copy, Micros, Rect, Size};
 
-/// Changes of a tile that are further apart do not belong together: below 8 pictures a second
-/// nothing moves, it only changes.
-const TOGETHER: Micros = Micros::from_millis(130);
+/// Changes of a tile that are further apart do not belong together: below 3 pictures a second
+/// nothing moves, it only changes. It is no more because a large film sent as tiles may be looked at
+/// no oftener, however often it changes.
+const TOGETHER: Micros = Micros::from_millis(350);
 /// So many changes in a row make a tile part of what moves …
 const OFTEN: u16 = 5;
 /// … and so many where a patch of [`LARGE`] tiles does: each of its frames costs a megabyte.
-const OFTEN_LARGE: u16 = 3;
+const OFTEN_LARGE: u16 = 2;
 /// A patch of fewer tiles stays exact: a spinner, a clock, a small animation costs little as tiles.
 const SMALL: usize = 6;
 /// About 450 x 450 pixels.

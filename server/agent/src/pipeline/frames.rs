@@ -15,8 +15,11 @@ use lattice_wire::{Digest, Frame, FrameFlags, FrameRef, Micros, Op, Refresh, Seq
 use std::sync::atomic::Ordering;
 
 /// What is sent exactly in one frame once it rests, in pixels, where the link does not mind: the
-/// browser decodes so much in 5 to 10 ms, which is what a letter typed meanwhile waits at most.
-const REFINED: usize = 512 * 256;
+/// browser decodes so much in 3 to 5 ms.
+const REFINED: usize = 256 * 256;
+/// So many such frames are on their way, so that one is decoded while the next is made. A letter
+/// typed meanwhile waits for their decoding at most.
+const REFINING: usize = 2;
 /// What has rested so long beyond its time, because frames are always on their way, goes along with
 /// them.
 const OVERDUE: Micros = Micros::from_millis(300);
@@ -136,6 +139,13 @@ impl Session<'_> {
         }
     }
 
+    /// Whether viewers have time for what is not urgent. On a link with a limit one frame at a time is
+    /// enough for it.
+    pub(super) fn may_refine(&self) -> bool {
+        let most = if self.rules.mode.portion.is_some() { 1 } else { REFINING };
+        self.clock.may_refine(most)
+    }
+
     /// The pixels that may be sent exactly in one frame.
     fn refined_area(&self) -> usize {
         self.rules.mode.portion.map_or(REFINED, |bytes| bytes / BYTES_A_PIXEL).min(REFINED)
@@ -145,16 +155,17 @@ impl Session<'_> {
     /// not done with the frames before.
     pub(super) fn refine(&mut self, now: Micros) -> bool {
         let area = self.refined_area();
+        let may_refine = self.may_refine();
         let Some(canvas) = &mut self.canvas else { return false };
         let is_rested = canvas.planner.next_refinement().is_some_and(|at| at <= now);
-        if !is_rested || !self.clock.is_clear() {
+        if !is_rested || !may_refine {
             return false;
         }
         let pointer = self.shared.pointer.get();
         let plan = canvas.planner.plan_refinement(now, pointer, area);
         let is_exact = canvas.planner.is_exact();
         self.number(&plan);
-        self.clock.handle_refined(self.newest, now);
+        self.clock.handle_refined(self.newest);
         let echo = self.shared.echo.settled();
         self.send(&plan, FrameFlags::default(), now, echo);
         if is_exact {

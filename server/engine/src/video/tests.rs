@@ -76,6 +76,17 @@ fn two_pictures_a_second_are_no_video() {
 }
 
 #[test]
+fn a_large_film_is_video_however_seldom_it_can_be_looked_at() {
+    let mut show = Show::new(2);
+    let whole = Rect::new(0, 0, SIZE.width, SIZE.height);
+    for _ in 0..2 {
+        show.now = show.now.plus(Micros::from_millis(300));
+        show.frame(&[whole], &[]);
+    }
+    assert_eq!(show.places(), [whole]);
+}
+
+#[test]
 fn a_small_animation_stays_exact() {
     let mut show = Show::new(2);
     let (due, rest) = show.frames(60, &[Rect::new(70, 70, 100, 50)]);

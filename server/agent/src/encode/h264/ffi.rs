@@ -16,8 +16,7 @@ use std::ptr::{NonNull, from_mut, null_mut};
 const SUCCESS: c_int = 0;
 /// H.264 Table E-2: "unspecified" is 5; what matters is the colour description behind it.
 const UNSPECIFIED_FORMAT: u8 = VF_UNDEF as u8;
-/// A slice decides for itself where its blocks' edges are smoothed: across slices, too, there is
-/// only one a picture.
+/// Smooths the edges of blocks, those between slices too.
 const LOOP_FILTER_ON: c_int = 0;
 
 /// An encoder that was initialised.
@@ -142,7 +141,7 @@ fn check(step: &'static str, code: c_int) -> Result<(), EncodeError> {
     if code == SUCCESS { Ok(()) } else { Err(EncodeError { step, code }) }
 }
 
-/// One layer, one slice, no B-frames, keyframes only when asked for, and none of the analyses that
+/// One layer, no B-frames, keyframes only when asked for, and none of the analyses that
 /// cost time and help films more than desktops.
 fn describe(params: &mut SEncParamExt, config: &Config) {
     let (width, height) = (c_int::from(config.source.width), c_int::from(config.source.height));
@@ -159,7 +158,7 @@ fn describe(params: &mut SEncParamExt, config: &Config) {
     params.iEntropyCodingModeFlag = 0;
     params.bEnableFrameSkip = false;
     (params.iMinQp, params.iMaxQp) = config.quantisers;
-    params.iMultipleThreadIdc = 1;
+    params.iMultipleThreadIdc = config.threads;
     params.iLoopFilterDisableIdc = LOOP_FILTER_ON;
     params.bEnableDenoise = false;
     params.bEnableBackgroundDetection = false;
@@ -174,7 +173,12 @@ fn describe(params: &mut SEncParamExt, config: &Config) {
     layer.iMaxSpatialBitrate = UNSPECIFIED_BIT_RATE as c_int;
     layer.uiProfileIdc = PRO_BASELINE;
     layer.iDLayerQp = config.quantisers.0;
-    layer.sSliceArgument.uiSliceMode = SM_SINGLE_SLICE;
+    // One thread a slice, and no slice without a thread.
+    layer.sSliceArgument.uiSliceMode = match config.threads {
+        0 | 1 => SM_SINGLE_SLICE,
+        _ => SM_FIXEDSLCNUM_SLICE,
+    };
+    layer.sSliceArgument.uiSliceNum = config.threads.into();
     // BT.709 in limited range, and said so: a browser would guess by the size.
     layer.bVideoSignalTypePresent = true;
     layer.uiVideoFormat = UNSPECIFIED_FORMAT;

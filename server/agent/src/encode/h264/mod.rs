@@ -31,6 +31,8 @@ pub struct Config {
     /// The least and the greatest quantiser (0 to 51, ITU-T H.264): the least bounds the bytes where
     /// the link would carry more than anybody sees.
     pub quantisers: (i32, i32),
+    /// How many threads encode a picture, each a slice of it: at least 1.
+    pub threads: u16,
 }
 
 /// A picture as encoders take it: luma, and chroma at half its size each way.
@@ -186,6 +188,7 @@ mod tests {
             bitrate: 20_000_000,
             frame_rate: 30.0,
             quantisers: (18, 40),
+            threads: 1,
         }
     }
 
@@ -221,8 +224,9 @@ mod tests {
         sum / place.area() as f64
     }
 
-    fn check(size: Size, place: Rect) {
-        let mut encoder = VideoEncoder::new(config(place.size())).expect("an encoder");
+    fn check(size: Size, place: Rect, threads: u16) {
+        let config = Config { threads, ..config(place.size()) };
+        let mut encoder = VideoEncoder::new(config).expect("an encoder");
         let mut decoder = Decoder::new().expect("a decoder");
         for step in 0..6 {
             let picture = picture(size, step);
@@ -240,12 +244,17 @@ mod tests {
 
     #[test]
     fn a_decoder_shows_each_unit_at_once_and_much_like_the_screen() {
-        check(Size::new(640, 480), Rect::new(0, 0, 640, 480));
+        check(Size::new(640, 480), Rect::new(0, 0, 640, 480), 1);
     }
 
     #[test]
     fn a_region_of_odd_size_within_the_screen_is_coded_evenly() {
-        check(Size::new(641, 483), Rect::new(7, 5, 321, 243));
+        check(Size::new(641, 483), Rect::new(7, 5, 321, 243), 1);
+    }
+
+    #[test]
+    fn two_threads_make_one_picture() {
+        check(Size::new(640, 480), Rect::new(0, 0, 640, 480), 2);
     }
 
     #[test]
