@@ -31,6 +31,7 @@ import { join } from './join.mjs';
 import { measure } from './measure.mjs';
 import { Probe } from './probe.mjs';
 
+/** @typedef {import('playwright-core').Browser} Browser */
 /** @typedef {{ seconds: number, rounds: number, attempts: number, width: number, height: number, rows: string[], links: string[], peers: string[] }} Options */
 
 /** Seconds of processor time per second that others may take from a row. */
@@ -62,33 +63,36 @@ const results = [];
 /** @type {{ candidate: string, error: string }[]} */
 const failures = [];
 let probeMs = 0;
-const browser = await launch();
 const candidates = [lattice, ...await peers(options.peers)];
 for (let round = 0; round < options.rounds; round += 1) {
   // A B, B A, A B: what drifts falls on all alike.
   const turn = round % 2 ? candidates.toReversed() : candidates;
-  if (options.rows.length > 0) for (const candidate of turn) await survive(candidate, () => local(candidate, round));
-  for (const link of options.links) for (const candidate of turn) await survive(candidate, () => linked(candidate, link, round));
+  if (options.rows.length > 0) for (const candidate of turn) await survive(candidate, (browser) => local(browser, candidate, round));
+  for (const link of options.links) for (const candidate of turn) await survive(candidate, (browser) => linked(browser, candidate, link, round));
 }
-await browser.close();
 console.log(JSON.stringify({ ...options, processor: cpus()[0]?.model, cores: cpus().length, probeMs, results, failures }));
 
-/** A candidate that fails takes nothing from the others. @param {import('./desk.mjs').Candidate} candidate @param {() => Promise<void>} work */
+/**
+ * Each turn has a browser of its own, and who fails takes nothing from the others.
+ * @param {import('./desk.mjs').Candidate} candidate @param {(browser: Browser) => Promise<void>} work
+ */
 async function survive(candidate, work) {
-  await work().catch((error) => {
+  const browser = await launch();
+  await work(browser).catch((error) => {
     process.stderr.write(`${candidate.name} failed: ${error?.stack ?? error}\n`);
     failures.push({ candidate: candidate.name, error: `${error?.message ?? error}` });
   });
+  await browser.close();
 }
 
-/** All wanted rows of a candidate, with nothing between it and the browser. @param {import('./desk.mjs').Candidate} candidate @param {number} round */
-async function local(candidate, round) {
+/** All wanted rows of a candidate, with nothing between it and the browser. @param {Browser} browser @param {import('./desk.mjs').Candidate} candidate @param {number} round */
+async function local(browser, candidate, round) {
   const wanted = ROWS.filter(({ name }) => options.rows.includes(name));
   const desk = await candidate.start({ width, height });
   const keep = (/** @type {object} */ result) => results.push({ candidate: candidate.name, link: null, round, ...result });
   try {
     if (options.rows.includes('join')) keep(await join(browser, desk, { width, height }));
-    const place = await look(desk);
+    const place = await look(browser, desk);
     for (const row of wanted) keep(await calmest(candidate.name, place, row));
     probeMs = Math.max(probeMs, await place.probe.cost());
     await place.close();
@@ -97,15 +101,15 @@ async function local(candidate, round) {
   }
 }
 
-/** Video and keys through a link. @param {import('./desk.mjs').Candidate} candidate @param {string} link @param {number} round */
-async function linked(candidate, link, round) {
+/** Video and keys through a link. @param {Browser} browser @param {import('./desk.mjs').Candidate} candidate @param {string} link @param {number} round */
+async function linked(browser, candidate, link, round) {
   const network = new Stage();
   const length = /^(step|blackhole)/.test(link) ? Math.max(seconds, COURSE_SECONDS) : seconds;
   const { port: publicPort } = await network.say('relay', link, length * 1000);
   const desk = await candidate.start({ width, height, publicPort });
   await network.say('relay', 'to', desk.port);
   try {
-    const place = await look(desk);
+    const place = await look(browser, desk);
     process.stderr.write(`${candidate.name} on ${link} for ${length} s\n`);
     const calm = /** @type {any} */ (await measure(place, ALLOWED, { seconds: ALLOWED_SECONDS, begin: async () => null }));
     const begin = async () => (await network.say('relay', 'begin')).wellAt;
@@ -129,8 +133,8 @@ async function peers(names) {
   return found;
 }
 
-/** Opens the desktop in a page that writes down when keys are pressed. @param {import('./desk.mjs').Desk} desk */
-async function look(desk) {
+/** Opens the desktop in a page that writes down when keys are pressed. @param {Browser} browser @param {import('./desk.mjs').Desk} desk */
+async function look(browser, desk) {
   await desk.stage.say('text');
   const square = await desk.stage.say('type-log');
   const { page, close } = await open(browser, desk.url, { viewport: { width, height } });

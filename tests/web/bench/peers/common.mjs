@@ -57,15 +57,22 @@ export function venv(name, packages, { python = 'python3', options = [], env = [
  */
 export function start(program, args, env = process.env) {
   const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
-  const server = { pid: child.pid ?? 0, log: '', ended: false, pids: () => [child.pid ?? 0, ...descendants(child.pid ?? 0, '')], end };
+  const pid = child.pid ?? 0;
+  const server = { log: '', ended: false, pids, end };
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => { server.log = (server.log + data).slice(-20_000); });
+  // Who interrupts the bench leaves nothing behind.
+  process.once('exit', () => child.kill('SIGKILL'));
   child.on('error', (error) => { server.log += error; });
   child.on('close', () => { server.ended = true; });
+  function pids() {
+    if (server.ended) throw new Error(`${program} has ended:\n${server.log}`);
+    return [pid, ...descendants(pid, '')];
+  }
   async function end() {
-    const pids = server.pids();
+    const all = server.ended ? [] : pids();
     child.kill('SIGTERM');
     await eventually(`${program} to end`, () => server.ended || child.exitCode !== null, 5000).catch(() => {});
-    for (const pid of pids.filter((pid) => existsSync(`/proc/${pid}`))) kill(pid);
+    for (const one of all.filter((one) => existsSync(`/proc/${one}`))) kill(one);
   }
   return server;
 }
