@@ -1,5 +1,9 @@
 //! Puts the web client into the binary: each file as it is, and as brotli and gzip where that is
 //! smaller, with its content type and the hash that its ETag is made of.
+//!
+//! Pages name what they load below `static/@RELEASE/`, where RELEASE is the hash of all files: what is
+//! loaded from there never changes, so a browser that has it does not ask again. Modules name each
+//! other relatively and so stay there.
 
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
@@ -21,11 +25,12 @@ fn main() -> io::Result<()> {
     println!("cargo:rerun-if-changed={}", web.display());
     println!("cargo:rerun-if-changed=build.rs");
     files.sort();
-    let mut table = String::from("static ASSETS: &[Asset] = &[\n");
+    let release = release(&files)?;
+    let mut table = format!("const RELEASE: &str = {release:?};\nstatic ASSETS: &[Asset] = &[\n");
     for (index, file) in files.iter().enumerate() {
         println!("cargo:rerun-if-changed={}", file.display());
         let path = file.strip_prefix(&web).map_err(io::Error::other)?;
-        table += &entry(index, file, &path.to_string_lossy(), &out)?;
+        table += &entry(index, file, &path.to_string_lossy(), &release, &out)?;
     }
     table += "];\n";
     fs::write(out.join("assets.rs"), table)
@@ -67,17 +72,39 @@ fn content_type(name: &str) -> Option<&'static str> {
     })
 }
 
-fn entry(index: usize, file: &Path, path: &str, out: &Path) -> io::Result<String> {
-    let bytes = fs::read(file)?;
-    let hash = Sha256::digest(&bytes);
-    let tag = hash[..12].iter().fold(String::new(), |mut tag, byte| {
-        let _ = write!(tag, "{byte:02x}");
-        tag
-    });
+/// The hash of all files.
+fn release(files: &[PathBuf]) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    for file in files {
+        hash.update(Sha256::digest(fs::read(file)?));
+    }
+    Ok(hex(&hash.finalize()[..8]))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// A file as it is served.
+fn served(file: &Path, path: &str, release: &str) -> io::Result<Vec<u8>> {
+    if !path.ends_with(".html") {
+        return fs::read(file);
+    }
+    let page = fs::read_to_string(file)?;
+    Ok(page.replace("/static/", &format!("/static/@{release}/")).into_bytes())
+}
+
+fn entry(index: usize, file: &Path, path: &str, release: &str, out: &Path) -> io::Result<String> {
+    let bytes = served(file, path, release)?;
+    let tag = hex(&Sha256::digest(&bytes)[..12]);
     let brotli = store(out, index, "br", &brotli(&bytes)?, bytes.len())?;
     let gzip = store(out, index, "gz", &gzip(&bytes)?, bytes.len())?;
     let kind = content_type(path.rsplit('/').next().unwrap_or(path)).unwrap_or_default();
-    let file = fs::canonicalize(file)?;
+    let file = out.join(format!("asset-{index}.plain"));
+    fs::write(&file, &bytes)?;
     Ok(format!(
         "    Asset {{ path: {path:?}, content_type: {kind:?}, tag: {tag:?}, plain: \
          include_bytes!({file:?}), brotli: {brotli}, gzip: {gzip} }},\n"

@@ -14,27 +14,17 @@
 //!                                                     └──▶ a new region
 //! ```
 
+mod heat;
+
 use crate::damage::TILE;
 use crate::picture::Picture;
 use crate::rate::ladder::Mode;
 use crate::region::Region;
+pub use heat::Content;
+use heat::HeatMap;
 use lattice_wire::picture::{MAX_STREAMS, MAX_VIDEO_DAMAGE};
 use lattice_wire::{Copy, Micros, Rect, Size};
 
-/// Changes of a tile that are further apart do not belong together: below 3 pictures a second
-/// nothing moves, it only changes. It is no more because a large film sent as tiles may be looked at
-/// no oftener, however often it changes.
-const TOGETHER: Micros = Micros::from_millis(350);
-/// So many changes in a row make a tile part of what moves …
-const OFTEN: u16 = 5;
-/// … and so many where a patch of [`LARGE`] tiles does: each of its frames costs a megabyte.
-const OFTEN_LARGE: u16 = 2;
-/// A patch of fewer tiles stays exact: a spinner, a clock, a small animation costs little as tiles.
-const SMALL: usize = 6;
-/// About 450 x 450 pixels.
-const LARGE: usize = 48;
-/// A narrower strip stays exact: H.264 codes blocks of 16 x 16, and encoders take nothing smaller.
-const NARROW: u16 = 32;
 /// Fewer changed pixels than this, in a region that rests, go as tiles.
 const LITTLE: usize = 4 * TILE as usize * TILE as usize;
 /// A region in which a unit was due so lately is moving: whatever changes there is part of it.
@@ -47,16 +37,6 @@ const LOOK: u32 = 16;
 const KEYFRAME_INTERVAL: Micros = Micros::from_millis(1000);
 /// The least time between stills where a stream would be better but none is to be had.
 const STILL: Micros = Micros::from_millis(125);
-/// What exact tiles cost: text as palette PNG about a quarter of a byte a pixel, pictures as true
-/// colour two and a half, both measured on a desktop's pixels.
-const BYTES_OF_TEXT: (usize, usize) = (1, 4);
-const BYTES_OF_PICTURES: (usize, usize) = (5, 2);
-/// Rows and columns of pixels between those that are looked at to tell pictures from text.
-const SAMPLE: usize = 4;
-/// A tile with so many colours among the 256 sampled is a picture: text has a background, of which
-/// most samples are, and the few shades of its letters' edges.
-const RICH: usize = 96;
-
 /// What may be done about what moves.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
@@ -83,6 +63,7 @@ pub enum How {
 struct Moving {
     how: How,
     place: Rect,
+    content: Content,
     /// What has changed since the last unit.
     pending: Vec<Rect>,
     changed: Micros,
@@ -101,6 +82,8 @@ pub struct Unit {
     pub stream: u8,
     /// Its place on the screen.
     pub place: Rect,
+    /// What is shown there.
+    pub content: Content,
     /// What changed of it, within the place and at even distances from its corner.
     pub damage: Vec<Rect>,
     /// Viewers came that lack the units before.
@@ -119,17 +102,8 @@ pub struct Due {
 /// The regions of one screen.
 #[derive(Debug)]
 pub struct VideoRegions {
-    columns: usize,
-    tiles: Vec<Heat>,
+    heat: HeatMap,
     regions: Vec<Moving>,
-}
-
-/// How often in a row a tile has changed.
-#[derive(Debug, Clone, Copy, Default)]
-struct Heat {
-    count: u16,
-    last: Micros,
-    hull: Option<Rect>,
 }
 
 /// Changed boxes, by where they go.
@@ -144,10 +118,7 @@ pub struct Sorted {
 impl VideoRegions {
     /// Nothing moves.
     pub fn new(size: Size) -> Self {
-        let tiles = |side: u16| usize::from(side.div_ceil(TILE));
-        let columns = tiles(size.width);
-        let tiles = vec![Heat::default(); columns * tiles(size.height)];
-        Self { columns, tiles, regions: Vec::new() }
+        Self { heat: HeatMap::new(size), regions: Vec::new() }
     }
 
     /// The streams that exist, and their places.
@@ -207,29 +178,10 @@ impl VideoRegions {
         // Those that were passed over to be looked at, and move on.
         let sorted = self.hold_again(now, boxes);
         let (held, boxes) = (sorted.held, sorted.rest);
-        let rich: Vec<bool> = boxes.iter().map(|&rect| is_rich(shadow, rect)).collect();
-        let cost = |(rect, &rich): (&Rect, &bool)| match rich {
-            true => rect.area() * BYTES_OF_PICTURES.0 / BYTES_OF_PICTURES.1,
-            false => rect.area() * BYTES_OF_TEXT.0 / BYTES_OF_TEXT.1,
-        };
-        let bytes: usize = boxes.iter().zip(&rich).map(cost).sum();
-        let is_dear = rules.affordable.is_some_and(|affordable| bytes > affordable);
-        let mut warm = Vec::new();
-        for (&rect, rich) in boxes.iter().zip(rich) {
-            if is_dear || rich {
-                warm.push(self.heat(now, rect));
-            }
-        }
+        let places = self.heat.note(now, &boxes, shadow, rules.affordable);
         let mut sorted = Sorted { held, rest: boxes };
-        if warm.len() < SMALL {
-            return sorted;
-        }
-        warm.sort_unstable();
-        warm.dedup();
-        for patch in self.patches(&warm) {
-            if let Some(place) = self.place_of(&patch, is_dear) {
-                self.begin(now, place, rules, &mut sorted);
-            }
+        for (place, content) in places {
+            self.begin(now, place, content, rules, &mut sorted);
         }
         sorted
     }
@@ -254,7 +206,8 @@ impl VideoRegions {
                     }
                     let place = region.place;
                     let damage = pending.iter().map(|&rect| evenly(rect, place)).collect();
-                    due.units.push(Unit { stream, place, damage, keyframe });
+                    let content = region.content;
+                    due.units.push(Unit { stream, place, content, damage, keyframe });
                 }
                 How::Stream(_) | How::Stills => due.stills.extend(pending),
             }
@@ -305,65 +258,15 @@ impl VideoRegions {
         sorted
     }
 
-    /// Notes a change of the tile that `rect` lies in; returns the tile's number.
-    fn heat(&mut self, now: Micros, rect: Rect) -> usize {
-        let at = usize::from(rect.y / TILE) * self.columns + usize::from(rect.x / TILE);
-        let heat = &mut self.tiles[at];
-        // Two boxes of one frame are one change.
-        if heat.last != now || heat.count == 0 {
-            let goes_on = now.since(heat.last) <= TOGETHER && heat.count > 0;
-            heat.count = if goes_on { heat.count.saturating_add(1) } else { 1 };
-            heat.hull = heat.hull.filter(|_| goes_on);
-            heat.last = now;
-        }
-        heat.hull = Some(heat.hull.map_or(rect, |hull| hull.union(rect)));
-        at
-    }
-
-    /// The tiles in groups that touch each other, by side or corner.
-    fn patches(&self, warm: &[usize]) -> Vec<Vec<usize>> {
-        let mut left: Vec<usize> = warm.to_vec();
-        let mut patches = Vec::new();
-        while let Some(start) = left.pop() {
-            let mut patch = vec![start];
-            let mut next = 0;
-            while let Some(&tile) = patch.get(next) {
-                next += 1;
-                let (column, row) = (tile % self.columns, tile / self.columns);
-                let near = |other: &mut usize| {
-                    (*other % self.columns).abs_diff(column) <= 1
-                        && (*other / self.columns).abs_diff(row) <= 1
-                };
-                patch.extend(left.extract_if(.., near));
-            }
-            patches.push(patch);
-        }
-        patches
-    }
-
-    /// Where a patch would have its region, if it is one.
-    fn place_of(&self, patch: &[usize], is_dear: bool) -> Option<Rect> {
-        let often = match patch.len() {
-            0..SMALL => return None,
-            _ if is_dear => 1,
-            LARGE.. => OFTEN_LARGE,
-            _ => OFTEN,
-        };
-        let hot = || patch.iter().map(|&tile| &self.tiles[tile]).filter(|heat| heat.count >= often);
-        // Most of the patch, and most of its hull, or else it is no picture that moves.
-        if hot().count() * 5 < patch.len() * 3 {
-            return None;
-        }
-        let hull = hot().filter_map(|heat| heat.hull).reduce(Rect::union)?;
-        if hull.width.min(hull.height) < NARROW {
-            return None;
-        }
-        let tile = usize::from(TILE) * usize::from(TILE);
-        (patch.len() * tile * 2 >= hull.area()).then_some(hull)
-    }
-
     /// Begins a region, which takes the place of those that it meets.
-    fn begin(&mut self, now: Micros, place: Rect, rules: &Rules, sorted: &mut Sorted) {
+    fn begin(
+        &mut self,
+        now: Micros,
+        place: Rect,
+        content: Content,
+        rules: &Rules,
+        sorted: &mut Sorted,
+    ) {
         let meets = |region: &mut Moving| region.place.intersect(place).is_some();
         let met: Vec<Moving> = self.regions.extract_if(.., meets).collect();
         let place = met.iter().fold(place, |place, region| place.union(region.place));
@@ -378,6 +281,7 @@ impl VideoRegions {
         let mut region = Moving {
             how,
             place,
+            content,
             pending,
             changed: now,
             shown: None,
@@ -457,21 +361,6 @@ fn join(boxes: &mut Vec<Rect>) {
     } else {
         *boxes = boxes.drain(..).collect::<Region>().simplified(MAX_VIDEO_DAMAGE).rects().to_vec();
     }
-}
-
-/// Whether a rectangle is a picture rather than text or widgets.
-fn is_rich(picture: &Picture, rect: Rect) -> bool {
-    let mut colors = [0; (TILE as usize / SAMPLE).pow(2)];
-    let sampled = picture.rows(rect).step_by(SAMPLE).flat_map(|row| row.iter().step_by(SAMPLE));
-    let mut count = 0;
-    for (color, &pixel) in colors.iter_mut().zip(sampled) {
-        *color = pixel;
-        count += 1;
-    }
-    let colors = &mut colors[..count];
-    colors.sort_unstable();
-    // A smaller box has fewer samples, and as large a share of them must differ.
-    colors.chunk_by(|one, other| one == other).count() * 256 >= RICH * count.max(64)
 }
 
 #[cfg(test)]

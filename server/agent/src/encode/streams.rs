@@ -90,7 +90,7 @@ impl Streams {
         let mut encoded = Encoded::default();
         for unit in units {
             let share = unit.place.area() as f64 / all as f64;
-            let wanted = config(unit.place, mode, share, self.threads);
+            let wanted = config(unit, mode, share, self.threads);
             let is_coarse = self.encoders.get(&unit.stream).is_some_and(|own| own.is_coarse);
             let video = self.unit(unit, picture, wanted, is_coarse, now).or_else(|_| {
                 self.encoders.remove(&unit.stream);
@@ -127,7 +127,8 @@ impl Streams {
         let fits = |stream: &&mut Stream| {
             let own = stream.encoder.config();
             stream.place == unit.place
-                && (own.coded, own.quantisers) == (wanted.coded, wanted.quantisers)
+                && (own.coded, own.quantisers, own.content)
+                    == (wanted.coded, wanted.quantisers, wanted.content)
         };
         let stream = match self.encoders.get_mut(&unit.stream).filter(fits) {
             Some(stream) => stream,
@@ -161,7 +162,8 @@ impl Streams {
 }
 
 /// What a stream is to be like that has this share of all that moves.
-fn config(place: Rect, mode: &Mode, share: f64, threads: u16) -> Config {
+fn config(unit: &Unit, mode: &Mode, share: f64, threads: u16) -> Config {
+    let place = unit.place;
     let source = even(place.size());
     let frame_rate = 1e6 / mode.interval.0.max(1) as f64;
     let bits = mode.bits_per_frame.map(|bits| f64::from(bits) * share * frame_rate);
@@ -171,6 +173,7 @@ fn config(place: Rect, mode: &Mode, share: f64, threads: u16) -> Config {
         bitrate: bits.unwrap_or(UNBOUNDED).clamp(10e3, UNBOUNDED) as i32,
         frame_rate: frame_rate as f32,
         quantisers: (i32::from(mode.qp.0), i32::from(mode.qp.1)),
+        content: unit.content,
         threads: if place.area() >= TWO_THREADS { threads } else { 1 },
     }
 }
@@ -180,6 +183,7 @@ mod tests {
     use super::*;
     use lattice_engine::rate::Pace;
     use lattice_engine::rate::ladder::{Ladder, Scale};
+    use lattice_engine::video::Content;
     use lattice_wire::Size;
 
     fn mode() -> Mode {
@@ -187,7 +191,8 @@ mod tests {
     }
 
     fn unit(stream: u8, place: Rect) -> Unit {
-        Unit { stream, place, damage: vec![place], keyframe: false }
+        let content = Content::Pictures;
+        Unit { stream, place, content, damage: vec![place], keyframe: false }
     }
 
     fn encode(streams: &mut Streams, units: &[Unit], mode: &Mode, frame: u64) -> Encoded {
@@ -217,6 +222,16 @@ mod tests {
         let smaller = encode(&mut streams, &[unit(0, moved)], &half, 2);
         assert_eq!((smaller.keyframes, smaller.pixels), (1, 80 * 60));
         assert_eq!(streams.len(), 1);
+    }
+
+    #[test]
+    fn text_has_an_encoder_of_its_kind() {
+        let mut streams = Streams::default();
+        let film = unit(0, Rect::new(0, 0, 160, 120));
+        let text = Unit { content: Content::Text, ..film.clone() };
+        encode(&mut streams, &[film], &mode(), 0);
+        let encoded = encode(&mut streams, &[text], &mode(), 1);
+        assert_eq!((encoded.keyframes, streams.len()), (1, 1), "it begins anew");
     }
 
     #[test]

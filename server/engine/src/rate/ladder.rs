@@ -42,10 +42,10 @@ const STEPS: [(u64, Scale); 7] = [
 ];
 const STILLS_INTERVAL: Micros = Micros::from_millis(500);
 
-/// H.264's quantiser (0..=51). At 30 moving pictures of a camera are 35 dB like the original, and
+/// H.264's quantiser (0..=51). At 27 moving pictures of a camera are 35 dB like the original, and
 /// each step finer costs a sixth more bytes for a fifth of a decibel, in pictures that are gone after
 /// 33 ms; what stays is sent exactly anyway. Above 44 there is more block than picture.
-const MIN_QP: u8 = 30;
+const MIN_QP: u8 = 27;
 const MAX_QP: u8 = 44;
 
 /// Exact pixels in one frame: what the link carries in this time, so that a letter typed behind

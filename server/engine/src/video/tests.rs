@@ -241,6 +241,20 @@ fn a_change_beyond_what_the_link_carries_begins_as_video() {
     show.rules.affordable = Some(100_000);
     let (due, rest) = show.frame(&[PLAYER], &[]);
     assert_eq!((due.units.len(), rest), (1, vec![]));
+    assert_eq!(due.units[0].content, Content::Pictures);
+}
+
+#[test]
+fn a_page_of_text_beyond_what_the_link_carries_begins_as_video_of_text() {
+    let mut regions = VideoRegions::new(SIZE);
+    let rules = Rules { affordable: Some(10_000), ..rules(2) };
+    let (now, text) = (Micros(1_000_000), Picture::new(SIZE));
+    let boxes: Vec<Rect> = crate::damage::tiles_of(PLAYER).collect();
+    let sorted = regions.watch(now, boxes, &[], &text, &rules);
+    assert_eq!(sorted.rest, []);
+    let due = regions.take_due(now, &rules);
+    assert_eq!(due.units.len(), 1);
+    assert_eq!(due.units[0].content, Content::Text);
 }
 
 #[test]

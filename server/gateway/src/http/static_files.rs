@@ -7,6 +7,9 @@ use axum::response::{IntoResponse, Response};
 
 include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 
+/// RFC 8246: not even a reload asks again.
+const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+
 /// A file of `web/`.
 struct Asset {
     path: &'static str,
@@ -17,8 +20,14 @@ struct Asset {
     gzip: Option<&'static [u8]>,
 }
 
-/// The file at `path`, in the best encoding that the client takes, or 304 where it has it.
+/// The file at `path`, in the best encoding that the client takes, or 304 where it has it. Below
+/// `@RELEASE/` it is one that never changes; a page of another release gets today's files, and asks
+/// for them each time.
 pub(super) fn file(path: &str, method: &Method, headers: &HeaderMap) -> Option<Response> {
+    let (release, path) = match path.strip_prefix('@') {
+        Some(versioned) => versioned.split_once('/')?,
+        None => ("", path),
+    };
     let asset = find(path)?;
     if method != Method::GET && method != Method::HEAD {
         let detail = format!("{path} is a file; it can be read by GET and HEAD only");
@@ -28,7 +37,11 @@ pub(super) fn file(path: &str, method: &Method, headers: &HeaderMap) -> Option<R
         refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         return Some(refused);
     }
-    Some(answer(asset, headers, StatusCode::OK))
+    let mut response = answer(asset, headers, StatusCode::OK);
+    if release == RELEASE {
+        response.headers_mut().insert(header::CACHE_CONTROL, FOR_EVER);
+    }
+    Some(response)
 }
 
 /// The designed page for what is not there, or nothing where the build has none.
@@ -67,7 +80,7 @@ fn answer(asset: &'static Asset, headers: &HeaderMap, status: StatusCode) -> Res
         out.insert(header::ETAG, tag);
     }
     out.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
-    // Names carry no hash, so a browser asks each time and is mostly told 304.
+    // A name without the release: a browser asks each time and is mostly told 304.
     out.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }
@@ -149,6 +162,26 @@ mod tests {
         assert_eq!(response.status(), StatusCode::NOT_MODIFIED);
         assert_eq!(response.headers()[header::ETAG], "\"abc-br\"");
         assert!(!response.headers().contains_key(header::CONTENT_ENCODING));
+    }
+
+    fn cache_control(path: &str) -> Option<String> {
+        let response = file(path, &Method::GET, &HeaderMap::new())?;
+        Some(response.headers()[header::CACHE_CONTROL].to_str().expect("ascii").to_owned())
+    }
+
+    #[test]
+    fn what_a_page_names_by_its_release_is_asked_for_once() {
+        let page = str::from_utf8(find("index.html").expect("the page").plain).expect("UTF-8");
+        let named = page.split("/static/").skip(1).filter_map(|rest| rest.split('"').next());
+        for path in named {
+            let told = cache_control(path).unwrap_or_else(|| panic!("{path} is not there"));
+            assert!(told.contains("immutable"), "{path}: {told}");
+        }
+        assert!(page.contains("/static/@"), "{page}");
+        for path in ["app/main.js", "@0123456789abcdef/app/main.js"] {
+            assert_eq!(cache_control(path).as_deref(), Some("no-cache"), "{path}");
+        }
+        assert_eq!(cache_control("@"), None);
     }
 
     #[test]

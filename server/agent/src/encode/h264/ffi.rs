@@ -7,6 +7,7 @@
 #![allow(unsafe_code)]
 
 use super::{Config, EncodeError, I420};
+use lattice_engine::video::Content;
 use openh264_sys2::source::APILoader as Api;
 use openh264_sys2::*;
 use std::ffi::{c_int, c_void};
@@ -145,7 +146,10 @@ fn check(step: &'static str, code: c_int) -> Result<(), EncodeError> {
 /// cost time and help films more than desktops.
 fn describe(params: &mut SEncParamExt, config: &Config) {
     let (width, height) = (c_int::from(config.source.width), c_int::from(config.source.height));
-    params.iUsageType = CAMERA_VIDEO_REAL_TIME;
+    params.iUsageType = match config.content {
+        Content::Pictures => CAMERA_VIDEO_REAL_TIME,
+        Content::Text => SCREEN_CONTENT_REAL_TIME,
+    };
     (params.iPicWidth, params.iPicHeight) = (width, height);
     params.iRCMode = RC_BITRATE_MODE;
     (params.iTargetBitrate, params.iMaxBitrate) = (config.bitrate, UNSPECIFIED_BIT_RATE as c_int);

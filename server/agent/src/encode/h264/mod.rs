@@ -3,6 +3,7 @@
 mod ffi;
 
 use lattice_engine::picture::Picture;
+use lattice_engine::video::Content;
 use lattice_wire::{Rect, Size};
 use yuv::{
     BufferStoreMut, YuvConversionMode, YuvPlanarImageMut, YuvRange, YuvStandardMatrix,
@@ -31,6 +32,8 @@ pub struct Config {
     /// The least and the greatest quantiser (0 to 51, ITU-T H.264): the least bounds the bytes where
     /// the link would carry more than anybody sees.
     pub quantisers: (i32, i32),
+    /// What the pictures show.
+    pub content: Content,
     /// How many threads encode a picture, each a slice of it: at least 1.
     pub threads: u16,
 }
@@ -188,6 +191,7 @@ mod tests {
             bitrate: 20_000_000,
             frame_rate: 30.0,
             quantisers: (18, 40),
+            content: Content::Pictures,
             threads: 1,
         }
     }
@@ -255,6 +259,20 @@ mod tests {
     #[test]
     fn two_threads_make_one_picture() {
         check(Size::new(640, 480), Rect::new(0, 0, 640, 480), 2);
+    }
+
+    #[test]
+    fn text_is_coded_as_screens_are() {
+        let size = Size::new(640, 480);
+        let text = Config { content: Content::Text, ..config(size) };
+        let mut encoder = VideoEncoder::new(text).expect("an encoder");
+        let mut decoder = Decoder::new().expect("a decoder");
+        let place = Rect::new(0, 0, 640, 480);
+        for step in 0..3 {
+            let (picture, mut unit) = (picture(size, step), Vec::new());
+            encoder.encode(&picture, place, step as i64 * 33, false, &mut unit).expect("a unit");
+            assert!(error_of(&mut decoder, &unit, &picture, place) < 10.3, "step {step}");
+        }
     }
 
     #[test]
