@@ -22,6 +22,7 @@ const MARGIN: u16 = 24;
 const INK: u32 = 0x0010_4080;
 const PAPER: u32 = 0x00fb_fbf8;
 const CARD: Size = Size::new(320, 200);
+const PAGE: Size = Size::new(1000, 900);
 const VIDEO: Size = Size::new(1280, 720);
 
 /// What moves.
@@ -29,8 +30,15 @@ const VIDEO: Size = Size::new(1280, 720);
 pub enum Motion {
     /// A letter is typed, with one mark instead of four.
     Type,
-    /// A sheet of text scrolls by a line: 1600x960 of it on a screen of 1920x1080.
+    /// A sheet of text scrolls by a line: 1600x960 of it on a screen of 1920x1080. It is painted
+    /// anew as a whole each time, as browsers and toolkits do: they draw out of sight and put the
+    /// result into their window, so the X server knows of no movement.
     Scroll,
+    /// The same with 1000x900 of it.
+    Page,
+    /// The same as [`Motion::Scroll`], but the window itself is moved by a copy in the X server, as
+    /// terminals do.
+    Console,
     /// A window is dragged.
     Drag,
     /// Video in a window of 1280x720.
@@ -51,6 +59,8 @@ pub struct Beat {
     /// Windows of the marks; none where they are part of a video's picture.
     strips: Vec<Window>,
     frames: Vec<Pixmap>,
+    /// Where the next picture of the window is drawn out of sight, if it is.
+    buffer: Option<Pixmap>,
     random: Random,
     drawn: u32,
 }
@@ -68,13 +78,26 @@ impl Beat {
         let window = create_window(&connection, (area.x as i16, area.y as i16), area.size(), PAPER);
         let gc = create_gc(&connection, window);
         connection.map_window(window).expect("send");
-        let (strips, frames, random) = (Vec::new(), Vec::new(), Random(1));
-        let mut beat =
-            Self { connection, motion, gc, screen, window, area, strips, frames, random, drawn: 0 };
+        let mut beat = Self {
+            connection,
+            motion,
+            gc,
+            screen,
+            window,
+            area,
+            strips: Vec::new(),
+            frames: Vec::new(),
+            buffer: None,
+            random: Random(1),
+            drawn: 0,
+        };
+        if matches!(motion, Motion::Scroll | Motion::Page) {
+            beat.buffer = Some(beat.create_pixmap());
+        }
         match motion {
             Motion::Video | Motion::FullVideo => beat.upload(),
             Motion::Type => beat.open_strips(),
-            Motion::Scroll | Motion::Drag => {
+            Motion::Scroll | Motion::Page | Motion::Console | Motion::Drag => {
                 (0..area.height / LINE).for_each(|row| beat.line(row));
                 beat.open_strips();
             }
@@ -119,7 +142,7 @@ impl Beat {
         self.connection.grab_server().expect("send");
         match self.motion {
             Motion::Type => self.letter(number),
-            Motion::Scroll => self.scroll(),
+            Motion::Scroll | Motion::Page | Motion::Console => self.scroll(),
             Motion::Drag => self.drag(number),
             Motion::Video | Motion::FullVideo => self.show(number),
         }
@@ -138,12 +161,36 @@ impl Beat {
     }
 
     fn scroll(&mut self) {
-        let (window, last) = (self.window, self.area.height / LINE - 1);
-        let (step, height) = (LINE as i16, last * LINE);
+        let (sheet, last) = (self.sheet(), self.area.height / LINE - 1);
+        let (step, width, height) = (LINE as i16, self.area.width, last * LINE);
         self.connection
-            .copy_area(window, window, self.gc, 0, step, 0, 0, self.area.width, height)
+            .copy_area(sheet, sheet, self.gc, 0, step, 0, 0, width, height)
             .expect("send");
         self.line(last);
+        if let Some(buffer) = self.buffer {
+            self.put(buffer);
+        }
+    }
+
+    /// What text is drawn into.
+    fn sheet(&self) -> u32 {
+        self.buffer.unwrap_or(self.window)
+    }
+
+    /// Shows a picture of the window's size.
+    fn put(&self, picture: Pixmap) {
+        let Size { width, height } = self.area.size();
+        self.connection
+            .copy_area(picture, self.window, self.gc, 0, 0, 0, 0, width, height)
+            .expect("send");
+    }
+
+    fn create_pixmap(&self) -> Pixmap {
+        let Size { width, height } = self.area.size();
+        let depth = self.connection.setup().roots[0].root_depth;
+        let pixmap = self.connection.generate_id().expect("an id is left");
+        self.connection.create_pixmap(depth, pixmap, self.window, width, height).expect("send");
+        pixmap
     }
 
     /// To and fro on a slope.
@@ -162,13 +209,10 @@ impl Beat {
     /// The marks are drawn into the frame before it is shown, over those of its last time.
     fn show(&self, number: u32) {
         let frame = self.frames[frame_of(number) as usize];
-        let Size { width, height } = self.area.size();
         for at in corners(whole(self.area.size())) {
             self.mark(frame, at, number);
         }
-        self.connection
-            .copy_area(frame, self.window, self.gc, 0, 0, 0, 0, width, height)
-            .expect("send");
+        self.put(frame);
     }
 
     fn mark(&self, drawable: u32, at: (i16, i16), number: u32) {
@@ -179,17 +223,17 @@ impl Beat {
         }
     }
 
-    /// Clears a line of the window and writes words into it.
+    /// Clears a line of the sheet and writes words into it.
     fn line(&mut self, row: u16) {
         let (y, width) = ((row * LINE) as i16, self.area.width);
         self.ink(PAPER);
         let line = Rectangle { x: 0, y, width, height: LINE };
-        self.connection.poly_fill_rectangle(self.window, self.gc, &[line]).expect("send");
+        self.connection.poly_fill_rectangle(self.sheet(), self.gc, &[line]).expect("send");
         self.ink(INK);
         let room = usize::from(width) / LETTER as usize - 2;
         let text = self.random.words(room.min(255));
         let (x, y) = (LETTER, y + LINE as i16 - 3);
-        self.connection.image_text8(self.window, self.gc, x, y, text.as_bytes()).expect("send");
+        self.connection.image_text8(self.sheet(), self.gc, x, y, text.as_bytes()).expect("send");
     }
 
     fn ink(&self, color: u32) {
@@ -209,13 +253,9 @@ impl Beat {
 
     fn upload(&mut self) {
         let size = self.area.size();
-        let depth = self.connection.setup().roots[0].root_depth;
         let footage = Footage::new(size);
         for number in 0..FRAMES {
-            let frame = self.connection.generate_id().expect("an id is left");
-            self.connection
-                .create_pixmap(depth, frame, self.window, size.width, size.height)
-                .expect("send");
+            let frame = self.create_pixmap();
             let picture = footage.frame(number);
             let mut pixels = picture.pixels().iter();
             let next = |_, _| *pixels.next().expect("as many pixels as the size says");
@@ -230,7 +270,13 @@ fn area_of(motion: Motion, screen: Size) -> Rect {
     let Size { width, height } = screen;
     match motion {
         Motion::Type => Rect::new(width / 3, height / 3, width / 3, height / 3),
-        Motion::Scroll => Rect::new(MARGIN, MARGIN, width / 6 * 5, height / 9 * 8),
+        Motion::Scroll | Motion::Console => {
+            Rect::new(MARGIN, MARGIN, width / 6 * 5, height / 9 * 8)
+        }
+        Motion::Page => {
+            let Size { width: wide, height: high } = PAGE;
+            Rect::new(MARGIN, MARGIN, wide.min(width - MARGIN), high.min(height - MARGIN))
+        }
         Motion::Drag => Rect::new(0, 0, CARD.width, CARD.height),
         Motion::Video => {
             let (wide, high) = (VIDEO.width.min(width), VIDEO.height.min(height));

@@ -11,7 +11,7 @@
 //! | `kill`, `restart`, `stop`, `cont` | what they say, to the X server |
 //! | `text`, `scroll N`, `drag N`, `gradient`, `noise` | draws |
 //! | `play MS`, `play scroll MS`, `play drag MS` | draws 60 times a second |
-//! | `prepare type\|scroll\|drag\|video\|fullvideo` | opens windows to move: `marks` with `x`, `y`; `area` |
+//! | `prepare type\|scroll\|page\|console\|drag\|video\|fullvideo` | opens windows to move: `marks` with `x`, `y`; `area` |
 //! | `beat HZ MS` | moves them so often: `beats` in ms since 1970, the `first` of them has this number |
 //! | `footage X Y WIDTH HEIGHT FILE` | writes this part of all frames of the video as RGBA: `frames` |
 //! | `finish` | closes those windows |
@@ -163,6 +163,8 @@ impl Stage {
         let motion = match motion {
             "type" => Motion::Type,
             "scroll" => Motion::Scroll,
+            "page" => Motion::Page,
+            "console" => Motion::Console,
             "drag" => Motion::Drag,
             "video" => Motion::Video,
             "fullvideo" => Motion::FullVideo,

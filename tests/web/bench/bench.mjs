@@ -43,6 +43,8 @@ const ROWS = [
   { name: 'keys', keys: true },
   { name: 'typing', motion: 'type', hz: 10 },
   { name: 'scroll', motion: 'scroll', hz: 30 },
+  { name: 'page', motion: 'page', hz: 30 },
+  { name: 'console', motion: 'console', hz: 30 },
   { name: 'drag', motion: 'drag', hz: 60 },
   { name: 'video', motion: 'video', hz: 30 },
   { name: 'fullvideo', motion: 'fullvideo', hz: 30 },

@@ -15,7 +15,8 @@ use crate::web;
 use report::Report;
 
 const USAGE: &str = "\
---rows A,B,…    of join, idle, keys, typing, scroll, drag, video, fullvideo; all of them without it
+--rows A,B,…    of join, idle, keys, typing, scroll, page, console, drag, video, fullvideo; all of
+                them without it
 --links A,B,…   of lan, 20ms-20mbit, 60ms-5mbit-stalls, 200ms-2mbit, step-5-0.5-5, blackhole-3s; or all
 --peers A,B,…   of tigervnc, selkies, xpra; or all. What is missing of them is installed
 --seconds N     how long each row is measured (10)
@@ -24,7 +25,8 @@ const USAGE: &str = "\
 --json FILE     writes all figures of all rounds, too
 --engine        the engine alone on recorded damage, instead of all that";
 
-const ROWS: [&str; 8] = ["join", "idle", "keys", "typing", "scroll", "drag", "video", "fullvideo"];
+const ROWS: [&str; 10] =
+    ["join", "idle", "keys", "typing", "scroll", "page", "console", "drag", "video", "fullvideo"];
 const LINKS: [&str; 6] =
     ["lan", "20ms-20mbit", "60ms-5mbit-stalls", "200ms-2mbit", "step-5-0.5-5", "blackhole-3s"];
 const PEERS: [&str; 3] = ["tigervnc", "selkies", "xpra"];
