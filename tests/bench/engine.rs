@@ -5,7 +5,7 @@
 //! A recording is played to and fro: what scrolled up scrolls down, so no frame jumps.
 
 use divan::Bencher;
-use lattice_engine::damage::changed;
+use lattice_engine::damage::take_in;
 use lattice_engine::digest::Bands;
 use lattice_engine::motion::{Mover, Shift};
 use lattice_engine::picture::Picture;
@@ -70,7 +70,9 @@ fn motion(bencher: Bencher, recording: &str) {
             let (before, after) = (&frames[from], &frames[to]);
             let mut damage = before.damage.clone();
             damage.add_all(&after.damage);
-            (before, after, changed(&after.picture, &before.picture, &damage))
+            let (mut next, mut fresh) = (before.picture.clone(), after.picture.reader(&damage));
+            let boxes = take_in(&mut fresh, &mut next, &before.picture, &damage);
+            (before, after, boxes)
         })
         .collect();
     let mut at = steps.iter().cycle();
@@ -123,7 +125,7 @@ impl Replay {
     fn plan(&mut self, frame: usize, damage: &Region, hints: &[MoveHint]) -> FramePlan {
         self.now = self.now.plus(FRAME);
         let picture = &self.frames[frame].picture;
-        self.planner.plan(self.now, picture, damage, hints, &self.rules)
+        self.planner.plan(self.now, damage, picture.reader(damage), hints, &self.rules)
     }
 }
 

@@ -16,7 +16,6 @@ use crate::encode::streams::Streams;
 use crate::slots::{Command, Shared, count, merged};
 use lattice_engine::damage::History;
 use lattice_engine::frame_clock::{Due, FrameClock};
-use lattice_engine::picture::Picture;
 use lattice_engine::plan::Planner;
 use lattice_engine::rate::Pace;
 use lattice_engine::rate::effort::Effort;
@@ -116,7 +115,6 @@ struct Session<'a> {
 /// The pictures that exist only while somebody looks.
 struct Canvas {
     planner: Planner,
-    next: Picture,
     history: History,
     /// Nothing of the screen is known yet.
     is_blank: bool,
@@ -126,8 +124,11 @@ struct Canvas {
 
 impl Canvas {
     fn new(size: Size, keyframe: bool) -> Self {
-        let (planner, next) = (Planner::new(size), Picture::new(size));
-        Self { planner, next, history: History::new(), is_blank: true, keyframe }
+        Self { planner: Planner::new(size), history: History::new(), is_blank: true, keyframe }
+    }
+
+    fn size(&self) -> Size {
+        self.planner.shadow().size()
     }
 }
 
@@ -264,7 +265,7 @@ impl<'a> Session<'a> {
         }
         if let Some(size) = resized {
             self.shared.outbound.set_limits(self.display.limits());
-            if self.canvas.as_ref().is_some_and(|canvas| canvas.next.size() != size) {
+            if self.canvas.as_ref().is_some_and(|canvas| canvas.size() != size) {
                 self.canvas = Some(Canvas::new(size, true));
                 self.digest_at = None;
                 self.clock.handle_damage();

@@ -1,5 +1,6 @@
 //! A picture in memory.
 
+use crate::region::Region;
 use lattice_wire::{Rect, Size};
 
 /// A screen's pixels in rows without gaps, each `0x00RRGGBB`: what a 24-bit X display holds on a
@@ -72,6 +73,14 @@ impl Picture {
         let stride = usize::from(self.size.width).max(1);
         let rows = self.pixels.chunks_exact_mut(stride).skip(usize::from(rect.y));
         rows.take(usize::from(rect.height)).map(move |row| &mut row[x..x + width])
+    }
+
+    /// Copies out rows of pixels: row `y` of rectangle number `i` of a region.
+    pub fn reader(&self, region: &Region) -> impl FnMut(usize, u16, &mut [u32]) {
+        |index, y, row| {
+            let rect = region.rects()[index];
+            row.copy_from_slice(self.row(rect.x, rect.y + y, rect.width));
+        }
     }
 
     /// Paints a rectangle in one colour.

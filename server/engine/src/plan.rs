@@ -2,7 +2,7 @@
 //! it to what the display shows.
 
 use crate::classify::single_color;
-use crate::damage::{changed, tiles_of};
+use crate::damage::{take_in, tiles_of};
 use crate::digest::Bands;
 use crate::lossy::Lossy;
 use crate::motion::{Mover, Shift};
@@ -75,9 +75,16 @@ impl FramePlan {
 /// Knows what viewers have, and plans what they get.
 ///
 /// INVARIANT: a viewer that painted every frame shows the shadow, but for what `lossy` says.
+///
+/// Of the two pictures the one takes in fresh pixels while the other is what viewers have, and then
+/// they change places: nothing is copied from one to the other but what changed in the frame before
+/// and not in this one.
 #[derive(Debug)]
 pub struct Planner {
     shadow: Picture,
+    /// Becomes the shadow. The same pictures, but for `behind`, where this one is older.
+    next: Picture,
+    behind: Region,
     bands: Bands,
     mover: Mover,
     videos: VideoRegions,
@@ -91,6 +98,8 @@ impl Planner {
     pub fn new(size: Size) -> Self {
         Self {
             shadow: Picture::new(size),
+            next: Picture::new(size),
+            behind: Region::new(),
             bands: Bands::new(size),
             mover: Mover::new(),
             videos: VideoRegions::new(size),
@@ -120,29 +129,29 @@ impl Planner {
         self.lossy.is_empty()
     }
 
-    /// Plans the change to `next` at `now`, which holds fresh pixels within `region` and anything
-    /// elsewhere. The shadow becomes `next`.
+    /// Plans the change at `now` to what the display shows, which `fresh` reads where it may differ
+    /// from before: within `region`, row by row as [`take_in`] says. The shadow becomes that.
     ///
     /// # Panics
-    /// Where `next` has another size than the planner.
+    /// Where the region is not within the screen.
     pub fn plan(
         &mut self,
         now: Micros,
-        next: &Picture,
         region: &Region,
+        mut fresh: impl FnMut(usize, u16, &mut [u32]),
         hints: &[MoveHint],
         rules: &Rules,
     ) -> FramePlan {
-        assert_eq!(next.size(), self.shadow.size(), "a new size needs a new planner");
-        let boxes = changed(next, &self.shadow, region);
+        self.catch_up(region);
+        let boxes = take_in(&mut fresh, &mut self.next, &self.shadow, region);
         if boxes.is_empty() {
             return self.plan_due(now, rules);
         }
         let sorted = self.videos.hold(now, boxes);
         let shifts: Vec<Shift> = hints.iter().filter_map(|hint| self.shift_of(hint)).collect();
-        let copies = self.mover.find(next, &self.shadow, &sorted.rest, &shifts);
+        let copies = self.mover.find(&self.next, &self.shadow, &sorted.rest, &shifts);
         self.lossy.carry(&copies, now);
-        self.take_over(next, region, sorted.held.iter().chain(&sorted.rest));
+        self.take_over(region, sorted.held.iter().chain(&sorted.rest));
         let left = without(sorted.rest, &copies);
         let watched = self.videos.watch(now, left, &copies, &self.shadow, rules);
         for &rect in sorted.held.iter().chain(&watched.held) {
@@ -191,22 +200,22 @@ impl Planner {
         self.bands.compute(&self.shadow).to_vec()
     }
 
-    /// Makes the shadow what `next` shows in the boxes, outside of which the two are the same within
-    /// `region`.
-    fn take_over<'a>(
-        &mut self,
-        next: &Picture,
-        region: &Region,
-        boxes: impl Iterator<Item = &'a Rect> + Clone,
-    ) {
-        let changed: usize = boxes.clone().map(|rect| rect.area()).sum();
-        let region = region.clip(next.size());
-        // Long rows are copied several times as fast as those of tiles.
-        if changed * 2 > region.area() {
-            region.rects().iter().for_each(|&rect| self.shadow.copy_from(next, rect));
-        } else {
-            boxes.clone().for_each(|&rect| self.shadow.copy_from(next, rect));
-        }
+    /// Makes `next` what the shadow is, but for `region`, which is about to be written.
+    fn catch_up(&mut self, region: &Region) {
+        let mut behind = std::mem::take(&mut self.behind);
+        region.rects().iter().for_each(|&rect| behind.subtract(rect));
+        behind.rects().iter().for_each(|&rect| self.next.copy_from(&self.shadow, rect));
+    }
+
+    /// Makes `next` the shadow. The two differ in the boxes only, which lie within `region`.
+    fn take_over<'a>(&mut self, region: &Region, boxes: impl Iterator<Item = &'a Rect> + Clone) {
+        std::mem::swap(&mut self.shadow, &mut self.next);
+        let changed: Vec<Rect> = boxes.clone().copied().collect();
+        // Adding up many boxes takes longer than copying what lies between them.
+        self.behind = match changed.len() > MAX_TOUCHED {
+            true => region.clone(),
+            false => changed.into_iter().collect(),
+        };
         boxes.for_each(|&rect| self.bands.touch(rect));
     }
 
@@ -325,7 +334,8 @@ mod tests {
 
     /// What is planned where nothing has moved before.
     fn plan(planner: &mut Planner, next: &Picture, hints: &[MoveHint]) -> FramePlan {
-        planner.plan(NOW, next, &Region::whole(next.size()), hints, &rules())
+        let region = Region::whole(next.size());
+        planner.plan(NOW, &region, next.reader(&region), hints, &rules())
     }
 
     /// Applies a plan as a viewer would: copies read the picture before, tiles are exact.
@@ -433,7 +443,7 @@ mod tests {
                     }
                 }
                 if !hinted { hints.clear(); }
-                let plan = planner.plan(now, &screen, &damage, &hints, &rules);
+                let plan = planner.plan(now, &damage, screen.reader(&damage), &hints, &rules);
                 apply(&mut viewer, &plan, planner.shadow());
                 prop_assert!(viewer == screen || !planner.is_exact(), "{plan:?}");
                 prop_assert!(planner.shadow() == &screen);
@@ -454,7 +464,8 @@ mod tests {
         for frame in 0..30 {
             now = now.plus(Micros::from_millis(33));
             noise(&mut screen, film, frame * 2);
-            let plan = planner.plan(now, &screen, &film.into(), &[], &rules);
+            let damage = Region::from(film);
+            let plan = planner.plan(now, &damage, screen.reader(&damage), &[], &rules);
             apply(&mut viewer, &plan, planner.shadow());
             tiles += usize::from(!plan.tiles.is_empty());
             units += plan.videos.len();

@@ -16,7 +16,7 @@
 //!
 //! The script plays only while somebody looks, as no time passes for a screen that nobody sees.
 
-use super::{Events, Grab, Options};
+use super::{Events, Fetched, Grab, Options, Pixels};
 use anyhow::{Context, bail, ensure};
 use lattice_engine::picture::Picture;
 use lattice_engine::region::Region;
@@ -113,15 +113,14 @@ impl HeadlessDisplay {
         }
     }
 
-    pub(super) fn grab(&mut self, also: &Region, next: &mut Picture) -> Grab {
+    pub(super) fn grab(&mut self, also: &Region, size: Size) -> Grab<'_> {
         let mut region = std::mem::take(&mut self.damage);
         region.add_all(also);
         let region = region.clip(self.size());
-        if next.size() != self.size() {
+        if size != self.size() {
             return Grab::Changed;
         }
-        region.rects().iter().for_each(|&rect| next.copy_from(&self.screen, rect));
-        Grab::Done(region, Vec::new())
+        Grab::Done(Fetched { region, hints: Vec::new(), pixels: Pixels::Picture(&self.screen) })
     }
 
     pub(super) fn resize(&mut self, size: Size) {
@@ -298,6 +297,7 @@ fn rgb(word: &str) -> anyhow::Result<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lattice_engine::damage::take_in;
 
     fn display(script: &str) -> HeadlessDisplay {
         let options = Options { name: String::new(), shm: false, resize: None };
@@ -310,10 +310,12 @@ mod tests {
     fn grabbed(display: &mut HeadlessDisplay, now: u64) -> (Region, Picture) {
         display.drain(Micros::from_millis(now));
         let mut next = Picture::new(display.size());
-        match display.grab(&Region::new(), &mut next) {
-            Grab::Done(region, _) => (region, next),
-            Grab::Changed => panic!("the size is the display's own"),
-        }
+        let Grab::Done(fetched) = display.grab(&Region::new(), next.size()) else {
+            panic!("the size is the display's own")
+        };
+        let shadow = next.clone();
+        take_in(&mut fetched.reader(), &mut next, &shadow, &fetched.region);
+        (fetched.region, next)
     }
 
     #[test]

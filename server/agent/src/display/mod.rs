@@ -6,7 +6,7 @@ pub mod x11;
 use lattice_engine::picture::Picture;
 use lattice_engine::plan::MoveHint;
 use lattice_engine::region::Region;
-use lattice_wire::{Cursor, Micros, Size};
+use lattice_wire::{Cursor, Micros, Rect, Size};
 use rustix::fd::BorrowedFd;
 use x11rb::errors::{ConnectError, ConnectionError, ReplyError, ReplyOrIdError};
 
@@ -88,11 +88,57 @@ pub struct Events {
 
 /// What a grab brought.
 #[derive(Debug)]
-pub enum Grab {
-    /// The pixels of this region are fresh, and these windows moved.
-    Done(Region, Vec<MoveHint>),
+pub enum Grab<'a> {
+    /// Fresh pixels.
+    Done(Fetched<'a>),
     /// The screen changed its size meanwhile; look at the events and try again.
     Changed,
+}
+
+/// Fresh pixels of a display.
+#[derive(Debug)]
+pub struct Fetched<'a> {
+    /// Where, within the display.
+    pub region: Region,
+    /// Windows that moved.
+    pub hints: Vec<MoveHint>,
+    pixels: Pixels<'a>,
+}
+
+/// Where fetched pixels lie.
+#[derive(Debug)]
+enum Pixels<'a> {
+    /// Packed in memory that an X server wrote, one rectangle of the region after the other.
+    Shared(&'a x11::Segment),
+    /// The same in memory of our own.
+    Packed(Vec<u32>),
+    /// In a picture of the whole screen.
+    Picture(&'a Picture),
+}
+
+impl Fetched<'_> {
+    /// Reads rows: row `y` of the region's rectangle number `i` by `reader(i, y, row)`. The memory
+    /// may be shared with the X server, so each row is read once.
+    pub fn reader(&self) -> impl FnMut(usize, u16, &mut [u32]) {
+        let rects = self.region.rects();
+        let starts = rects.iter().scan(0, |next, rect| {
+            let start = *next;
+            *next += rect.area();
+            Some(start)
+        });
+        let starts: Vec<usize> = starts.collect();
+        move |index, y, row| {
+            let start = starts[index] + usize::from(y) * row.len();
+            match &self.pixels {
+                Pixels::Shared(segment) => segment.copy_out(start, row),
+                Pixels::Packed(pixels) => row.copy_from_slice(&pixels[start..start + row.len()]),
+                Pixels::Picture(picture) => {
+                    let Rect { x, y: top, width, .. } = rects[index];
+                    row.copy_from_slice(picture.row(x, top + y, width));
+                }
+            }
+        }
+    }
 }
 
 /// A display.
@@ -156,12 +202,11 @@ impl Display {
         }
     }
 
-    /// Fetches what changed since the last grab, and `also`, into `next`, which has the display's
-    /// size.
-    pub fn grab(&mut self, also: &Region, next: &mut Picture) -> Result<Grab, DisplayError> {
+    /// Fetches what changed since the last grab, and `also`, for who knows it to have this size.
+    pub fn grab(&mut self, also: &Region, size: Size) -> Result<Grab<'_>, DisplayError> {
         match self {
-            Self::X11(display) => display.grab(also, next),
-            Self::Headless(display) => Ok(display.grab(also, next)),
+            Self::X11(display) => display.grab(also, size),
+            Self::Headless(display) => Ok(display.grab(also, size)),
         }
     }
 

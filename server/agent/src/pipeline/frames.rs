@@ -3,12 +3,12 @@
 
 use super::{Canvas, Made, REST, RETRY_GRAB, Session};
 use crate::clock;
-use crate::display::{Display, DisplayError, Grab};
+use crate::display::{Display, DisplayError, Fetched, Grab};
 use crate::encode::streams::Encoded;
 use crate::slots::{Kind, Shared, count, count_more};
 use lattice_engine::damage::History;
 use lattice_engine::frame_clock::Due;
-use lattice_engine::plan::{FramePlan, MoveHint};
+use lattice_engine::plan::FramePlan;
 use lattice_engine::region::Region;
 use lattice_engine::video::Unit;
 use lattice_wire::{Digest, Frame, FrameFlags, FrameRef, Micros, Op, Refresh, Seq, ViewerId};
@@ -34,13 +34,13 @@ impl Session<'_> {
         let Some(canvas) = &mut self.canvas else { return Ok(Made::Done) };
         let noticed = self.noticed.take().unwrap_or(now);
         let echo = self.shared.echo.settled();
-        let Some((region, hints)) = grab(self.shared, &mut self.display, canvas)? else {
+        let Some(fetched) = grab(self.shared, &mut self.display, canvas)? else {
             return Ok(self.try_again(now));
         };
-        let Some(canvas) = &mut self.canvas else { return Ok(Made::Done) };
         let (was_blank, keyframe) = (canvas.is_blank, canvas.keyframe);
         (canvas.is_blank, canvas.keyframe) = (false, false);
-        let mut plan = canvas.planner.plan(now, &canvas.next, &region, &hints, &self.rules);
+        let (region, hints) = (&fetched.region, &fetched.hints);
+        let mut plan = canvas.planner.plan(now, region, fetched.reader(), hints, &self.rules);
         if was_blank {
             // Nobody has this picture yet: those who look are sent all of it.
             self.clock.handle_nothing(now);
@@ -48,7 +48,7 @@ impl Session<'_> {
                 self.newest.0 += 1;
                 return Ok(Made::Done);
             }
-            plan = canvas.planner.plan_refresh(&Region::whole(canvas.next.size()));
+            plan = canvas.planner.plan_refresh(&Region::whole(canvas.size()));
         } else if plan.is_empty() {
             self.clock.handle_nothing(now);
             return Ok(Made::Done);
@@ -71,7 +71,7 @@ impl Session<'_> {
             return Ok(());
         }
         let Some(canvas) = &self.canvas else { return Ok(()) };
-        let whole = Region::whole(canvas.next.size());
+        let whole = Region::whole(canvas.size());
         let part = self.missed(&canvas.history, &refresh);
         let (region, keyframe) = part.map_or((whole, true), |part| (part, false));
         let plan = canvas.planner.plan_refresh(&region);
@@ -184,7 +184,7 @@ impl Session<'_> {
     ) {
         let start = clock::now();
         let Some(canvas) = &self.canvas else { return };
-        let size = canvas.planner.shadow().size();
+        let size = canvas.size();
         let mut ops = self.encoder.encode(plan, canvas.planner.shadow());
         if !plan.videos.is_empty() {
             ops.extend(self.encode_video(&plan.videos, start));
@@ -229,7 +229,7 @@ impl Session<'_> {
         let canvas = self.canvas.as_mut().filter(|canvas| canvas.planner.is_exact());
         let Some(canvas) = canvas else { return };
         let at = FrameRef { epoch: self.epoch, id: self.newest };
-        let digest = Digest { at, size: canvas.next.size(), bands: canvas.planner.digest() };
+        let digest = Digest { at, size: canvas.size(), bands: canvas.planner.digest() };
         self.shared.outbound.push(Kind::Digest, digest.encode());
     }
 
@@ -246,17 +246,18 @@ impl Session<'_> {
     }
 }
 
-/// Fetches what changed, or all of it where nothing is known.
-fn grab(
+/// Fetches what changed, or all of it where nothing is known; nothing where the screen has another
+/// size meanwhile.
+fn grab<'a>(
     shared: &Shared,
-    display: &mut Display,
-    canvas: &mut Canvas,
-) -> Result<Option<(Region, Vec<MoveHint>)>, DisplayError> {
-    let also = if canvas.is_blank { Region::whole(canvas.next.size()) } else { Region::new() };
+    display: &'a mut Display,
+    canvas: &Canvas,
+) -> Result<Option<Fetched<'a>>, DisplayError> {
+    let also = if canvas.is_blank { Region::whole(canvas.size()) } else { Region::new() };
     let _busy = shared.capture_busy.enter();
     count(&shared.counters.grabs);
-    match display.grab(&also, &mut canvas.next)? {
-        Grab::Done(region, hints) => Ok(Some((region, hints))),
+    match display.grab(&also, canvas.size())? {
+        Grab::Done(fetched) => Ok(Some(fetched)),
         Grab::Changed => Ok(None),
     }
 }

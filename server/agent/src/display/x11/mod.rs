@@ -2,7 +2,7 @@
 //!
 //! Damage says where to look: at level `NonEmpty` one event comes until the damage is taken, so an
 //! idle or unwatched screen costs nothing. A grab takes the damage into a region, fetches its
-//! rectangles by MIT-SHM, all requests of a step in one write, and copies each pixel out of the
+//! rectangles by MIT-SHM, all requests of a step in one write; each pixel is then read from the
 //! shared memory once.
 
 mod connect;
@@ -14,12 +14,12 @@ mod windows;
 pub use connect::{Connected, connect};
 pub use cursor::hidden as hidden_cursor;
 
-use super::{DisplayError, Events, Grab, Options};
-use lattice_engine::picture::{Picture, RGB};
+use super::{DisplayError, Events, Fetched, Grab, Options, Pixels};
+use lattice_engine::picture::RGB;
 use lattice_engine::region::Region;
 use lattice_wire::{MAX_SIDE, Rect, Size};
 use rustix::fd::{AsFd, BorrowedFd};
-use shm::Segment;
+pub use shm::Segment;
 use windows::Windows;
 use x11rb::NONE;
 use x11rb::connection::{Connection, RequestConnection};
@@ -139,20 +139,22 @@ impl X11Display {
         Ok(())
     }
 
-    pub(super) fn grab(&mut self, also: &Region, next: &mut Picture) -> Result<Grab, DisplayError> {
+    pub(super) fn grab(&mut self, also: &Region, size: Size) -> Result<Grab<'_>, DisplayError> {
         let mut region = self.take_damage()?;
         region.add_all(also);
         let region = region.clip(self.size).simplified(MAX_RECTS);
-        if next.size() != self.size {
+        if size != self.size {
             return Ok(Grab::Changed);
         }
         self.make_segment()?;
         let fetched = match &self.segment {
-            Some(segment) => fetch_shm(&self.connection, self.root, segment, &region, next),
-            None => fetch_plain(&self.connection, self.root, &region, next),
+            Some(segment) => {
+                fetch_shm(&self.connection, self.root, segment, &region).map(|()| None)
+            }
+            None => fetch_plain(&self.connection, self.root, &region).map(Some),
         };
-        match fetched {
-            Ok(()) => {}
+        let packed = match fetched {
+            Ok(packed) => packed,
             // BadMatch: the screen became smaller under us.
             Err(ReplyError::X11Error(error)) => {
                 tracing::debug!(kind = ?error.error_kind, "the screen changed while it was read");
@@ -161,11 +163,15 @@ impl X11Display {
                 return Ok(Grab::Changed);
             }
             Err(error) => return Err(error.into()),
-        }
+        };
         // Events and answers come in one order: windows are now where the pixels show them.
         self.hear()?;
         let hints = self.watching.as_mut().map(|watching| watching.windows.moves(self.size));
-        Ok(Grab::Done(region, hints.unwrap_or_default()))
+        let pixels = match (packed, &self.segment) {
+            (None, Some(segment)) => Pixels::Shared(segment),
+            (packed, _) => Pixels::Packed(packed.unwrap_or_default()),
+        };
+        Ok(Grab::Done(Fetched { region, hints: hints.unwrap_or_default(), pixels }))
     }
 
     pub(super) fn resize(&mut self, size: Size) -> Result<(), DisplayError> {
@@ -308,50 +314,34 @@ fn has_fd_shm(connection: &RustConnection) -> Result<bool, DisplayError> {
     Ok((version.major_version, version.minor_version) >= (1, 2))
 }
 
+/// Has the X server write the region's rectangles into shared memory, one after the other.
 fn fetch_shm(
     connection: &RustConnection,
     root: Window,
     segment: &Segment,
     region: &Region,
-    next: &mut Picture,
 ) -> Result<(), ReplyError> {
-    let format = ImageFormat::Z_PIXMAP.into();
+    let (format, seg) = (ImageFormat::Z_PIXMAP.into(), segment.seg());
     let mut offset = 0;
     let mut asked = Vec::with_capacity(region.rects().len());
     for &rect in region.rects() {
-        let (x, y, seg) = (rect.x as i16, rect.y as i16, segment.seg());
-        asked.push((
-            offset,
-            rect,
-            connection.shm_get_image(
-                root,
-                x,
-                y,
-                rect.width,
-                rect.height,
-                !0,
-                format,
-                seg,
-                offset as u32,
-            )?,
-        ));
+        let Rect { x, y, width, height } = rect;
+        let (x, y) = (x as i16, y as i16);
+        let at = offset as u32;
+        asked.push(connection.shm_get_image(root, x, y, width, height, !0, format, seg, at)?);
         offset += rect.area() * 4;
     }
     // Everything is asked for before the first answer is waited for.
-    let answered: Vec<_> = asked
-        .into_iter()
-        .map(|(offset, rect, cookie)| cookie.reply().map(|_| (offset, rect)))
-        .collect::<Result<_, _>>()?;
-    answered.into_iter().for_each(|(offset, rect)| segment.copy_out(offset, rect, next));
-    Ok(())
+    asked.into_iter().try_for_each(|cookie| cookie.reply().map(drop))
 }
 
+/// The pixels of the region's rectangles, one after the other.
 fn fetch_plain(
     connection: &RustConnection,
     root: Window,
     region: &Region,
-    next: &mut Picture,
-) -> Result<(), ReplyError> {
+) -> Result<Vec<u32>, ReplyError> {
+    let mut packed = Vec::with_capacity(region.area());
     for &rect in region.rects() {
         let (x, y) = (rect.x as i16, rect.y as i16);
         let cookie =
@@ -361,12 +351,8 @@ fn fetch_plain(
             return Err(ConnectionError::UnknownError.into());
         }
         let (pixels, _) = data.as_chunks::<4>();
-        let rows = pixels.chunks_exact(usize::from(rect.width));
-        for (to, from) in next.rows_mut(rect).zip(rows) {
-            for (to, from) in to.iter_mut().zip(from) {
-                *to = u32::from_le_bytes(*from) & RGB;
-            }
-        }
+        let pixels = pixels.iter().take(rect.area());
+        packed.extend(pixels.map(|&bytes| u32::from_le_bytes(bytes) & RGB));
     }
-    Ok(())
+    Ok(packed)
 }

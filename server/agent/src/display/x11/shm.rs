@@ -10,8 +10,8 @@
 #![allow(unsafe_code)]
 
 use crate::display::DisplayError;
-use lattice_engine::picture::{Picture, RGB};
-use lattice_wire::{Rect, Size};
+use lattice_engine::picture::RGB;
+use lattice_wire::Size;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use std::ptr::NonNull;
@@ -21,7 +21,7 @@ use x11rb::rust_connection::RustConnection;
 
 /// Shared memory for one picture of a screen.
 #[derive(Debug)]
-pub(super) struct Segment {
+pub struct Segment {
     start: NonNull<u8>,
     len: usize,
     seg: Seg,
@@ -66,26 +66,23 @@ impl Segment {
         self.size
     }
 
-    /// Copies the pixels of `rect`, which lie packed from byte `offset`, into a picture.
+    /// Copies a row of pixels out, the first of which is number `start`.
     ///
     /// # Panics
-    /// Where they do not lie within the memory or the rectangle not within the picture.
-    pub(super) fn copy_out(&self, offset: usize, rect: Rect, picture: &mut Picture) {
-        assert!(offset + rect.area() * 4 <= self.len, "the rectangle lies within the memory");
-        let row_bytes = usize::from(rect.width) * 4;
-        for (y, row) in picture.rows_mut(rect).enumerate() {
-            assert_eq!(row.len() * 4, row_bytes, "a row is as wide as the rectangle");
-            // SAFETY: the source lies within the mapping by the assertion above and stays mapped
-            // while `self` is borrowed; the target is a distinct slice of `row_bytes` bytes. The X
-            // server may write meanwhile, so the bytes are copied as raw memory without making a
-            // reference to them: any values are valid pixels. Safe code cannot read memory that
-            // another process writes.
-            unsafe {
-                let from = self.start.as_ptr().add(offset + y * row_bytes);
-                std::ptr::copy_nonoverlapping(from, row.as_mut_ptr().cast(), row_bytes);
-            }
-            row.iter_mut().for_each(|pixel| *pixel &= RGB);
+    /// Where they do not lie within the memory.
+    pub(in crate::display) fn copy_out(&self, start: usize, row: &mut [u32]) {
+        let bytes = size_of_val(row);
+        let fits = start.checked_mul(4).and_then(|offset| offset.checked_add(bytes));
+        assert!(fits.is_some_and(|end| end <= self.len), "the row lies within the memory");
+        // SAFETY: the source lies within the mapping by the assertion above and stays mapped while
+        // `self` is borrowed; the target is a distinct slice of `bytes` bytes. The X server may
+        // write meanwhile, so the bytes are copied as raw memory without making a reference to them:
+        // any values are valid pixels. Safe code cannot read memory that another process writes.
+        unsafe {
+            let from = self.start.as_ptr().add(start * 4);
+            std::ptr::copy_nonoverlapping(from, row.as_mut_ptr().cast(), bytes);
         }
+        row.iter_mut().for_each(|pixel| *pixel &= RGB);
     }
 
     /// Takes the memory back from the X server.
