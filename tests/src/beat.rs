@@ -24,6 +24,7 @@ const PAPER: u32 = 0x00fb_fbf8;
 const CARD: Size = Size::new(320, 200);
 const PAGE: Size = Size::new(1000, 900);
 const VIDEO: Size = Size::new(1280, 720);
+const CLIP: Size = Size::new(320, 240);
 
 /// What moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +46,8 @@ pub enum Motion {
     Video,
     /// Video all over the screen.
     FullVideo,
+    /// Video of 320x240 in the bottom right corner, which leaves room for other things.
+    Clip,
 }
 
 /// Windows that are ready to move. They go with the connection.
@@ -95,7 +98,7 @@ impl Beat {
             beat.buffer = Some(beat.create_pixmap());
         }
         match motion {
-            Motion::Video | Motion::FullVideo => beat.upload(),
+            Motion::Video | Motion::FullVideo | Motion::Clip => beat.upload(),
             Motion::Type => beat.open_strips(),
             Motion::Scroll | Motion::Page | Motion::Console | Motion::Drag => {
                 (0..area.height / LINE).for_each(|row| beat.line(row));
@@ -144,7 +147,7 @@ impl Beat {
             Motion::Type => self.letter(number),
             Motion::Scroll | Motion::Page | Motion::Console => self.scroll(),
             Motion::Drag => self.drag(number),
-            Motion::Video | Motion::FullVideo => self.show(number),
+            Motion::Video | Motion::FullVideo | Motion::Clip => self.show(number),
         }
         self.strips.iter().for_each(|&strip| self.mark(strip, (0, 0), number));
         self.connection.ungrab_server().expect("send");
@@ -283,6 +286,10 @@ fn area_of(motion: Motion, screen: Size) -> Rect {
             Rect::new((width - wide) / 2, (height - high) / 2, wide, high)
         }
         Motion::FullVideo => whole(screen),
+        Motion::Clip => {
+            let (wide, high) = (CLIP.width.min(width), CLIP.height.min(height));
+            Rect::new(width - wide, height - high, wide, high)
+        }
     }
 }
 

@@ -1,7 +1,10 @@
 //! A class looks at one desktop: everything is encoded once, and who does not keep up costs only
 //! themselves.
 
-use lattice_tests::compare::difference;
+use lattice_tests::beat::{Beat, Motion};
+use lattice_tests::compare::{assert_exact_after_video, difference};
+use lattice_tests::process::rss;
+use lattice_tests::relay::Relay;
 use lattice_tests::scene::{Piece, Scene};
 use lattice_tests::wait::{is_long_run, until_some};
 use lattice_tests::{Share, Viewer, ViewerOptions, XServer, eventually};
@@ -90,6 +93,71 @@ fn a_class_costs_one_encoding_and_the_slow_cost_nobody() {
         assert_all_exact(&class, &server);
     }
     for viewer in &class {
+        assert_eq!(viewer.view(|view| view.closed.clone()), None);
+    }
+    share.assert_no_panics();
+}
+
+/// What a viewer may be behind in the gateway's memory: its queue and its connection's buffers.
+const SLOW_BYTES: u64 = 4 << 20;
+
+#[test]
+fn text_and_a_film_reach_a_class_whole_while_some_are_slow_and_some_deaf() {
+    let server = XServer::start(1024, 768);
+    let share = Share::start(&server);
+    let mut scene = Scene::open(server.connect());
+    let mut film = Beat::prepare(server.connect(), Motion::Clip);
+    let decodes = ViewerOptions { h264: true, ..ViewerOptions::default() };
+    let class = join_class(&share, CLASS, decodes);
+    class.iter().for_each(Viewer::wait_picture);
+    let memory = rss(share.pid());
+
+    // 64 kbit/s each.
+    let relays: Vec<Relay> = (0..5).map(|_| Relay::slow(share.address(), 8000)).collect();
+    let narrow = |relay: &Relay| ViewerOptions { address: Some(relay.address()), ..decodes };
+    let slow: Vec<Viewer> =
+        relays.iter().map(|relay| Viewer::join_with(&share, narrow(relay))).collect();
+    let deaf = join_class(&share, 2, ViewerOptions { reads: false, ..decodes });
+    let all = (CLASS + slow.len() + deaf.len()) as f64;
+    eventually("everybody to be counted", || share.metric("lattice_viewers", &[]) == all);
+
+    let starts: Vec<usize> =
+        class.iter().map(|viewer| viewer.view(|view| view.frames.len())).collect();
+    let units = |share: &Share| share.settled("lattice_agent_video_units_total");
+    let before = units(&share);
+    let time = Duration::from_secs(6);
+    std::thread::scope(|scope| {
+        scope.spawn(|| film.play(10.0, time));
+        let pace = Duration::from_millis(100);
+        for _ in 0..time.as_millis() / pace.as_millis() {
+            scene.scroll(1);
+            std::thread::sleep(pace);
+        }
+    });
+    let made = units(&share) - before;
+
+    let shown = |viewer: &Viewer, start: usize| {
+        viewer.view(|view| {
+            let new = view.frames[start..].iter().filter(|frame| !frame.refresh);
+            new.map(|frame| (frame.at, frame.ops[4])).collect::<HashSet<_>>()
+        })
+    };
+    let seen: Vec<_> =
+        class.iter().zip(&starts).map(|(viewer, &start)| shown(viewer, start)).collect();
+    let every: HashSet<_> = seen.iter().flatten().collect();
+    let video: u32 = every.iter().map(|(_, units)| units).sum();
+    let fewest = seen.iter().map(HashSet::len).min().expect("a class has pupils");
+    println!("{} frames, {fewest} at least for each; {made} units of video", every.len());
+    assert!(every.len() > 20, "{} frames in {time:?}", every.len());
+    assert!(fewest * 100 >= every.len() * 95, "one got {fewest} of {} frames", every.len());
+    assert!(video > 10, "the film was video: {video} units");
+    assert!(made <= f64::from(video), "each picture is encoded once, not {made} of {video} times");
+    let grown = rss(share.pid()).saturating_sub(memory);
+    println!("the gateway grew by {grown} bytes");
+    assert!(grown < (slow.len() + deaf.len()) as u64 * SLOW_BYTES, "it grew by {grown} bytes");
+    assert_exact_after_video(&class[0], &server);
+    for viewer in &class {
+        viewer.assert_no_faults();
         assert_eq!(viewer.view(|view| view.closed.clone()), None);
     }
     share.assert_no_panics();

@@ -1,6 +1,7 @@
 //! Hours in minutes: a lively display, viewers that come and go all the time, and nothing that adds
 //! up. `LATTICE_TEST_LONG=1` runs it, for `LATTICE_SOAK_SECONDS` (600 by default).
 
+use lattice_tests::beat::{Beat, Motion};
 use lattice_tests::compare::assert_exact;
 use lattice_tests::process::{open_files, rss, threads};
 use lattice_tests::relay::Relay;
@@ -63,7 +64,8 @@ impl Soak {
                 let (is_over, seed) = (&is_over, number * CHURNERS + churner + 1);
                 scope.spawn(move || this.churn(is_over, Random(seed)));
             }
-            let witness = Viewer::join(&this.share);
+            let sees_video = ViewerOptions { h264: number % 2 == 0, ..ViewerOptions::default() };
+            let witness = Viewer::join_with(&this.share, sees_video);
             this.draw(number);
             is_over.store(true, Ordering::Relaxed);
             witness.wait_picture();
@@ -74,16 +76,19 @@ impl Soak {
 
     fn draw(&self, number: u32) {
         let mut scene = Scene::open(self.server.connect());
+        let mut film = Beat::prepare(self.server.connect(), Motion::Clip);
         let mut random = Random(number + 1);
         let start = Instant::now();
         while start.elapsed() < SHIFT {
             let time = Duration::from_millis(100 + u64::from(random.below(400)));
-            match random.below(6) {
+            match random.below(7) {
                 0 => scene.text(),
                 1 => scene.noise(),
                 2 => scene.play_piece(Piece::Scroll, time),
                 3 => scene.play_piece(Piece::Drag, time),
                 4 => scene.play(time),
+                // Long enough to become video.
+                5 => drop(film.play(30.0, time + Duration::from_secs(1))),
                 _ => std::thread::sleep(time),
             }
         }
@@ -94,6 +99,7 @@ impl Soak {
         let normal = ViewerOptions::default();
         while !is_over.load(Ordering::Relaxed) {
             let address = Some(self.relay.address());
+            let normal = ViewerOptions { h264: random.below(2) == 0, ..normal };
             let (options, stay) = match random.below(16) {
                 0 => (ViewerOptions { acks: false, ..normal }, 400),
                 1 => (ViewerOptions { reads: false, ..normal }, 300),
@@ -194,6 +200,9 @@ fn nothing_adds_up() {
     let slack = if time < WARM_UP * 3 { 3 << 20 } else { 0 };
     assert_level("the gateway", &samples, slack, |sample| sample.gateway.memory);
     assert_level("the agent", &samples, slack, |sample| sample.agent.memory);
+    let units = soak.share.settled("lattice_agent_video_units_total");
+    println!("{units} units of video");
+    assert!(units > samples.len() as f64, "films were video: {units} units");
     let cycles = soak.cycles.load(Ordering::Relaxed);
     assert!(cycles >= CYCLES_A_MINUTE * seconds as usize / 60, "only {cycles} cycles");
 
