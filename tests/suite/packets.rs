@@ -5,11 +5,11 @@
 use bytes::Bytes;
 use lattice_tests::scene::Random;
 use lattice_wire::{
-    Ack, AgentHello, AgentStats, Availability, Bottleneck, Button, Capabilities, ClientPacket,
-    Condition, Control, Cursor, DecodeError, Digest, DisplayState, Epoch, Frame, FrameFlags,
-    FrameId, FrameRef, FromAgent, Hello, Input, Key, Micros, Modifiers, Op, OpKind, Ping, Point,
-    PointerAt, Rect, Refresh, Role, Seq, ServerPacket, Size, Text, ToAgent, Video, ViewerId,
-    Welcome, Wheel,
+    Ack, AgentHello, AgentStats, Askers, Availability, Bottleneck, Button, Capabilities,
+    ClientPacket, Condition, Control, Cursor, DecodeError, Digest, DisplayState, Epoch, Frame,
+    FrameFlags, FrameId, FrameRef, FromAgent, Hello, Input, Key, Micros, Modifiers, Op, OpKind,
+    Ping, Point, PointerAt, Rect, Refresh, Role, Seq, ServerPacket, Size, Text, ToAgent, Video,
+    ViewerId, Welcome, Wheel,
 };
 
 const ROUNDS: usize = 1_000_000;
@@ -112,7 +112,7 @@ fn seeds() -> Vec<Vec<u8>> {
         ToAgent::Refresh(Refresh::Part {
             since: AT,
             missed: vec![rect, Rect::new(0, 0, 64, 64)],
-            keyframes: true,
+            askers: Askers::Both,
         }),
         ToAgent::Painted(AT),
         ToAgent::Resize(Size::new(800, 600)),

@@ -188,12 +188,12 @@ impl Command {
 pub fn merged(old: Refresh, new: Refresh) -> Refresh {
     match (old, new) {
         (
-            Refresh::Part { since: a, missed: mut rects, keyframes: one },
-            Refresh::Part { since: b, missed: more, keyframes: other },
+            Refresh::Part { since: a, missed: mut rects, askers: one },
+            Refresh::Part { since: b, missed: more, askers: other },
         ) if a.epoch == b.epoch && rects.len() + more.len() <= 4 * MAX_REFRESH_RECTS => {
             rects.extend(more);
             let since = if a.id < b.id { a } else { b };
-            Refresh::Part { since, missed: rects, keyframes: one || other }
+            Refresh::Part { since, missed: rects, askers: one.and(other) }
         }
         (Refresh::Part { .. } | Refresh::Whole, Refresh::Part { .. } | Refresh::Whole) => {
             Refresh::Whole
@@ -304,19 +304,20 @@ impl Drop for BusyGuard<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lattice_wire::{Epoch, FrameId, Rect};
+    use lattice_wire::{Askers, Epoch, FrameId, Rect};
 
     fn part(epoch: u32, id: u32) -> Refresh {
         let since = FrameRef { epoch: Epoch(epoch), id: FrameId(id) };
-        Refresh::Part { since, missed: vec![Rect::new(id as u16, 0, 1, 1)], keyframes: id == 4 }
+        let askers = if id == 4 { Askers::Video } else { Askers::Stills };
+        Refresh::Part { since, missed: vec![Rect::new(id as u16, 0, 1, 1)], askers }
     }
 
     #[test]
     fn refreshes_merge_to_the_older_frame() {
-        let Refresh::Part { since, missed, keyframes } = merged(part(1, 9), part(1, 4)) else {
+        let Refresh::Part { since, missed, askers } = merged(part(1, 9), part(1, 4)) else {
             panic!("two parts of one epoch make a part");
         };
-        assert!(keyframes, "one of them needs keyframes");
+        assert_eq!(askers, Askers::Both);
         assert_eq!((since.id, missed.len()), (FrameId(4), 2));
     }
 

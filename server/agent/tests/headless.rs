@@ -5,8 +5,8 @@ mod support;
 
 use lattice_engine::region::Region;
 use lattice_wire::{
-    AgentStats, Frame, FrameId, FrameRef, FromAgent, Input, Key, Modifiers, OpKind, Rect, Refresh,
-    Seq, Size, ToAgent, Video, ViewerId,
+    AgentStats, Askers, Frame, FrameId, FrameRef, FromAgent, Input, Key, Modifiers, OpKind, Rect,
+    Refresh, Seq, Size, ToAgent, Video, ViewerId,
 };
 use std::path::PathBuf;
 use support::{Agent, Gateway, TOKEN};
@@ -240,7 +240,7 @@ fn a_viewer_that_missed_a_part_gets_that_part() {
     gateway.send(&ToAgent::Refresh(Refresh::Part {
         since,
         missed: missed.clone(),
-        keyframes: false,
+        askers: Askers::Stills,
     }));
     let frame = gateway.until_frame();
     assert!(frame.flags.refresh && !frame.flags.keyframe);
@@ -248,7 +248,11 @@ fn a_viewer_that_missed_a_part_gets_that_part() {
     let area: usize = frame.ops.iter().map(|op| op.rect.area()).sum();
     assert_eq!(area, 5 * 5 + 10 * 10);
     let foreign = FrameRef { epoch: lattice_wire::Epoch(since.epoch.0 ^ 1), ..since };
-    gateway.send(&ToAgent::Refresh(Refresh::Part { since: foreign, missed, keyframes: false }));
+    gateway.send(&ToAgent::Refresh(Refresh::Part {
+        since: foreign,
+        missed,
+        askers: Askers::Stills,
+    }));
     assert!(gateway.until_frame().flags.keyframe);
 }
 

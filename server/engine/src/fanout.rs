@@ -22,7 +22,7 @@ mod viewer;
 use crate::rate::Pace;
 use crate::region::Region;
 use lattice_wire::link::MAX_REFRESH_RECTS;
-use lattice_wire::{Ack, Condition, FrameRef, FrameTable, Micros, Rect, Refresh, ViewerId};
+use lattice_wire::{Ack, Askers, Condition, FrameRef, FrameTable, Micros, Rect, Refresh, ViewerId};
 use pacing::Pacing;
 use std::collections::BTreeMap;
 use viewer::{Arrival, Stage, Viewer};
@@ -105,6 +105,8 @@ pub struct Fanout {
 #[derive(Debug, Clone, Copy)]
 struct Asked {
     whole: bool,
+    /// Some of those who asked see no video, so the answer has exact pixels of everything.
+    stills: bool,
     when: Micros,
 }
 
@@ -195,12 +197,14 @@ impl Fanout {
         now: Micros,
     ) -> Vec<(ViewerId, Sees)> {
         self.newest = Some(table.at);
+        let is_for_video = !table.flags.keyframe && !self.asked.is_some_and(|asked| asked.stills);
+        let lacks_stills = table.flags.refresh && is_for_video;
         // A part does not answer who asked for the whole meanwhile.
         if table.flags.refresh && (table.flags.keyframe || self.asked.is_some_and(|it| !it.whole)) {
             self.asked = None;
         }
         let len = (len, len.saturating_sub(table.video_len()));
-        let frame = Arrival { table, len, touched: touched_by(table) };
+        let frame = Arrival { table, len, touched: touched_by(table), lacks_stills };
         let mut receivers = Vec::new();
         for (&id, viewer) in &mut self.viewers {
             if viewer.offer(&frame, &self.limits, now) {
@@ -292,23 +296,27 @@ impl Fanout {
         let mut awaited = self.viewers.values().filter_map(Viewer::awaits_from);
         let whole = awaited.any(|from| from <= now);
         if whole && self.asked.is_none_or(|asked| !asked.whole) {
-            self.asked = Some(Asked { whole: true, when: now });
+            self.asked = Some(Asked { whole: true, stills: true, when: now });
             self.effects.push(Effect::Refresh(Refresh::Whole));
         }
         if self.asked.is_some() || now < self.next_part() {
             return;
         }
         let Some(since) = self.newest else { return };
-        let (mut all, mut keyframes) = (Region::new(), false);
+        let (mut all, mut askers) = (Region::new(), None);
         for viewer in self.viewers.values_mut().filter(|viewer| viewer.may_catch_up()) {
-            keyframes |= viewer.sees == Sees::Video;
+            let asker = match viewer.sees {
+                Sees::Video => Askers::Video,
+                Sees::Stills => Askers::Stills,
+            };
+            askers = Some(askers.map_or(asker, |others: Askers| others.and(asker)));
             all.add_all(viewer.catch_up());
         }
-        if !all.is_empty() {
-            self.asked = Some(Asked { whole: false, when: now });
+        if let Some(askers) = askers.filter(|_| !all.is_empty()) {
+            self.asked = Some(Asked { whole: false, stills: askers.see_stills(), when: now });
             self.last_part = Some(now);
             let missed = all.simplified(MAX_REFRESH_RECTS).rects().to_vec();
-            self.effects.push(Effect::Refresh(Refresh::Part { since, missed, keyframes }));
+            self.effects.push(Effect::Refresh(Refresh::Part { since, missed, askers }));
         }
     }
 

@@ -195,6 +195,18 @@ impl Planner {
         self.paint(region.rects().iter().flat_map(|&rect| tiles_of(rect)).collect())
     }
 
+    /// Takes out of `region` what is shown as video, for viewers that lack it and see video: they get
+    /// it with the next unit, and exactly, as all do, once it rests. A still of a film outweighs
+    /// seconds of its stream, and whoever fell behind has no time for it.
+    pub fn leave_to_video(&mut self, region: &mut Region, now: Micros) {
+        for (_, place) in self.videos.streams() {
+            for &part in region.within(place).rects() {
+                self.lossy.soil(part, now);
+            }
+            region.subtract(place);
+        }
+    }
+
     /// The shadow's hashes, a band each.
     pub fn digest(&mut self) -> Vec<u32> {
         self.bands.compute(&self.shadow).to_vec()
@@ -473,6 +485,30 @@ mod tests {
         assert!(tiles <= 5 && units >= 25, "{tiles} frames with tiles, {units} units");
         refine(&mut planner, &mut viewer, now);
         assert!(viewer == screen);
+    }
+
+    #[test]
+    fn who_missed_part_of_a_film_is_not_sent_a_still_of_it() {
+        let mut planner = Planner::new(SIZE);
+        let mut screen = Picture::new(SIZE);
+        let film = Rect::new(30, 20, 200, 150);
+        let rules = Rules { streams: 1, ..rules() };
+        let mut now = NOW;
+        for frame in 0..30 {
+            now = now.plus(Micros::from_millis(33));
+            noise(&mut screen, film, frame * 2);
+            let damage = Region::from(film);
+            planner.plan(now, &damage, screen.reader(&damage), &[], &rules);
+        }
+        let mut missed = Region::whole(SIZE);
+        planner.leave_to_video(&mut missed, now);
+        let mut viewer = Picture::new(SIZE);
+        viewer.fill(Rect::new(0, 0, 300, 200), 0x12_3456);
+        let refresh = planner.plan_refresh(&missed);
+        assert!(!refresh.touched().intersects(film), "{refresh:?}");
+        apply(&mut viewer, &refresh, planner.shadow());
+        refine(&mut planner, &mut viewer, now);
+        assert!(viewer == screen, "it gets all of it when the film rests");
     }
 
     #[test]

@@ -52,7 +52,7 @@ async fn video_reaches_who_decodes_it_and_passes_by_who_does_not() {
         .until_packet(ToAgent::Refresh(Refresh::Part {
             since: frame_ref(1),
             missed,
-            keyframes: false,
+            askers: Askers::Stills,
         }))
         .await;
 }

@@ -33,7 +33,7 @@ pub use client::{Ack, Capabilities, ClientPacket, Hello};
 pub use codec::{DecodeError, Reader, Writer};
 pub use geometry::{Point, Rect, Size};
 pub use input::{Button, Input, Key, Modifiers, PointerAt, Text, Wheel};
-pub use link::{AgentHello, AgentStats, FromAgent, Refresh, ToAgent};
+pub use link::{AgentHello, AgentStats, Askers, FromAgent, Refresh, ToAgent};
 pub use picture::{Copy, Digest, Frame, FrameFlags, FrameTable, Op, OpKind, Step, StepKind, Video};
 pub use server::{
     Availability, Bottleneck, Condition, Control, Cursor, DisplayState, Ping, Role, ServerPacket,

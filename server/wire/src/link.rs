@@ -161,10 +161,44 @@ pub enum Refresh {
         since: FrameRef,
         /// What was missed up to it.
         missed: Vec<Rect>,
-        /// Whether among those who ask is one that decodes video, and now lacks what the next units
-        /// of each stream build upon.
-        keyframes: bool,
+        /// What they see.
+        askers: Askers,
     },
+}
+
+/// What those see who ask for a refresh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Askers {
+    /// No video: they need exact pixels of everything.
+    Stills,
+    /// Video, all of them. They lack what the next units of each stream build upon; what is shown as
+    /// video can come to them with the next keyframe.
+    Video,
+    /// Some the one, some the other.
+    Both,
+}
+
+impl Askers {
+    /// Whether any of them sees video.
+    pub fn see_video(self) -> bool {
+        match self {
+            Self::Video | Self::Both => true,
+            Self::Stills => false,
+        }
+    }
+
+    /// Whether any of them sees no video.
+    pub fn see_stills(self) -> bool {
+        match self {
+            Self::Stills | Self::Both => true,
+            Self::Video => false,
+        }
+    }
+
+    /// Those and others.
+    pub fn and(self, others: Self) -> Self {
+        if self == others { self } else { Self::Both }
+    }
 }
 
 /// Any packet from a gateway.
@@ -216,9 +250,14 @@ impl ToAgent {
                 Writer::packet(PACE, 8).u32(*bitrate).u32(*base_rtt_us).finish()
             }
             Self::Refresh(Refresh::Whole) => Writer::packet(REFRESH, 1).u8(1).finish(),
-            Self::Refresh(Refresh::Part { since, missed, keyframes }) => {
+            Self::Refresh(Refresh::Part { since, missed, askers }) => {
+                let kind = match askers {
+                    Askers::Stills => 0,
+                    Askers::Video => 2,
+                    Askers::Both => 3,
+                };
                 let out = Writer::packet(REFRESH, 11 + missed.len() * 8)
-                    .u8(if *keyframes { 2 } else { 0 })
+                    .u8(kind)
                     .u32(since.epoch.0)
                     .u32(since.id.0)
                     .u16(missed.len() as u16);
@@ -262,14 +301,15 @@ impl ToAgent {
 }
 
 fn read_refresh(reader: &mut Reader<'_>) -> Result<Refresh, DecodeError> {
-    let keyframes = match reader.u8()? {
-        0 => false,
+    let askers = match reader.u8()? {
+        0 => Askers::Stills,
         1 => return Ok(Refresh::Whole),
-        2 => true,
+        2 => Askers::Video,
+        3 => Askers::Both,
         _ => return Err(DecodeError::Invalid("refresh")),
     };
     let since = frame_ref(reader)?;
     let count = reader.count("rectangles", MAX_REFRESH_RECTS)?;
     let missed = (0..count).map(|_| reader.rect()).collect::<Result<_, _>>()?;
-    Ok(Refresh::Part { since, missed, keyframes })
+    Ok(Refresh::Part { since, missed, askers })
 }

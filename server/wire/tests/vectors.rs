@@ -120,7 +120,7 @@ fn vectors() -> Vec<Vector> {
     let refresh = Refresh::Part {
         since: at(2, 3),
         missed: vec![Rect::new(1, 2, 3, 4), Rect::new(5, 6, 7, 8)],
-        keyframes: true,
+        askers: Askers::Video,
     };
     let agent_hello = AgentHello {
         version: VERSION,

@@ -9,9 +9,13 @@ use crate::slots::{Kind, Shared, count, count_more};
 use lattice_engine::damage::History;
 use lattice_engine::frame_clock::Due;
 use lattice_engine::plan::FramePlan;
+use lattice_engine::rate::MAX_ON_THE_WAY;
+use lattice_engine::rate::ladder::PORTION;
 use lattice_engine::region::Region;
 use lattice_engine::video::Unit;
-use lattice_wire::{Digest, Frame, FrameFlags, FrameRef, Micros, Op, Refresh, Seq, ViewerId};
+use lattice_wire::{
+    Askers, Digest, Frame, FrameFlags, FrameRef, Micros, Op, Refresh, Seq, ViewerId,
+};
 use std::sync::atomic::Ordering;
 
 /// What is sent exactly in one frame once it rests, in pixels, where the link does not mind: the
@@ -70,18 +74,24 @@ impl Session<'_> {
             self.refresh = Some((refresh, asked));
             return Ok(());
         }
-        let Some(canvas) = &self.canvas else { return Ok(()) };
-        let whole = Region::whole(canvas.size());
-        let part = self.missed(&canvas.history, &refresh);
-        let (region, keyframe) = part.map_or((whole, true), |part| (part, false));
+        let part = self.canvas.as_ref().and_then(|canvas| self.missed(&canvas.history, &refresh));
+        let askers = match (&part, refresh) {
+            (Some(_), Refresh::Part { askers, .. }) => askers,
+            (None, _) | (_, Refresh::Whole) => Askers::Both,
+        };
+        let Some(canvas) = &mut self.canvas else { return Ok(()) };
+        let keyframe = part.is_none();
+        let mut region = part.unwrap_or_else(|| Region::whole(canvas.size()));
+        if !askers.see_stills() {
+            canvas.planner.leave_to_video(&mut region, now);
+        }
+        if askers.see_video() {
+            // They lack what the next pictures of each stream build upon.
+            canvas.planner.videos_mut().want_keyframes();
+        }
         let plan = canvas.planner.plan_refresh(&region);
         let echo = self.shared.echo.settled();
         self.send(&plan, FrameFlags { keyframe, refresh: true }, asked, echo);
-        let lacks_units = matches!(refresh, Refresh::Whole | Refresh::Part { keyframes: true, .. });
-        if let Some(canvas) = self.canvas.as_mut().filter(|_| lacks_units) {
-            // Who needed it lacks what the next pictures of each stream build upon.
-            canvas.planner.videos_mut().want_keyframes();
-        }
         Ok(())
     }
 
@@ -139,11 +149,14 @@ impl Session<'_> {
         }
     }
 
-    /// Whether viewers have time for what is not urgent. On a link with a limit one frame at a time is
-    /// enough for it.
+    /// Whether viewers have time for what is not urgent. On a link with a limit one portion may wait
+    /// at the bottleneck, beside those that fill the way there and back.
     pub(super) fn may_refine(&self) -> bool {
-        let most = if self.rules.mode.portion.is_some() { 1 } else { REFINING };
-        self.clock.may_refine(most)
+        let most = match self.rules.mode.portion {
+            Some(_) => 1 + (self.pace.base_rtt.0 / PORTION.0) as usize,
+            None => REFINING,
+        };
+        self.clock.may_refine(most.min(MAX_ON_THE_WAY))
     }
 
     /// The pixels that may be sent exactly in one frame.

@@ -1,5 +1,7 @@
 use super::*;
-use lattice_wire::{Bottleneck, Epoch, FrameFlags, FrameId, Rect, Seq, Size, Step, StepKind};
+use lattice_wire::{
+    Askers, Bottleneck, Epoch, FrameFlags, FrameId, Rect, Seq, Size, Step, StepKind,
+};
 
 mod pace;
 mod stills;
@@ -140,7 +142,7 @@ fn a_laggard_catches_up_with_what_it_missed_only() {
     // What was written is on its way: it paints that first.
     fanout.paint(BEN, at(5), Micros(9));
     let missed = vec![spot(30)];
-    let part = Effect::Refresh(Refresh::Part { since: at(6), missed, keyframes: true });
+    let part = Effect::Refresh(Refresh::Part { since: at(6), missed, askers: Askers::Video });
     assert_eq!(fanout.poll(Micros(9)), [part]);
     assert_eq!(fanout.send(&frame(7, &[spot(50)]), 10, Micros(9)), [ANN]);
     let flags = FrameFlags { keyframe: false, refresh: true };
@@ -238,7 +240,7 @@ fn a_keyframe_on_its_way_over_a_slow_link_is_not_sent_a_second_time() {
     }
     let now = Micros::from_millis(40_000);
     fanout.paint(carol, at(1), now);
-    let part = Refresh::Part { since: at(39), missed: vec![spot(0)], keyframes: true };
+    let part = Refresh::Part { since: at(39), missed: vec![spot(0)], askers: Askers::Video };
     assert_eq!(fanout.poll(now)[0], Effect::Refresh(part));
 }
 

@@ -58,6 +58,8 @@ pub(super) struct Arrival<'a> {
     /// Its length with and without video.
     pub(super) len: (usize, usize),
     pub(super) touched: Region,
+    /// A refresh without exact pixels of what is shown as video.
+    pub(super) lacks_stills: bool,
 }
 
 impl Viewer {
@@ -86,7 +88,7 @@ impl Viewer {
             Sees::Video => frame.len.0,
             Sees::Stills => frame.len.1,
         };
-        if !self.wants(frame.table) || !self.has_room(limits, len, now) {
+        if !self.wants(frame) || !self.has_room(limits, len, now) {
             return false;
         }
         let flags = frame.table.flags;
@@ -104,8 +106,12 @@ impl Viewer {
     }
 
     /// Whether the frame continues this viewer's picture.
-    fn wants(&self, table: &FrameTable) -> bool {
+    fn wants(&self, frame: &Arrival<'_>) -> bool {
+        let table = frame.table;
         let is_refresh = table.flags.refresh;
+        if frame.lacks_stills && self.sees == Sees::Stills {
+            return false;
+        }
         match &self.stage {
             Stage::Awaiting(_) => table.flags.keyframe && self.sent.is_empty(),
             // A keyframe of another frame than the viewer has: the agent has begun anew.

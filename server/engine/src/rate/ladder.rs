@@ -50,7 +50,7 @@ const MAX_QP: u8 = 44;
 
 /// Exact pixels in one frame: what the link carries in this time, so that a letter typed behind
 /// them need not wait longer.
-const PORTION: Micros = Micros::from_millis(50);
+pub const PORTION: Micros = Micros::from_millis(50);
 const LEAST_PORTION: u64 = 8 << 10;
 
 /// By how much a video region is coded smaller than it is shown.

@@ -59,6 +59,9 @@ const LEAST_BELIEF: f64 = 0.6;
 const SAMPLES: usize = 6;
 /// A smaller frame takes about as long as the clock's and the scheduler's errors.
 const LEAST_PROBE: u64 = 1200;
+/// But one that would take so long if the limit were true says whether it is: a limit that is far too
+/// low makes frames small, and could otherwise never be seen to be.
+const TELLING: Micros = Micros::from_millis(8);
 /// The first limit needs so many bytes behind it, and as much to have been sent as makes a queue: a
 /// few letters that were late because this machine or the browser was busy say nothing.
 const LEAST_EVIDENCE: u64 = 32 << 10;
@@ -184,13 +187,13 @@ impl Link {
         let took = arrived.since(begun.max(self.arrived));
         self.arrived = self.arrived.max(arrived);
         let bytes = frame.bytes as u64;
-        if bytes >= LEAST_PROBE {
+        let own = self.bitrate().map_or(Micros(0), |bitrate| bitrate.time_of(bytes));
+        if bytes >= LEAST_PROBE || own >= TELLING {
             self.probes.push_back(Probe { at: now, bytes, took });
             if self.probes.len() > SAMPLES {
                 self.probes.pop_front();
             }
         }
-        let own = self.bitrate().map_or(Micros(0), |bitrate| bitrate.time_of(bytes));
         let waited = delay.since(self.base_rtt()).since(own);
         match waited > TARGET {
             true => self.back_off(now),

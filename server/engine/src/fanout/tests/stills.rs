@@ -30,8 +30,8 @@ fn mixed() -> Fanout {
 
 fn part_of(effects: Vec<Effect>) -> Option<Vec<Rect>> {
     effects.into_iter().find_map(|effect| match effect {
-        Effect::Refresh(Refresh::Part { missed, keyframes, .. }) => {
-            assert!(!keyframes, "who sees stills has no use for a keyframe of a stream");
+        Effect::Refresh(Refresh::Part { missed, askers, .. }) => {
+            assert_eq!(askers, Askers::Stills);
             Some(missed)
         }
         _ => None,

@@ -99,3 +99,20 @@ fn letters_that_are_late_say_nothing_about_the_link() {
     }
     assert_eq!(link.bitrate(), None);
 }
+
+#[test]
+fn a_limit_that_makes_frames_small_is_seen_to_be_too_low() {
+    let mut link = Link::new();
+    let at = watch(&mut link, 1000, [20; 50], 2);
+    // 10 kB every 300 ms: 0.27 Mbit/s.
+    let at = watch(&mut link, at, (1..20).map(|n| 20 + n * 260), 2) + 6000;
+    assert!(link.bitrate().is_some_and(|limit| limit.0 < 400_000), "{:?}", link.bitrate());
+    for n in 0..60 {
+        let sent = MS(at + n * 33);
+        let bytes = 900;
+        link.handle_sent(bytes, sent);
+        link.handle_painted(Painted { bytes, sent, decode: MS(2), queued: 0 }, sent.plus(MS(21)));
+    }
+    let limit = link.bitrate();
+    assert!(limit.is_none_or(|limit| limit.0 > 700_000), "{limit:?} after two seconds");
+}
