@@ -18,6 +18,10 @@ use lattice_tests::scene::Random;
 use lattice_wire::{Micros, Rect, Size};
 use std::hint::black_box;
 
+/// Tells how often and how much memory is asked for.
+#[global_allocator]
+static ALLOCATOR: divan::AllocProfiler = divan::AllocProfiler::system();
+
 const SCREEN: Size = Size::new(1920, 1080);
 const FRAMES: usize = 8;
 /// 30 frames a second, at which video is known as such.

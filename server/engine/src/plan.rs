@@ -296,6 +296,14 @@ fn shifted_onto(rect: Rect, dx: i32, dy: i32, size: Size) -> Option<Rect> {
 fn without(boxes: Vec<Rect>, copies: &[Copy]) -> Vec<Rect> {
     let mut rest = Vec::with_capacity(boxes.len());
     for rect in boxes {
+        // Most boxes lie within one copy or beside all of them.
+        if copies.iter().any(|copy| copy.to.contains(rect)) {
+            continue;
+        }
+        if copies.iter().all(|copy| copy.to.intersect(rect).is_none()) {
+            rest.push(rect);
+            continue;
+        }
         let mut left = Region::from(rect);
         copies.iter().for_each(|copy| left.subtract(copy.to));
         rest.extend_from_slice(left.rects());
