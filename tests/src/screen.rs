@@ -19,12 +19,12 @@ impl Screen {
     /// Paints a frame. What the protocol forbids is an error that says what was wrong.
     pub fn paint(&mut self, frame: &Frame) -> Result<(), String> {
         self.check_order(frame)?;
-        if frame.flags.keyframe {
-            self.picture = Picture::new(frame.size);
+        if let Some(size) = frame.flags.keyframe {
+            self.picture = Picture::new(size);
             self.picture.pixels_mut().fill(UNSEEN);
         }
-        if frame.size != self.picture.size() {
-            return Err(format!("{:?} has size {:?} and is no keyframe", frame.at, frame.size));
+        if let Some(op) = frame.ops.iter().find(|op| !self.holds(op)) {
+            return Err(format!("{:?} paints outside the screen: {op:?}", frame.at));
         }
         let copied: Vec<(Rect, Vec<u32>)> =
             frame.ops.iter().filter_map(|op| self.copied(op)).collect();
@@ -51,12 +51,21 @@ impl Screen {
         pairs.filter(|(_, (own, told))| own != told).map(|(band, _)| band).collect()
     }
 
+    fn holds(&self, op: &Op) -> bool {
+        let source = match op.kind {
+            OpKind::Copy(Point { x, y }) => Rect { x, y, ..op.rect },
+            OpKind::Fill(_) | OpKind::Png(_) | OpKind::Palette(_) | OpKind::Video(_) => op.rect,
+        };
+        let bounds = self.picture.size().bounds();
+        bounds.is_some_and(|bounds| bounds.contains(op.rect) && bounds.contains(source))
+    }
+
     fn check_order(&self, frame: &Frame) -> Result<(), String> {
         let Some(last) = self.at else {
-            let whole = frame.flags.keyframe;
+            let whole = frame.flags.keyframe.is_some();
             return if whole { Ok(()) } else { Err("the first frame is no keyframe".to_owned()) };
         };
-        if frame.flags.keyframe {
+        if frame.flags.keyframe.is_some() {
             return Ok(());
         }
         if frame.at.epoch != last.epoch {

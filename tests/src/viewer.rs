@@ -89,10 +89,8 @@ pub struct FrameSeen {
     pub refresh: bool,
     /// Whose input it echoed.
     pub echo: (ViewerId, Seq),
-    /// When its change was noticed: no two frames say the same.
-    pub noticed: Micros,
-    /// From noticing the change to the arrival here, on the one clock of this machine.
-    pub latency: Duration,
+    /// From noticing the change to handing over the frame, µs.
+    pub cost_us: u32,
     /// When it arrived.
     pub arrived: Instant,
     /// The packet's length.
@@ -404,14 +402,12 @@ impl View {
         bytes: usize,
         arrived: Instant,
     ) -> Option<ClientPacket> {
-        let noticed = Duration::from_micros(frame.noticed.0);
         self.frames.push(FrameSeen {
             at: frame.at,
-            keyframe: frame.flags.keyframe,
+            keyframe: frame.flags.keyframe.is_some(),
             refresh: frame.flags.refresh,
             echo: frame.echo,
-            noticed: frame.noticed,
-            latency: now().saturating_sub(noticed),
+            cost_us: frame.cost_us,
             arrived,
             bytes,
             ops: frame.ops.iter().fold([0; 5], count_op),

@@ -60,10 +60,8 @@ fn seeds() -> Vec<Vec<u8>> {
         }),
     ];
     let frame = Frame {
-        flags: FrameFlags { keyframe: true, refresh: false },
+        flags: FrameFlags { keyframe: Some(Size::new(1366, 768)), refresh: false },
         at: AT,
-        size: Size::new(1366, 768),
-        noticed: Micros(123_456_789),
         echo: (ViewerId(2), seq),
         cost_us: 900,
         ops: ops.map(|kind| Op { rect, kind }).to_vec(),

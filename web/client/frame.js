@@ -5,7 +5,7 @@
  * picture as it was before the frame, whatever their order; everything else paints over the result.
  */
 
-/** @import { Rect, Op, CopyOp, PaletteOp } from '../protocol/types.js' */
+/** @import { Rect, Size, Op, CopyOp, PaletteOp } from '../protocol/types.js' */
 
 /** @typedef {{ width: number, height: number, pixels: Uint32Array }} Shadow */
 /**
@@ -40,6 +40,15 @@ export function isComplete(ops, parts) {
       case 'fill': case 'copy': return true;
     }
   });
+}
+
+/**
+ * Whether no operation reaches outside the picture; only keyframes say how large that is.
+ * @param {Size} size @param {readonly Op[]} ops
+ */
+export function isInside(size, ops) {
+  const holds = (/** @type {Rect} */ { x, y, width, height }) => x + width <= size.width && y + height <= size.height;
+  return ops.every((op) => holds(op) && (op.kind !== 'copy' || holds(sourceOf(op))));
 }
 
 /**

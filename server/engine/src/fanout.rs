@@ -196,7 +196,8 @@ impl Fanout {
     ) -> Vec<(ViewerId, Sees)> {
         self.newest = Some(table.at);
         // A part does not answer who asked for the whole meanwhile.
-        if table.flags.refresh && (table.flags.keyframe || self.asked.is_some_and(|it| !it.whole)) {
+        let is_whole = table.flags.keyframe.is_some();
+        if table.flags.refresh && (is_whole || self.asked.is_some_and(|it| !it.whole)) {
             self.asked = None;
         }
         let len = (len, len.saturating_sub(table.video_len()));
@@ -318,8 +319,8 @@ impl Fanout {
 }
 
 fn touched_by(table: &FrameTable) -> Region {
-    if table.flags.keyframe {
-        return Region::whole(table.size);
+    if let Some(size) = table.flags.keyframe {
+        return Region::whole(size);
     }
     // The agent is not trusted to keep the steps few.
     let rects: Vec<Rect> = table.steps.iter().map(|step| step.rect).collect();

@@ -35,7 +35,7 @@ async fn video_reaches_who_decodes_it_and_passes_by_who_does_not() {
     let (mut ann, mut ben) =
         (gateway.viewer().await, gateway.viewer_with(Capabilities::H264).await);
     agent.until_packet(ToAgent::Watch { viewers: 2, encoders: ENCODERS }).await;
-    let flags = FrameFlags { keyframe: true, refresh: true };
+    let flags = FrameFlags { keyframe: Some(SIZE), refresh: true };
     let plain = frame(1, flags, Bytes::from_static(b"png"));
     let rect = SIZE.bounds().expect("not empty");
     let unit = Bytes::from_static(&[0, 0, 0, 1, 0x65]);
@@ -62,7 +62,7 @@ async fn a_large_frame_arrives_whole() {
     let gateway = Gateway::start(9).await;
     let mut agent = gateway.agent().await;
     let mut viewer = gateway.viewer().await;
-    let flags = FrameFlags { keyframe: true, refresh: true };
+    let flags = FrameFlags { keyframe: Some(SIZE), refresh: true };
     let noise: Vec<u8> =
         (0..9_000_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let sent = frame(1, flags, noise.into());
@@ -181,7 +181,7 @@ async fn another_protocol_version_is_refused_by_name() {
     viewer.send(ClientPacket::Hello(hello(99))).await;
     let (code, reason) = viewer.closed().await;
     assert_eq!(code, close::VERSION);
-    assert!(reason.contains("version 1"), "{reason}");
+    assert!(reason.contains("version 2"), "{reason}");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 // The shadow after a frame, against a slow reference that reads like the protocol's text.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { applyOps, isComplete, mergeRects, pixelOf } from '../../../web/client/frame.js';
+import { applyOps, isComplete, isInside, mergeRects, pixelOf } from '../../../web/client/frame.js';
 
 const OPAQUE = 0xff000000;
 
@@ -38,6 +38,14 @@ function check(ops, decoded = []) {
 
 const copy = (fromX, fromY, x, y, width, height) => ({ kind: 'copy', fromX, fromY, x, y, width, height });
 const fill = (x, y, width, height, color) => ({ kind: 'fill', x, y, width, height, color });
+
+test('what reaches outside the picture, or copies from there, is not inside', () => {
+  const size = { width: 20, height: 16 };
+  assert.ok(isInside(size, [fill(0, 0, 20, 16, 0), copy(12, 9, 0, 0, 8, 7), copy(0, 0, 12, 9, 8, 7)]));
+  for (const op of [fill(0, 0, 21, 16, 0), fill(19, 0, 2, 1, 0), fill(0, 15, 1, 2, 0), copy(13, 9, 0, 0, 8, 7), copy(0, 0, 12, 10, 8, 7)]) {
+    assert.ok(!isInside(size, [fill(0, 0, 1, 1, 0), op]));
+  }
+});
 
 test('a colour becomes an opaque pixel', () => {
   assert.equal(pixelOf(0x112233), 0xff332211);

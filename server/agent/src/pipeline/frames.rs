@@ -38,13 +38,14 @@ impl Session<'_> {
             return Ok(self.try_again(now));
         };
         let Some(canvas) = &mut self.canvas else { return Ok(Made::Done) };
-        let (was_blank, keyframe) = (canvas.is_blank, canvas.keyframe);
+        let keyframe = canvas.keyframe.then(|| canvas.next.size());
+        let was_blank = canvas.is_blank;
         (canvas.is_blank, canvas.keyframe) = (false, false);
         let mut plan = canvas.planner.plan(now, &canvas.next, &region, &hints, &self.rules);
         if was_blank {
             // Nobody has this picture yet: those who look are sent all of it.
             self.clock.handle_nothing(now);
-            if !keyframe {
+            if keyframe.is_none() {
                 self.newest.0 += 1;
                 return Ok(Made::Done);
             }
@@ -71,9 +72,12 @@ impl Session<'_> {
             return Ok(());
         }
         let Some(canvas) = &self.canvas else { return Ok(()) };
-        let whole = Region::whole(canvas.next.size());
+        let size = canvas.next.size();
         let part = self.missed(&canvas.history, &refresh);
-        let (region, keyframe) = part.map_or((whole, true), |part| (part, false));
+        let (region, keyframe) = match part {
+            Some(part) => (part, None),
+            None => (Region::whole(size), Some(size)),
+        };
         let plan = canvas.planner.plan_refresh(&region);
         let echo = self.shared.echo.settled();
         self.send(&plan, FrameFlags { keyframe, refresh: true }, asked, echo);
@@ -184,7 +188,6 @@ impl Session<'_> {
     ) {
         let start = clock::now();
         let Some(canvas) = &self.canvas else { return };
-        let size = canvas.planner.shadow().size();
         let mut ops = self.encoder.encode(plan, canvas.planner.shadow());
         if !plan.videos.is_empty() {
             ops.extend(self.encode_video(&plan.videos, start));
@@ -193,7 +196,7 @@ impl Session<'_> {
         let at = FrameRef { epoch: self.epoch, id: self.newest };
         let now = clock::now();
         let cost_us = now.since(noticed).0.min(u64::from(u32::MAX)) as u32;
-        let frame = Frame { flags, at, size, noticed, echo, cost_us, ops };
+        let frame = Frame { flags, at, echo, cost_us, ops };
         tracing::trace!(frame.id = at.id.0, ops = frame.ops.len(), cost_us, "a frame is sent");
         self.shared.outbound.push(Kind::Frame, frame.encode());
         count(&self.shared.counters.frames);

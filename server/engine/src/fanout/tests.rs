@@ -17,11 +17,11 @@ fn frame(id: u32, rects: &[Rect]) -> FrameTable {
     let steps = rects.iter().map(|&rect| Step { rect, kind: StepKind::Fill(0) }).collect();
     let flags = FrameFlags::default();
     let echo = (ViewerId(0), Seq(0));
-    FrameTable { flags, at: at(id), size: SIZE, noticed: Micros(0), echo, cost_us: 0, steps }
+    FrameTable { flags, at: at(id), echo, cost_us: 0, steps }
 }
 
 fn keyframe(id: u32) -> FrameTable {
-    let flags = FrameFlags { keyframe: true, refresh: true };
+    let flags = FrameFlags { keyframe: Some(SIZE), refresh: true };
     FrameTable { flags, ..frame(id, &[]) }
 }
 
@@ -102,7 +102,7 @@ fn a_viewer_that_never_reads_is_closed_though_its_queue_is_dropped_again_and_aga
         for effect in fanout.poll(now) {
             match effect {
                 Effect::Refresh(Refresh::Part { .. }) => {
-                    let flags = FrameFlags { keyframe: false, refresh: true };
+                    let flags = FrameFlags { keyframe: None, refresh: true };
                     fanout.send(&FrameTable { flags, ..frame(id, &[spot(0)]) }, 10, now);
                 }
                 Effect::Close(viewer) => closed |= viewer == BEN,
@@ -143,7 +143,7 @@ fn a_laggard_catches_up_with_what_it_missed_only() {
     let part = Effect::Refresh(Refresh::Part { since: at(6), missed, keyframes: true });
     assert_eq!(fanout.poll(Micros(9)), [part]);
     assert_eq!(fanout.send(&frame(7, &[spot(50)]), 10, Micros(9)), [ANN]);
-    let flags = FrameFlags { keyframe: false, refresh: true };
+    let flags = FrameFlags { keyframe: None, refresh: true };
     let refresh = FrameTable { flags, ..frame(7, &[spot(30), spot(50)]) };
     assert_eq!(fanout.send(&refresh, 10, Micros(9)), [BEN]);
     assert_eq!(fanout.send(&frame(8, &[spot(1)]), 10, Micros(9)), [ANN, BEN]);
@@ -164,7 +164,7 @@ fn a_resize_while_behind_needs_a_keyframe() {
         fanout.paint(ANN, at(id), Micros(0));
         fanout.handle_taken(BEN);
     }
-    let flags = FrameFlags { keyframe: true, refresh: false };
+    let flags = FrameFlags { keyframe: Some(SIZE), refresh: false };
     let resized = FrameTable { flags, ..frame(7, &[]) };
     assert_eq!(fanout.send(&resized, 10, Micros(0)), [ANN]);
     fanout.poll(Micros(0));
@@ -262,7 +262,6 @@ fn a_frame_of_thousands_of_crossing_rectangles_takes_no_time() {
     let columns = (0..2000).map(|x| Rect::new(x, 0, 1, 4000));
     let rows = (0..2000).map(|y| Rect::new(0, y, 4000, 1));
     let hostile = frame(2, &columns.chain(rows).collect::<Vec<_>>());
-    let hostile = FrameTable { size: Size::new(4000, 4000), ..hostile };
     // With every fragment kept this would take minutes.
     assert_eq!(fanout.send(&hostile, 10, Micros(0)), [ANN, BEN]);
 }
@@ -277,7 +276,7 @@ fn a_part_does_not_answer_who_needs_the_whole() {
     fanout.poll(Micros(0));
     fanout.join(ViewerId(3), Sees::Video, Micros(1));
     assert_eq!(fanout.poll(Micros(1)), [Effect::Refresh(Refresh::Whole)]);
-    let flags = FrameFlags { keyframe: false, refresh: true };
+    let flags = FrameFlags { keyframe: None, refresh: true };
     fanout.send(&FrameTable { flags, ..frame(6, &[spot(0)]) }, 10, Micros(2));
     let effects = fanout.poll(Micros(2));
     assert!(!effects.contains(&Effect::Refresh(Refresh::Whole)), "{effects:?}");

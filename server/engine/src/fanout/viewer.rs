@@ -91,7 +91,7 @@ impl Viewer {
         }
         let flags = frame.table.flags;
         let mut missed = match std::mem::replace(&mut self.stage, Stage::Live(Region::new())) {
-            Stage::Live(missed) if !flags.keyframe && !flags.refresh => missed,
+            Stage::Live(missed) if flags.keyframe.is_none() && !flags.refresh => missed,
             // It brings all that was missed.
             Stage::Live(_) | Stage::Lagging { .. } | Stage::Awaiting(_) => Region::new(),
         };
@@ -105,18 +105,18 @@ impl Viewer {
 
     /// Whether the frame continues this viewer's picture.
     fn wants(&self, table: &FrameTable) -> bool {
-        let is_refresh = table.flags.refresh;
+        let (is_refresh, is_whole) = (table.flags.refresh, table.flags.keyframe.is_some());
         match &self.stage {
-            Stage::Awaiting(_) => table.flags.keyframe && self.sent.is_empty(),
+            Stage::Awaiting(_) => is_whole && self.sent.is_empty(),
             // A keyframe of another frame than the viewer has: the agent has begun anew.
-            Stage::Live(_) if is_refresh && table.flags.keyframe => self.latest != Some(table.at),
+            Stage::Live(_) if is_refresh && is_whole => self.latest != Some(table.at),
             // Whoever was live when a refresh was asked for was asked for, and gets it in its turn.
             Stage::Live(missed) if is_refresh => {
                 !missed.is_empty() && self.latest == Some(table.at)
             }
             Stage::Live(_) => true,
             Stage::Lagging { covered, .. } => {
-                self.sent.is_empty() && is_refresh && (*covered || table.flags.keyframe)
+                self.sent.is_empty() && is_refresh && (*covered || is_whole)
             }
         }
     }
@@ -160,7 +160,7 @@ impl Viewer {
         }
         missed.add_all(&frame.touched);
         // A picture of another size has to come whole.
-        self.stage = match frame.table.flags.keyframe {
+        self.stage = match frame.table.flags.keyframe.is_some() {
             true => Stage::Awaiting(Micros(0)),
             false => Stage::Lagging { missed: missed.simplified(MAX_REFRESH_RECTS), covered },
         };

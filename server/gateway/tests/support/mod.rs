@@ -225,7 +225,8 @@ impl Agent {
     }
 
     pub async fn frame(&mut self, id: u32, keyframe: bool, refresh: bool) -> Vec<u8> {
-        let packet = frame(id, FrameFlags { keyframe, refresh }, Bytes::new()).encode();
+        let flags = FrameFlags { keyframe: keyframe.then_some(SIZE), refresh };
+        let packet = frame(id, flags, Bytes::new()).encode();
         self.send(packet.clone()).await;
         packet
     }
@@ -242,15 +243,7 @@ pub fn frame(id: u32, flags: FrameFlags, png: Bytes) -> Frame {
     if !png.is_empty() {
         ops.push(Op { rect, kind: OpKind::Png(png) });
     }
-    Frame {
-        flags,
-        at: frame_ref(id),
-        size: SIZE,
-        noticed: lattice_gateway::clock::now(),
-        echo: (ViewerId(0), Seq(0)),
-        cost_us: 1500,
-        ops,
-    }
+    Frame { flags, at: frame_ref(id), echo: (ViewerId(0), Seq(0)), cost_us: 1500, ops }
 }
 
 pub struct Viewer {

@@ -40,7 +40,7 @@ impl Room {
     fn settle(&mut self) {
         for effect in self.fanout.poll(self.now) {
             if let Effect::Refresh(Refresh::Part { .. }) = &effect {
-                let flags = FrameFlags { keyframe: false, refresh: true };
+                let flags = FrameFlags { keyframe: None, refresh: true };
                 self.send(&FrameTable { flags, ..frame(self.id, &[spot(0)]) }, 1000);
             }
             self.effects.push((self.now, effect));

@@ -6,7 +6,7 @@ const CAROL: ViewerId = ViewerId(3);
 const MOVIE: Rect = Rect { x: 16, y: 16, width: 32, height: 32 };
 const UNIT: usize = 900;
 /// What a step takes in a frame's table.
-const STEP: usize = 14;
+const STEP: usize = 9;
 
 /// A frame with a unit of video and these fills after it.
 fn playing(id: u32, rects: &[Rect]) -> FrameTable {
@@ -39,7 +39,7 @@ fn part_of(effects: Vec<Effect>) -> Option<Vec<Rect>> {
 }
 
 fn refresh(id: u32, rects: &[Rect]) -> FrameTable {
-    let flags = FrameFlags { keyframe: false, refresh: true };
+    let flags = FrameFlags { keyframe: None, refresh: true };
     FrameTable { flags, ..frame(id, rects) }
 }
 

@@ -64,7 +64,7 @@ impl World {
     fn paints(&self, table: &FrameTable, sees: Sees) -> Vec<Paint> {
         let place = |x: u16| usize::from(x / 4);
         let mut paints = Vec::new();
-        if table.flags.keyframe {
+        if table.flags.keyframe.is_some() {
             paints.extend((0..PLACES).map(|i| Paint::Set(i, self.screen[i])));
         }
         for step in &table.steps {
@@ -116,7 +116,7 @@ impl World {
                 }
             }
         }
-        let flags = FrameFlags { keyframe: false, refresh: true };
+        let flags = FrameFlags { keyframe: None, refresh: true };
         match (whole, region.is_empty()) {
             (true, _) => self.send(&keyframe(self.id)),
             (false, false) => self.send(&FrameTable { flags, ..frame(self.id, region.rects()) }),
