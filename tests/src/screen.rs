@@ -71,7 +71,7 @@ impl Screen {
         if frame.at.epoch != last.epoch {
             return Err(format!("{:?} follows {last:?} and is no keyframe", frame.at));
         }
-        let follows = match frame.flags.refresh {
+        let follows = match frame.flags.refresh.is_some() {
             false => frame.at.id.0 == last.id.0 + 1,
             true => frame.at.id >= last.id,
         };

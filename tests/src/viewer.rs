@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use lattice_wire::{
     Ack, Availability, Capabilities, ClientPacket, Control, Cursor, DisplayState, Frame, FrameRef,
-    Hello, Input, Micros, Seq, ServerPacket, Size, VERSION, ViewerId, Welcome,
+    Hello, Input, Micros, RefreshId, Seq, ServerPacket, Size, VERSION, ViewerId, Welcome,
 };
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -85,12 +85,10 @@ pub struct FrameSeen {
     pub at: FrameRef,
     /// Whether it was whole.
     pub keyframe: bool,
-    /// Whether it was for those who wait.
-    pub refresh: bool,
+    /// Which request of those who wait it answered.
+    pub refresh: Option<RefreshId>,
     /// Whose input it echoed.
     pub echo: (ViewerId, Seq),
-    /// From noticing the change to handing over the frame, µs.
-    pub cost_us: u32,
     /// When it arrived.
     pub arrived: Instant,
     /// The packet's length.
@@ -407,7 +405,6 @@ impl View {
             keyframe: frame.flags.keyframe.is_some(),
             refresh: frame.flags.refresh,
             echo: frame.echo,
-            cost_us: frame.cost_us,
             arrived,
             bytes,
             ops: frame.ops.iter().fold([0; 5], count_op),

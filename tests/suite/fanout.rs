@@ -5,8 +5,8 @@ use lattice_tests::compare::difference;
 use lattice_tests::scene::{Piece, Scene};
 use lattice_tests::wait::{is_long_run, until_some};
 use lattice_tests::{Share, Viewer, ViewerOptions, XServer, eventually};
-use lattice_wire::FrameRef;
 use lattice_wire::close::STALLED;
+use lattice_wire::{FrameRef, RefreshId};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -29,13 +29,13 @@ fn assert_all_exact(class: &[Viewer], server: &XServer) {
 }
 
 /// The frames that anybody of the class got from `before` on, each once.
-fn different_frames(class: &[Viewer], before: &[usize]) -> HashSet<(FrameRef, bool, u32)> {
+fn different_frames(class: &[Viewer], before: &[usize]) -> HashSet<(FrameRef, Option<RefreshId>)> {
     let pairs = class.iter().zip(before);
     pairs
         .flat_map(|(viewer, &before)| {
             viewer.view(|view| {
                 let new = view.frames[before..].iter();
-                new.map(|frame| (frame.at, frame.refresh, frame.cost_us)).collect::<Vec<_>>()
+                new.map(|frame| (frame.at, frame.refresh)).collect::<Vec<_>>()
             })
         })
         .collect()

@@ -93,7 +93,7 @@ function readFrame(reader) {
   const frame = {
     type: 'frame', epoch: reader.u32(), id: reader.var('frame id'),
     keyframe: (flags & 1) !== 0 ? reader.varSize('screen size') : null,
-    refresh: (flags & 2) !== 0,
+    refresh: (flags & 2) !== 0 ? reader.u8() : null,
     echoViewer: reader.var('viewer'), echoSeq: reader.var('sequence number'),
     costUs: reader.var('cost'), ops: [],
   };

@@ -21,9 +21,9 @@ export type VideoOp =
   codedHeight: number, damage: Rect[], data: Bytes };
 export type Op =
   FillOp | CopyOp | PngOp | PaletteOp | VideoOp;
-/** `keyframe` is the size of the screen, all of whose pixels the frame carries */
+/** `keyframe` is the size of the screen, all of whose pixels the frame carries; `refresh` the request it answers */
 export type Frame =
-  { type: 'frame', keyframe: Size | null, refresh: boolean, epoch: number, id: number,
+  { type: 'frame', keyframe: Size | null, refresh: number | null, epoch: number, id: number,
   echoViewer: number, echoSeq: number, costUs: number, ops: Op[] };
 export type Digest =
   { type: 'digest', epoch: number, id: number, width: number, height: number,

@@ -39,7 +39,7 @@ pub use server::{
     Availability, Bottleneck, Condition, Control, Cursor, DisplayState, Ping, Role, ServerPacket,
     Welcome,
 };
-pub use units::{Epoch, FrameId, FrameRef, Micros, Seq, ViewerId};
+pub use units::{Epoch, FrameId, FrameRef, Micros, RefreshId, Seq, ViewerId};
 
 /// The protocol version that both hellos carry. A peer that speaks another one is refused by name.
 pub const VERSION: u16 = 2;

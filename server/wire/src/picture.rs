@@ -7,6 +7,7 @@
 //! | 4 | epoch |
 //! | var | frame id |
 //! | 2 var | width, height of the screen; only of a keyframe |
+//! | 1 | which request it answers; only of a refresh |
 //! | var | viewer whose input is echoed, 0 for none |
 //! | var | sequence number of the last input of that viewer applied before the grab |
 //! | var | from noticing the change to handing over the frame, µs |
@@ -36,7 +37,7 @@
 use crate::MAX_SIDE;
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::geometry::{Point, Rect, Size};
-use crate::units::{Epoch, FrameId, FrameRef, Seq, ViewerId};
+use crate::units::{Epoch, FrameId, FrameRef, RefreshId, Seq, ViewerId};
 use bytes::Bytes;
 
 /// The kind byte of a [`Frame`].
@@ -70,13 +71,14 @@ pub struct FrameFlags {
     /// The frame carries every pixel of a screen of this size, both sides at least 1; the viewer
     /// forgets what it had.
     pub keyframe: Option<Size>,
-    /// The frame is for viewers that joined or fell behind; others have this picture already.
-    pub refresh: bool,
+    /// The frame is for viewers that joined or fell behind, as this request said; others have this
+    /// picture already.
+    pub refresh: Option<RefreshId>,
 }
 
 impl FrameFlags {
     fn to_byte(self) -> u8 {
-        u8::from(self.keyframe.is_some()) | u8::from(self.refresh) << 1
+        u8::from(self.keyframe.is_some()) | u8::from(self.refresh.is_some()) << 1
     }
 }
 
@@ -358,6 +360,9 @@ impl FrameTable {
         if let Some(size) = self.flags.keyframe {
             out = out.var_size(size);
         }
+        if let Some(request) = self.flags.refresh {
+            out = out.u8(request.0);
+        }
         let (viewer, seq) = self.echo;
         let out = out.var(viewer.0).var(seq.0).var(self.cost_us).var(self.steps.len() as u32);
         self.steps.iter().fold(out, |out, step| step.write(out))
@@ -371,7 +376,7 @@ impl FrameTable {
         }
         let at = FrameRef { epoch: Epoch(reader.u32()?), id: FrameId(reader.var("frame id")?) };
         let keyframe = (bits & 1 != 0).then(|| reader.var_size("screen size")).transpose()?;
-        let refresh = bits & 2 != 0;
+        let refresh = (bits & 2 != 0).then(|| reader.u8().map(RefreshId)).transpose()?;
         let echo = (ViewerId(reader.var("viewer")?), Seq(reader.var("sequence number")?));
         let cost_us = reader.var("cost")?;
         let bounds = keyframe.and_then(Size::bounds).unwrap_or(LARGEST);

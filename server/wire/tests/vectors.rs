@@ -62,7 +62,7 @@ fn video() -> Video {
 
 fn full_frame() -> Frame {
     Frame {
-        flags: FrameFlags { keyframe: Some(Size::new(1366, 768)), refresh: true },
+        flags: FrameFlags { keyframe: Some(Size::new(1366, 768)), refresh: Some(RefreshId(200)) },
         at: at(0xdead_beef, 300),
         echo: (ViewerId(3), Seq(77)),
         cost_us: 1234,
@@ -82,7 +82,7 @@ fn full_frame() -> Frame {
 fn vectors() -> Vec<Vector> {
     let frame = full_frame();
     let frame_fields = json!({
-        "type": "frame", "keyframe": {"width": 1366, "height": 768}, "refresh": true,
+        "type": "frame", "keyframe": {"width": 1366, "height": 768}, "refresh": 200,
         "epoch": 0xdead_beef_u32, "id": 300, "echoViewer": 3, "echoSeq": 77, "costUs": 1234,
         "ops": [
             {"kind": "fill", "x": 0, "y": 0, "width": 1366, "height": 768, "color": 0x0012_34ab},
@@ -99,7 +99,7 @@ fn vectors() -> Vec<Vector> {
     let empty =
         Frame { flags: FrameFlags::default(), ops: Vec::new(), at: at(1, 1), ..frame.clone() };
     let empty_fields = json!({
-        "type": "frame", "keyframe": null, "refresh": false, "epoch": 1, "id": 1, "echoViewer": 3,
+        "type": "frame", "keyframe": null, "refresh": null, "epoch": 1, "id": 1, "echoViewer": 3,
         "echoSeq": 77, "costUs": 1234, "ops": [],
     });
     let hello =
@@ -268,8 +268,8 @@ fn vectors() -> Vec<Vector> {
         to_agent("gateway hello", ToAgent::Hello { version: VERSION, token: "secret".into() }),
         to_agent("watch", ToAgent::Watch { viewers: 30, encoders: 2 }),
         to_agent("pace", ToAgent::Pace { bitrate: 5_000_000, base_rtt_us: 60_000 }),
-        to_agent("refresh whole", ToAgent::Refresh(Refresh::Whole)),
-        to_agent("refresh part", ToAgent::Refresh(refresh)),
+        to_agent("refresh whole", ToAgent::Refresh(RefreshId(255), Refresh::Whole)),
+        to_agent("refresh part", ToAgent::Refresh(RefreshId(3), refresh)),
         to_agent("painted", ToAgent::Painted(at(1, 2))),
         to_agent("agent resize", ToAgent::Resize(Size::new(800, 600))),
         to_agent("agent input", ToAgent::Input(ViewerId(3), Input::Key(key))),

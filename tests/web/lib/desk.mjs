@@ -62,7 +62,7 @@ export class Desk {
   frame(ops, { keyframe = false, refresh = false, epoch = 1 } = {}) {
     this.#id += 1;
     this.viewer.send(encodeServer({
-      type: 'frame', keyframe: keyframe ? this.#size : null, refresh, epoch, id: this.#id,
+      type: 'frame', keyframe: keyframe ? this.#size : null, refresh: refresh ? 1 : null, epoch, id: this.#id,
       echoViewer: 0, echoSeq: 0, costUs: 0, ops,
     }));
   }

@@ -49,8 +49,9 @@ export function encodeServer(packet) {
 /** @param {Frame} frame */
 function encodeFrame(frame) {
   const out = new Writer(KIND.FRAME, 64 + frame.ops.length * 16)
-    .u8((frame.keyframe ? 1 : 0) | (frame.refresh ? 2 : 0)).u32(frame.epoch).var(frame.id);
+    .u8((frame.keyframe ? 1 : 0) | (frame.refresh !== null ? 2 : 0)).u32(frame.epoch).var(frame.id);
   if (frame.keyframe) out.varSize(frame.keyframe);
+  if (frame.refresh !== null) out.u8(frame.refresh);
   out.var(frame.echoViewer).var(frame.echoSeq).var(frame.costUs).var(frame.ops.length);
   const payloads = frame.ops.map(payloadOf);
   for (const [at, op] of frame.ops.entries()) writeStep(out, op, payloads[at].length);

@@ -5,7 +5,7 @@ import { decodeClient, encodeServer } from '../lib/mirror.mjs';
 import { DecodeError, decodeServer, encodeClient } from '../../../web/protocol/packets.js';
 
 const frame = (ops, more = {}) => ({
-  type: 'frame', keyframe: null, refresh: false, epoch: 1, id: 2, echoViewer: 3, echoSeq: 4, costUs: 5, ops, ...more,
+  type: 'frame', keyframe: null, refresh: null, epoch: 1, id: 2, echoViewer: 3, echoSeq: 4, costUs: 5, ops, ...more,
 });
 const SCREEN = { width: 100, height: 80 };
 const rect = { x: 1, y: 2, width: 3, height: 4 };
@@ -21,7 +21,7 @@ const SERVER = [
       kind: 'video', ...rect, stream: 15, keyframe: false, codedWidth: 4, codedHeight: 4,
       damage: [{ x: 2, y: 3, width: 2, height: 1 }], data: Uint8Array.of(0, 0, 1, 0x41),
     },
-  ], { keyframe: SCREEN, refresh: true }),
+  ], { keyframe: SCREEN, refresh: 0 }),
   { type: 'digest', epoch: 1, id: 2, width: 10, height: 65, bands: [0xffffffff, 7] },
   { type: 'cursor', hotX: 1, hotY: 2, width: 3, height: 4, png: Uint8Array.of(5, 6) },
   { type: 'cursor', hotX: 0, hotY: 0, width: 0, height: 0, png: new Uint8Array(0) },

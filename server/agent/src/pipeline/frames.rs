@@ -1,7 +1,7 @@
 //! The frames of one run of a display: made from damage, from video that is due, from what has come
 //! to rest, or because a viewer asked.
 
-use super::{Canvas, Made, REST, RETRY_GRAB, Session};
+use super::{Asked, Canvas, Made, REST, RETRY_GRAB, Session};
 use crate::clock;
 use crate::display::{Display, DisplayError, Grab};
 use crate::encode::streams::Encoded;
@@ -57,21 +57,22 @@ impl Session<'_> {
         self.take_along(&mut plan, now);
         self.number(&plan);
         self.clock.handle_sent(self.newest, now);
-        self.send(&plan, FrameFlags { keyframe, refresh: false }, noticed, echo);
+        self.send(&plan, FrameFlags { keyframe, refresh: None }, noticed, echo);
         Ok(Made::Done)
     }
 
     /// Makes a refresh frame.
-    pub(super) fn answer(&mut self, refresh: Refresh, asked: Micros) -> Result<(), DisplayError> {
+    pub(super) fn answer(&mut self, asked: Asked) -> Result<(), DisplayError> {
         let now = clock::now();
         let size = self.display.size();
         let canvas = self.canvas.get_or_insert_with(|| Canvas::new(size, false));
         let is_stale = canvas.is_blank || self.clock.poll(now) != Due::Idle;
         if is_stale && matches!(self.frame(now)?, Made::ScreenChanged) {
-            self.refresh = Some((refresh, asked));
+            self.asked = Some(asked);
             return Ok(());
         }
         let Some(canvas) = &self.canvas else { return Ok(()) };
+        let Asked { request, refresh, when } = asked;
         let size = canvas.next.size();
         let part = self.missed(&canvas.history, &refresh);
         let (region, keyframe) = match part {
@@ -80,7 +81,7 @@ impl Session<'_> {
         };
         let plan = canvas.planner.plan_refresh(&region);
         let echo = self.shared.echo.settled();
-        self.send(&plan, FrameFlags { keyframe, refresh: true }, asked, echo);
+        self.send(&plan, FrameFlags { keyframe, refresh: Some(request) }, when, echo);
         let lacks_units = matches!(refresh, Refresh::Whole | Refresh::Part { keyframes: true, .. });
         if let Some(canvas) = self.canvas.as_mut().filter(|_| lacks_units) {
             // Who needed it lacks what the next pictures of each stream build upon.

@@ -131,7 +131,7 @@ impl Session {
         self.tell_watching();
         for effect in self.fanout.poll(now) {
             match effect {
-                Effect::Refresh(refresh) => self.tell(ToAgent::Refresh(refresh)),
+                Effect::Refresh(request, refresh) => self.tell(ToAgent::Refresh(request, refresh)),
                 Effect::Painted(at) => self.tell(ToAgent::Painted(at)),
                 Effect::Pace(pace) => self.pace(pace),
                 Effect::Condition(viewer, condition) => self.tell_condition(viewer, condition),
@@ -340,9 +340,9 @@ impl Session {
         histogram!("lattice_frame_encode_seconds").record(f64::from(table.cost_us) / 1e6);
         let input = self.arrival(table.echo, now);
         let noticed = Micros(now.0.saturating_sub(table.cost_us.into()));
-        let noticed = (!table.flags.refresh).then_some(noticed);
+        let noticed = table.flags.refresh.is_none().then_some(noticed);
         let receivers = self.fanout.handle_frame(table, bytes.len(), now);
-        if !table.flags.refresh {
+        if table.flags.refresh.is_none() {
             let passed_by = self.viewers.len().saturating_sub(receivers.len()) as u64;
             counter!("lattice_frames_dropped_total", "reason" => "lagging").increment(passed_by);
         }

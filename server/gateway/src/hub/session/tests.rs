@@ -68,7 +68,7 @@ fn film(id: u32, len: usize) -> Frame {
     };
     let kinds = [OpKind::Fill(7), OpKind::Video(video), OpKind::Png(vec![1; len].into())];
     Frame {
-        flags: FrameFlags { keyframe: (id == 1).then_some(SIZE), refresh: false },
+        flags: FrameFlags { keyframe: (id == 1).then_some(SIZE), refresh: None },
         at: FrameRef { epoch: Epoch(7), id: FrameId(id) },
         echo: (ViewerId(0), Seq(0)),
         cost_us: 0,
