@@ -107,9 +107,13 @@ pub enum OpKind {
     Copy(Point),
     /// A PNG file.
     Png(Bytes),
-    /// `number of colours - 1: u8`, that many `R, G, B`, then an index a pixel in rows, packed from
-    /// the highest bit down without gaps between rows: 1, 2, 4 or 8 bits for up to 2, 4, 16 or 256
-    /// colours. PNG's own headers would outweigh a typed letter.
+    /// What a PNG's own headers would outweigh: a typed letter, a caret, a rule, an icon.
+    ///
+    /// `u8` of which the lowest six bits are the number of colours less 1, the next is 0 and the
+    /// highest says that they are grey; that many colours, `R, G, B` or, where they are grey, one byte
+    /// for all three; then bits, from the highest of each byte down, without gaps and filled up with
+    /// zeros. Each row but the first begins with a bit that says whether it is the same as the one
+    /// above. Where it is not, an index a pixel follows, of as many bits as the largest needs.
     Palette(Bytes),
     /// The next picture of a video stream, which is lossy.
     Video(Video),
