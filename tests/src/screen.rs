@@ -19,12 +19,12 @@ impl Screen {
     /// Paints a frame. What the protocol forbids is an error that says what was wrong.
     pub fn paint(&mut self, frame: &Frame) -> Result<(), String> {
         self.check_order(frame)?;
-        if frame.flags.keyframe {
-            self.picture = Picture::new(frame.size);
+        if let Some(size) = frame.flags.keyframe {
+            self.picture = Picture::new(size);
             self.picture.pixels_mut().fill(UNSEEN);
         }
-        if frame.size != self.picture.size() {
-            return Err(format!("{:?} has size {:?} and is no keyframe", frame.at, frame.size));
+        if let Some(op) = frame.ops.iter().find(|op| !self.holds(op)) {
+            return Err(format!("{:?} paints outside the screen: {op:?}", frame.at));
         }
         let copied: Vec<(Rect, Vec<u32>)> =
             frame.ops.iter().filter_map(|op| self.copied(op)).collect();
@@ -51,18 +51,27 @@ impl Screen {
         pairs.filter(|(_, (own, told))| own != told).map(|(band, _)| band).collect()
     }
 
+    fn holds(&self, op: &Op) -> bool {
+        let source = match op.kind {
+            OpKind::Copy(Point { x, y }) => Rect { x, y, ..op.rect },
+            OpKind::Fill(_) | OpKind::Png(_) | OpKind::Palette(_) | OpKind::Video(_) => op.rect,
+        };
+        let bounds = self.picture.size().bounds();
+        bounds.is_some_and(|bounds| bounds.contains(op.rect) && bounds.contains(source))
+    }
+
     fn check_order(&self, frame: &Frame) -> Result<(), String> {
         let Some(last) = self.at else {
-            let whole = frame.flags.keyframe;
+            let whole = frame.flags.keyframe.is_some();
             return if whole { Ok(()) } else { Err("the first frame is no keyframe".to_owned()) };
         };
-        if frame.flags.keyframe {
+        if frame.flags.keyframe.is_some() {
             return Ok(());
         }
         if frame.at.epoch != last.epoch {
             return Err(format!("{:?} follows {last:?} and is no keyframe", frame.at));
         }
-        let follows = match frame.flags.refresh {
+        let follows = match frame.flags.refresh.is_some() {
             false => frame.at.id.0 == last.id.0 + 1,
             true => frame.at.id >= last.id,
         };
@@ -80,7 +89,7 @@ impl Screen {
             OpKind::Copy(_) => {}
             OpKind::Fill(color) => self.picture.fill(op.rect, *color),
             OpKind::Png(file) => self.put(op.rect, &decode_png(file, op.rect.size())?),
-            OpKind::Palette(bytes) => self.put(op.rect, &decode_palette(bytes, op.rect.area())?),
+            OpKind::Palette(bytes) => self.put(op.rect, &decode_palette(bytes, op.rect.size())?),
             // Not decoded: whatever stands here instead has to be made exact all the same.
             OpKind::Video(video) => {
                 video.damage.iter().for_each(|&rect| self.picture.fill(rect, UNSEEN));
@@ -114,28 +123,36 @@ fn decode_png(file: &[u8], size: Size) -> Result<Vec<u32>, String> {
     }
 }
 
-fn decode_palette(bytes: &[u8], area: usize) -> Result<Vec<u32>, String> {
-    let (&last, rest) = bytes.split_first().ok_or("an empty palette")?;
-    let colors = usize::from(last) + 1;
-    let (table, indices) = rest.split_at_checked(colors * 3).ok_or("a truncated palette")?;
-    let bits = match colors {
-        0..=2 => 1,
-        3..=4 => 2,
-        5..=16 => 4,
-        _ => 8,
+fn decode_palette(bytes: &[u8], size: Size) -> Result<Vec<u32>, String> {
+    const SHORT: &str = "a truncated palette";
+    let (&head, rest) = bytes.split_first().ok_or(SHORT)?;
+    let (colors, channels) = (usize::from(head & 0x3f) + 1, if head & 0x80 == 0 { 3 } else { 1 });
+    let (table, packed) = rest.split_at_checked(colors * channels).ok_or(SHORT)?;
+    let colors: Vec<u32> = table
+        .chunks_exact(channels)
+        .map(|color| u32::from_be_bytes([0, color[0], color[channels / 2], color[channels - 1]]))
+        .collect();
+    let index_bits = (0..7).find(|&bits| 1 << bits >= colors.len()).ok_or("too many colours")?;
+    let mut bits = packed.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1));
+    let mut read = |count: u32| {
+        (0..count).try_fold(0, |all, _| Some(all << 1 | usize::from(bits.next()?))).ok_or(SHORT)
     };
-    if indices.len() != (area * bits).div_ceil(8) {
-        return Err(format!("{} index bytes for {area} pixels of {bits} bits", indices.len()));
+    let mut pixels: Vec<u32> = Vec::with_capacity(size.area());
+    for row in 0..size.height {
+        if row > 0 && read(1)? == 1 {
+            pixels.extend_from_within(pixels.len() - usize::from(size.width)..);
+            continue;
+        }
+        for _ in 0..size.width {
+            let color = colors.get(read(index_bits)?);
+            pixels.push(*color.ok_or("an index beyond the palette")?);
+        }
     }
-    let mut pixels = Vec::with_capacity(area);
-    for number in 0..area {
-        let bit = number * bits;
-        let index = (indices[bit / 8] >> (8 - bits - bit % 8)) & (0xff >> (8 - bits));
-        let at = usize::from(index) * 3;
-        let color = table.get(at..at + 3).ok_or("an index beyond the palette")?;
-        pixels.push(u32::from_be_bytes([0, color[0], color[1], color[2]]));
+    match bits.next() {
+        _ if head & 0x40 != 0 => Err("an unknown form of palette".to_owned()),
+        Some(_) if bits.count() >= 7 => Err("bytes behind the pixels".to_owned()),
+        Some(_) | None => Ok(pixels),
     }
-    Ok(pixels)
 }
 
 /// The hashes of [`Digest`], pixel by pixel.
@@ -164,11 +181,16 @@ mod tests {
 
     #[test]
     fn a_palette_is_read_from_the_highest_bit_without_gaps() {
-        // Two colours, six pixels: 1 0 1 1 0 1.
-        let bytes = [1, 0, 0, 0, 255, 0, 1, 0b1011_0100];
+        // Two colours, six pixels: 1 0 1, like the row above, 1 1 0.
+        let bytes = [1, 0, 0, 0, 255, 0, 1, 0b1011_0110];
         let (black, red) = (0, 0x00ff_0001);
-        assert_eq!(decode_palette(&bytes, 6), Ok(vec![red, black, red, red, black, red]));
-        assert!(decode_palette(&bytes, 9).is_err());
+        let rows = [red, black, red, red, black, red, red, red, black];
+        assert_eq!(decode_palette(&bytes, Size::new(3, 3)), Ok(rows.to_vec()));
+        assert!(decode_palette(&bytes, Size::new(3, 4)).is_err());
+        assert!(decode_palette(&[&bytes[..], &[0]].concat(), Size::new(3, 3)).is_err());
+        let greys = [0x82, 0, 128, 255, 0b1001_0000];
+        let greys = decode_palette(&greys, Size::new(2, 1));
+        assert_eq!(greys, Ok(vec![0x00ff_ffff, 0x0080_8080]));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use lattice_wire::{
     Ack, Availability, Capabilities, ClientPacket, Control, Cursor, DisplayState, Frame, FrameRef,
-    Hello, Input, Micros, Seq, ServerPacket, Size, VERSION, ViewerId, Welcome,
+    Hello, Input, Micros, RefreshId, Seq, ServerPacket, Size, VERSION, ViewerId, Welcome,
 };
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -85,14 +85,10 @@ pub struct FrameSeen {
     pub at: FrameRef,
     /// Whether it was whole.
     pub keyframe: bool,
-    /// Whether it was for those who wait.
-    pub refresh: bool,
+    /// Which request of those who wait it answered.
+    pub refresh: Option<RefreshId>,
     /// Whose input it echoed.
     pub echo: (ViewerId, Seq),
-    /// When its change was noticed: no two frames say the same.
-    pub noticed: Micros,
-    /// From noticing the change to the arrival here, on the one clock of this machine.
-    pub latency: Duration,
     /// When it arrived.
     pub arrived: Instant,
     /// The packet's length.
@@ -404,14 +400,11 @@ impl View {
         bytes: usize,
         arrived: Instant,
     ) -> Option<ClientPacket> {
-        let noticed = Duration::from_micros(frame.noticed.0);
         self.frames.push(FrameSeen {
             at: frame.at,
-            keyframe: frame.flags.keyframe,
+            keyframe: frame.flags.keyframe.is_some(),
             refresh: frame.flags.refresh,
             echo: frame.echo,
-            noticed: frame.noticed,
-            latency: now().saturating_sub(noticed),
             arrived,
             bytes,
             ops: frame.ops.iter().fold([0; 5], count_op),

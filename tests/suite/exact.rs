@@ -200,7 +200,9 @@ fn a_refresh_brings_everything_again() {
     viewer.wait_digest();
     let before = viewer.view(|view| view.frames.len());
     viewer.send(&ClientPacket::Refresh);
-    viewer.wait("a refresh", |view| view.frames[before..].iter().any(|frame| frame.refresh));
+    viewer.wait("a refresh", |view| {
+        view.frames[before..].iter().any(|frame| frame.refresh.is_some())
+    });
     viewer.wait_digest();
     assert_exact(&viewer, &server);
 }

@@ -9,7 +9,7 @@ use lattice_tests::scene::{Piece, Scene};
 use lattice_tests::wait::{is_long_run, until_some};
 use lattice_tests::{Share, Viewer, ViewerOptions, XServer, eventually};
 use lattice_wire::close::STALLED;
-use lattice_wire::{FrameRef, Micros};
+use lattice_wire::{FrameRef, RefreshId};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -32,13 +32,13 @@ fn assert_all_exact(class: &[Viewer], server: &XServer) {
 }
 
 /// The frames that anybody of the class got from `before` on, each once.
-fn different_frames(class: &[Viewer], before: &[usize]) -> HashSet<(FrameRef, bool, Micros)> {
+fn different_frames(class: &[Viewer], before: &[usize]) -> HashSet<(FrameRef, Option<RefreshId>)> {
     let pairs = class.iter().zip(before);
     pairs
         .flat_map(|(viewer, &before)| {
             viewer.view(|view| {
                 let new = view.frames[before..].iter();
-                new.map(|frame| (frame.at, frame.refresh, frame.noticed)).collect::<Vec<_>>()
+                new.map(|frame| (frame.at, frame.refresh)).collect::<Vec<_>>()
             })
         })
         .collect()
@@ -138,7 +138,7 @@ fn text_and_a_film_reach_a_class_whole_while_some_are_slow_and_some_deaf() {
 
     let shown = |viewer: &Viewer, start: usize| {
         viewer.view(|view| {
-            let new = view.frames[start..].iter().filter(|frame| !frame.refresh);
+            let new = view.frames[start..].iter().filter(|frame| frame.refresh.is_none());
             new.map(|frame| (frame.at, frame.ops[4])).collect::<HashSet<_>>()
         })
     };

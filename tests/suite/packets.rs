@@ -8,8 +8,8 @@ use lattice_wire::{
     Ack, AgentHello, AgentStats, Askers, Availability, Bottleneck, Button, Capabilities,
     ClientPacket, Condition, Control, Cursor, DecodeError, Digest, DisplayState, Epoch, Frame,
     FrameFlags, FrameId, FrameRef, FromAgent, Hello, Input, Key, Micros, Modifiers, Op, OpKind,
-    Ping, Point, PointerAt, Rect, Refresh, Role, Seq, ServerPacket, Size, Text, ToAgent, Video,
-    ViewerId, Welcome, Wheel,
+    Ping, Point, PointerAt, Rect, Refresh, RefreshId, Role, Seq, ServerPacket, Size, Text, ToAgent,
+    Video, ViewerId, Welcome, Wheel,
 };
 
 const ROUNDS: usize = 1_000_000;
@@ -60,10 +60,8 @@ fn seeds() -> Vec<Vec<u8>> {
         }),
     ];
     let frame = Frame {
-        flags: FrameFlags { keyframe: true, refresh: false },
+        flags: FrameFlags { keyframe: Some(Size::new(1366, 768)), refresh: Some(RefreshId(9)) },
         at: AT,
-        size: Size::new(1366, 768),
-        noticed: Micros(123_456_789),
         echo: (ViewerId(2), seq),
         cost_us: 900,
         ops: ops.map(|kind| Op { rect, kind }).to_vec(),
@@ -108,12 +106,15 @@ fn seeds() -> Vec<Vec<u8>> {
         ToAgent::Hello { version: 1, token: "secret".into() },
         ToAgent::Watch { viewers: 2, encoders: 1 },
         ToAgent::Pace { bitrate: u32::MAX, base_rtt_us: 40 },
-        ToAgent::Refresh(Refresh::Whole),
-        ToAgent::Refresh(Refresh::Part {
-            since: AT,
-            missed: vec![rect, Rect::new(0, 0, 64, 64)],
-            askers: Askers::Both,
-        }),
+        ToAgent::Refresh(RefreshId(1), Refresh::Whole),
+        ToAgent::Refresh(
+            RefreshId(2),
+            Refresh::Part {
+                since: AT,
+                missed: vec![rect, Rect::new(0, 0, 64, 64)],
+                askers: Askers::Both,
+            },
+        ),
         ToAgent::Painted(AT),
         ToAgent::Resize(Size::new(800, 600)),
     ];

@@ -5,7 +5,7 @@
  * picture as it was before the frame, whatever their order; everything else paints over the result.
  */
 
-/** @import { Rect, Op, CopyOp, PaletteOp } from '../protocol/types.js' */
+/** @import { Rect, Size, Op, CopyOp, PaletteOp } from '../protocol/types.js' */
 
 /** @typedef {{ width: number, height: number, pixels: Uint32Array }} Shadow */
 /**
@@ -40,6 +40,15 @@ export function isComplete(ops, parts) {
       case 'fill': case 'copy': return true;
     }
   });
+}
+
+/**
+ * Whether no operation reaches outside the picture; only keyframes say how large that is.
+ * @param {Size} size @param {readonly Op[]} ops
+ */
+export function isInside(size, ops) {
+  const holds = (/** @type {Rect} */ { x, y, width, height }) => x + width <= size.width && y + height <= size.height;
+  return ops.every((op) => holds(op) && (op.kind !== 'copy' || holds(sourceOf(op))));
 }
 
 /**
@@ -198,36 +207,62 @@ function blit({ pixels, width }, rect, tile) {
   }
 }
 
-/** @param {number} colors */
-const bitsFor = (colors) => (colors <= 2 ? 1 : colors <= 4 ? 2 : colors <= 16 ? 4 : 8);
-
-/** @param {PaletteOp} op */
-function isPalette({ data, width, height }) {
-  if (data.length === 0) return false;
-  const colors = data[0] + 1;
-  return data.length === 1 + colors * 3 + Math.ceil((width * height * bitsFor(colors)) / 8);
+/**
+ * How a palette's payload is laid out; `OpKind::Palette` in `server/wire/src/picture.rs` defines it.
+ * @param {number} head its first byte
+ */
+function layoutOf(head) {
+  const colors = (head & 0x3f) + 1;
+  const channels = (head & 0x80) !== 0 ? 1 : 3;
+  return { colors, channels, bits: 32 - Math.clz32(colors - 1), first: 1 + colors * channels };
 }
 
-const palette = new Uint32Array(256);
+/** Whether the payload has the length that its rows come to. @param {PaletteOp} op */
+function isPalette({ data, width, height }) {
+  if (data.length === 0 || (data[0] & 0x40) !== 0) return false;
+  const { bits, first } = layoutOf(data[0]);
+  let bit = first * 8 + width * bits;
+  for (let row = 1; row < height; row += 1, bit += 1) {
+    if (bit >= data.length * 8) return false;
+    if (!bitAt(data, bit)) bit += width * bits;
+  }
+  return Math.ceil(bit / 8) === data.length;
+}
 
-/** Indexes are packed from the highest bit down, without gaps between rows. @param {Shadow} shadow @param {PaletteOp} op */
+/** @param {Uint8Array} data @param {number} bit */
+const bitAt = (data, bit) => (data[bit >> 3] >> (7 - (bit & 7))) & 1;
+
+const palette = new Uint32Array(64);
+
+/** @param {Uint8Array} data */
+function readPalette(data) {
+  const { colors, channels } = layoutOf(data[0]);
+  palette.fill(OPAQUE);
+  for (let color = 0, at = 1; color < colors; color += 1, at += channels) {
+    const [red, green, blue] = channels === 1 ? [data[at], data[at], data[at]] : data.subarray(at, at + 3);
+    palette[color] = OPAQUE | (blue << 16) | (green << 8) | red;
+  }
+}
+
+/** A row begins with a bit, but for the first: whether it is the one above. @param {Shadow} shadow @param {PaletteOp} op */
 function unpack({ pixels, width }, op) {
   const { data } = op;
-  const byte = (/** @type {number} */ at) => data[at];
-  const colors = byte(0) + 1;
-  palette.fill(OPAQUE);
-  for (let color = 0, at = 1; color < colors; color += 1, at += 3) {
-    palette[color] = OPAQUE | (byte(at + 2) << 16) | (byte(at + 1) << 8) | byte(at);
-  }
-  const bits = bitsFor(colors);
+  const { bits, first } = layoutOf(data[0]);
   const mask = (1 << bits) - 1;
-  const first = 1 + colors * 3;
-  let bit = 0;
-  for (let row = op.y; row < op.y + op.height; row += 1) {
-    let to = row * width + op.x;
-    for (const end = to + op.width; to < end; to += 1, bit += bits) {
-      const index = (byte(first + (bit >> 3)) >> (8 - bits - (bit & 7))) & mask;
-      pixels[to] = palette[index];
+  readPalette(data);
+  let bit = first * 8;
+  for (let row = 0; row < op.height; row += 1) {
+    let to = (op.y + row) * width + op.x;
+    const end = to + op.width;
+    if (row > 0) bit += 1;
+    if (row > 0 && bitAt(data, bit - 1)) {
+      pixels.copyWithin(to, to - width, end - width);
+      continue;
+    }
+    for (; to < end; to += 1, bit += bits) {
+      // An index may reach into the next byte, which behind the last one is none.
+      const pair = (data[bit >> 3] << 8) | data[(bit >> 3) + 1];
+      pixels[to] = palette[(pair >> (16 - bits - (bit & 7))) & mask];
     }
   }
 }

@@ -5,7 +5,8 @@
 
 import { Verifier } from './verify.js';
 
-/** @import { Digest, Frame, Rect } from '../protocol/types.js' */
+/** @import { Digest, Rect } from '../protocol/types.js' */
+/** @import { At } from './verify.js' */
 
 /** A wrong pixel is found within `ROUND` of these, for two thirds of a percent of a processor at 1080p. */
 const RECHECK_MS = 250;
@@ -38,9 +39,9 @@ export class Proof {
     return this.#verifier.mismatches;
   }
 
-  /** @param {Frame} frame @param {Rect[]} dirty @param {boolean} isLast of those that wait @returns {boolean} whether something was compared */
-  painted(frame, dirty, isLast) {
-    this.#verifier.painted(frame, dirty);
+  /** @param {At} at @param {Rect[]} dirty @param {boolean} isLast of those that wait @returns {boolean} whether something was compared */
+  painted(at, dirty, isLast) {
+    this.#verifier.painted(at, dirty);
     return isLast && this.#digest !== null && this.#compare(this.#digest);
   }
 

@@ -6,12 +6,12 @@
  * is ever hashed.
  */
 
-import { applyCopies, applyOp, applyOps, dirtyOf, isComplete } from '../client/frame.js';
+import { applyCopies, applyOp, applyOps, dirtyOf, isComplete, isInside } from '../client/frame.js';
 import { hashPixels } from '../client/digest.js';
 import { BAND_HEIGHT } from '../protocol/server.js';
 import { PictureReader } from './pictures.js';
 
-/** @import { Frame, Op, Rect } from '../protocol/types.js' */
+/** @import { Frame, Op, Rect, Size } from '../protocol/types.js' */
 
 /** @typedef {import('../client/frame.js').Part<VideoFrame>} Part */
 
@@ -44,10 +44,9 @@ export class Screen {
    * @returns {boolean | Promise<boolean>} whether it can be shown; a promise only for video
    */
   prepare(frame, parts) {
-    if (!isComplete(frame.ops, parts)) return false;
-    const sameSize = frame.width === this.#shadow.width && frame.height === this.#shadow.height;
-    if (!frame.keyframe && !sameSize) return false;
-    if (!sameSize) this.#resize(frame.width, frame.height);
+    const { keyframe } = frame;
+    if (!isComplete(frame.ops, parts) || !isInside(keyframe ?? this.#shadow, frame.ops)) return false;
+    if (keyframe) this.#resize(keyframe);
     if (frame.ops.some((op, at) => op.kind === 'video' && parts[at])) return this.#prepareVideo(frame.ops, parts);
     applyOps(this.#shadow, frame.ops, parts);
     return true;
@@ -71,7 +70,8 @@ export class Screen {
    * @param {readonly Part[]} parts by operation
    * @returns {Rect[]} what was painted
    */
-  show({ keyframe, width, height, ops }, parts) {
+  show({ keyframe, ops }, parts) {
+    const { width, height } = this.#shadow;
     if (this.#canvas.width !== width) this.#canvas.width = width;
     if (this.#canvas.height !== height) this.#canvas.height = height;
     [this.width, this.height] = [width, height];
@@ -90,8 +90,9 @@ export class Screen {
     return hashPixels(new Uint32Array(data.buffer, data.byteOffset, data.byteLength / 4));
   }
 
-  /** @param {number} width @param {number} height */
-  #resize(width, height) {
+  /** @param {Size} size */
+  #resize({ width, height }) {
+    if (width === this.#shadow.width && height === this.#shadow.height) return;
     this.#image = new ImageData(width, height);
     const pixels = new Uint32Array(this.#image.data.buffer);
     pixels.fill(0xff000000);

@@ -44,7 +44,7 @@ export class Video {
   begin({ epoch, keyframe, refresh }) {
     if (epoch !== this.#epoch) this.close();
     this.#epoch = epoch;
-    if (keyframe || refresh) this.#streams.awaitKeyframes();
+    if (keyframe || refresh !== null) this.#streams.awaitKeyframes();
   }
 
   /** A frame was dropped: what builds on its units is of no use. */

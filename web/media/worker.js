@@ -181,10 +181,11 @@ class Viewer {
     this.#patience.painted();
     this.#figures.painted(painted, now);
     const wasExact = this.#proof.exact;
-    const isCompared = this.#proof.painted(frame, dirty, queued === 0);
+    const { width, height } = this.#screen;
+    const isCompared = this.#proof.painted({ ...frame, width, height }, dirty, queued === 0);
     if (frame.keyframe) {
       this.#asking.answered();
-      post({ type: 'keyframe', width: frame.width, height: frame.height });
+      post({ type: 'keyframe', ...frame.keyframe });
     }
     const answered = keys.count;
     if (frame.echoViewer === this.#viewerId) keys.painted(frame.echoSeq, clock());

@@ -1,5 +1,5 @@
 /**
- * What the browser and the gateway say to each other, protocol version 1; mirrors `server/wire`,
+ * What the browser and the gateway say to each other, protocol version 2; mirrors `server/wire`,
  * and `tests/vectors` holds packets that both must read and write to the byte.
  */
 
@@ -8,7 +8,7 @@ export { decodeServer } from './server.js';
 export { encodeClient } from './client.js';
 
 /** The protocol version of both hellos. */
-export const VERSION = 1;
+export const VERSION = 2;
 /** The WebSocket subprotocol that is offered. */
 export const SUBPROTOCOL = 'lattice.v1';
 /** The largest packet that is accepted from a gateway. */

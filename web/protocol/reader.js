@@ -24,6 +24,8 @@ export class DecodeError extends Error {
   }
 }
 
+const truncated = () => new DecodeError('truncated', 'the packet is truncated');
+
 /** @param {string} field */
 export const invalid = (field) => new DecodeError('invalid', `invalid ${field}`);
 
@@ -44,7 +46,7 @@ export class Reader {
   #skip(length) {
     const start = this.#at;
     if (length > this.#bytes.length - start) {
-      throw new DecodeError('truncated', 'the packet is truncated');
+      throw truncated();
     }
     this.#at = start + length;
     return start;
@@ -70,6 +72,23 @@ export class Reader {
     return this.#view.getBigUint64(this.#skip(8), true);
   }
 
+  /** A number in as few bytes as it needs; a longer form is refused. @param {string} field */
+  var(field) {
+    for (let value = 0, shift = 0; ; shift += 7) {
+      const byte = this.u8();
+      value |= (byte & 0x7f) << shift;
+      // The fifth byte holds the highest four bits; a last byte of nothing is one too many.
+      if ((byte === 0 && shift > 0) || (shift === 28 && byte > 0x0f)) throw invalid(field);
+      if (byte < 0x80) return value >>> 0;
+    }
+  }
+
+  /** A number of either sign: 0, -1, 1, -2 and so on are written as 0, 1, 2, 3. @param {string} field */
+  svar(field) {
+    const folded = this.var(field);
+    return (folded >>> 1) ^ -(folded & 1);
+  }
+
   /** The next bytes, sharing the packet's memory. @param {number} length */
   take(length) {
     const start = this.#skip(length);
@@ -93,6 +112,16 @@ export class Reader {
     return atMost(field, this.u16(), limit);
   }
 
+  /**
+   * A count in few bytes of things that take `least` bytes or more each.
+   * @param {string} field @param {number} limit @param {number} least
+   */
+  varCount(field, limit, least) {
+    const count = atMost(field, this.var(field), limit);
+    if (count * least > this.#bytes.length - this.#at) throw truncated();
+    return count;
+  }
+
   /** UTF-8 text with a one-byte length. @param {string} field */
   str8(field) {
     return this.#utf8(field, this.u8());
@@ -113,9 +142,19 @@ export class Reader {
     }
   }
 
-  /** `x, y, width, height`, not empty and within the largest screen. */
-  rect() {
-    const rect = { x: this.u16(), y: this.u16(), width: this.u16(), height: this.u16() };
+  /** `width, height` in few bytes, neither of them 0 and both within the largest screen. @param {string} field */
+  varSize(field) {
+    const size = { width: this.var(field), height: this.var(field) };
+    const fits = size.width > 0 && size.height > 0
+      && size.width <= MAX_SIDE && size.height <= MAX_SIDE;
+    if (!fits) throw invalid(field);
+    return size;
+  }
+
+  /** `x, y, width, height` in few bytes, not empty and within the largest screen. */
+  varRect() {
+    const field = 'rectangle';
+    const rect = { x: this.var(field), y: this.var(field), width: this.var(field), height: this.var(field) };
     const fits = rect.width > 0 && rect.height > 0
       && rect.x + rect.width <= MAX_SIDE && rect.y + rect.height <= MAX_SIDE;
     if (!fits) throw invalid('rectangle');

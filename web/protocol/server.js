@@ -14,12 +14,16 @@ const MAX_OPS = 8192;
 const MAX_PAYLOAD = 16 << 20;
 const MAX_STREAMS = 16;
 const MAX_VIDEO_DAMAGE = 64;
+/** In a unit's first byte, beside its stream. */
+const VIDEO_KEYFRAME = 0x80;
+/** Where rectangles of unknown screens lie. */
+const LARGEST = Object.freeze({ width: MAX_SIDE, height: MAX_SIDE });
 const MAX_CURSOR_SIDE = 256;
 const MAX_CURSOR_BYTES = 512 << 10;
 /** The longest name or message, in bytes. */
 export const MAX_TEXT = 512;
-/** The length of an operation in a frame's table. */
-export const OP_BYTES = 14;
+/** The least that an operation takes in a frame's table. */
+const LEAST_OP = 6;
 
 /** Rows of the screen that one hash of a digest covers. */
 export const BAND_HEIGHT = 64;
@@ -85,68 +89,81 @@ function readScreen(reader) {
 function readFrame(reader) {
   const flags = reader.u8();
   if (flags > 3) throw invalid('frame flags');
-  const count = reader.count('operations', MAX_OPS);
   /** @type {Frame} */
   const frame = {
-    type: 'frame', keyframe: (flags & 1) !== 0, refresh: (flags & 2) !== 0,
-    epoch: reader.u32(), id: reader.u32(), ...readScreen(reader), noticedUs: reader.u64(),
-    echoViewer: reader.u32(), echoSeq: reader.u32(), costUs: reader.u32(), ops: [],
+    type: 'frame', epoch: reader.u32(), id: reader.var('frame id'),
+    keyframe: (flags & 1) !== 0 ? reader.varSize('screen size') : null,
+    refresh: (flags & 2) !== 0 ? reader.u8() : null,
+    echoViewer: reader.var('viewer'), echoSeq: reader.var('sequence number'),
+    costUs: reader.var('cost'), ops: [],
   };
-  const table = new Reader(reader.take(count * OP_BYTES));
-  for (let step = 0; step < count; step += 1) frame.ops.push(readOp(table, frame, reader));
+  const count = reader.varCount('operations', MAX_OPS, LEAST_OP);
+  const screen = frame.keyframe ?? LARGEST;
+  const table = Array.from({ length: count }, () => readStep(reader, screen));
+  frame.ops = table.map((step) => (typeof step === 'object' ? step : step(reader)));
   return frame;
 }
 
 /**
- * @param {Reader} table
+ * An operation, or what reads it where it has a payload: payloads stand behind the table.
+ * @param {Reader} reader
  * @param {{ width: number, height: number }} screen
- * @param {Reader} payloads
- * @returns {Op}
+ * @returns {Op | ((payloads: Reader) => Op)}
  */
-function readOp(table, screen, payloads) {
-  const kind = table.u8();
-  if (table.u8() !== 0) throw invalid('reserved byte');
-  const rect = table.rect();
-  const argument = table.u32();
+function readStep(reader, screen) {
+  const kind = reader.u8();
+  const rect = reader.varRect();
   if (!contains(screen, rect)) throw invalid('rectangle outside the screen');
   switch (kind) {
     case 1:
-      if (argument > 0xffffff) throw invalid('fill colour');
-      return { kind: 'fill', ...rect, color: argument };
+      return { kind: 'fill', ...rect, color: (reader.u8() << 16) | (reader.u8() << 8) | reader.u8() };
     case 2: {
-      const [fromX, fromY] = [argument & 0xffff, argument >>> 16];
-      if (!contains(screen, { ...rect, x: fromX, y: fromY })) {
-        throw invalid('copy source outside the screen');
-      }
-      return { kind: 'copy', ...rect, fromX, fromY };
+      const field = 'copy source outside the screen';
+      const from = { ...rect, x: rect.x + reader.svar(field), y: rect.y + reader.svar(field) };
+      if (from.x < 0 || from.y < 0 || !contains(screen, from)) throw invalid(field);
+      return { kind: 'copy', ...rect, fromX: from.x, fromY: from.y };
     }
-    case 3: case 4: {
-      const data = payloads.take(atMost('payload', argument, MAX_PAYLOAD));
-      return { kind: kind === 3 ? 'png' : 'palette', ...rect, data };
+    case 3: case 4: case 5: {
+      const length = atMost('payload', reader.var('payload'), MAX_PAYLOAD);
+      return (payloads) => readMedia(kind, rect, payloads.take(length));
     }
-    case 5: return readVideo(rect, payloads.take(atMost('payload', argument, MAX_PAYLOAD)));
     default: throw invalid('operation kind');
+  }
+}
+
+/** @param {3 | 4 | 5} kind @param {Rect} rect @param {Bytes} data @returns {Op} */
+function readMedia(kind, rect, data) {
+  switch (kind) {
+    case 3: return { kind: 'png', ...rect, data };
+    case 4: return { kind: 'palette', ...rect, data };
+    case 5: return readVideo(rect, data);
   }
 }
 
 /** @param {Rect} place @param {Bytes} payload @returns {VideoOp} */
 function readVideo(place, payload) {
-  if (payload.length < 8) throw invalid('video payload');
-  const reader = new Reader(payload);
-  const stream = reader.u8();
+  try {
+    return readUnit(place, new Reader(payload));
+  } catch (error) {
+    // A payload has its length from the table: what it lacks cannot follow.
+    if (error instanceof DecodeError && error.code === 'truncated') throw invalid('video payload');
+    throw error;
+  }
+}
+
+/** @param {Rect} place @param {Reader} reader @returns {VideoOp} */
+function readUnit(place, reader) {
+  const first = reader.u8();
+  const [stream, keyframe] = [first & ~VIDEO_KEYFRAME, (first & VIDEO_KEYFRAME) !== 0];
   if (stream >= MAX_STREAMS) throw invalid('video stream');
-  const keyframe = reader.flag('video flags');
-  const coded = { codedWidth: reader.u16(), codedHeight: reader.u16() };
-  const isEven = coded.codedWidth % 2 === 0 && coded.codedHeight % 2 === 0;
-  const fits = Math.min(coded.codedWidth, coded.codedHeight) > 0
-    && Math.max(coded.codedWidth, coded.codedHeight) <= MAX_SIDE;
-  if (!isEven || !fits) throw invalid('video size');
-  const count = reader.u16();
-  if (count === 0 || count > MAX_VIDEO_DAMAGE) throw invalid('video damage');
-  if (payload.length <= 8 + count * 8) throw invalid('video payload');
-  const damage = Array.from({ length: count }, () => reader.rect());
-  if (!damage.every((rect) => isWithin(rect, place))) throw invalid('video damage');
-  return { kind: 'video', ...place, stream, keyframe, ...coded, damage, data: reader.rest() };
+  const { width: codedWidth, height: codedHeight } = reader.varSize('video size');
+  if (codedWidth % 2 !== 0 || codedHeight % 2 !== 0) throw invalid('video size');
+  const count = reader.varCount('video damage', MAX_VIDEO_DAMAGE, 4);
+  const damage = Array.from({ length: count }, () => reader.varRect());
+  if (count === 0 || !damage.every((rect) => isWithin(rect, place))) throw invalid('video damage');
+  const data = reader.rest();
+  if (data.length === 0) throw invalid('video payload');
+  return { kind: 'video', ...place, stream, keyframe, codedWidth, codedHeight, damage, data };
 }
 
 /** @param {Rect} inner @param {Rect} outer */

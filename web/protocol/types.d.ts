@@ -2,6 +2,8 @@
 
 export type Bytes =
   Uint8Array<ArrayBuffer>;
+export type Size =
+  { width: number, height: number };
 export type Rect =
   { x: number, y: number, width: number, height: number };
 /** `0x00RRGGBB` */
@@ -19,10 +21,10 @@ export type VideoOp =
   codedHeight: number, damage: Rect[], data: Bytes };
 export type Op =
   FillOp | CopyOp | PngOp | PaletteOp | VideoOp;
+/** `keyframe` is the size of the screen, all of whose pixels the frame carries; `refresh` the request it answers */
 export type Frame =
-  { type: 'frame', keyframe: boolean, refresh: boolean, epoch: number, id: number,
-  width: number, height: number, noticedUs: bigint, echoViewer: number, echoSeq: number,
-  costUs: number, ops: Op[] };
+  { type: 'frame', keyframe: Size | null, refresh: number | null, epoch: number, id: number,
+  echoViewer: number, echoSeq: number, costUs: number, ops: Op[] };
 export type Digest =
   { type: 'digest', epoch: number, id: number, width: number, height: number,
   bands: number[] };

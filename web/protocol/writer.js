@@ -76,6 +76,18 @@ export class Writer {
     return this;
   }
 
+  /** A number in as few bytes as it needs. @param {number} value */
+  var(value) {
+    let rest = value;
+    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) this.u8((rest % 0x80) | 0x80);
+    return this.u8(rest);
+  }
+
+  /** A number of either sign in as few bytes as it needs. @param {number} value */
+  svar(value) {
+    return this.var(value < 0 ? -2 * value - 1 : 2 * value);
+  }
+
   /** @param {Uint8Array} value */
   bytes(value) {
     const at = this.#room(value.length);
@@ -83,9 +95,14 @@ export class Writer {
     return this;
   }
 
+  /** @param {{ width: number, height: number }} size */
+  varSize(size) {
+    return this.var(size.width).var(size.height);
+  }
+
   /** @param {{ x: number, y: number, width: number, height: number }} rect */
-  rect(rect) {
-    return this.u16(rect.x).u16(rect.y).u16(rect.width).u16(rect.height);
+  varRect(rect) {
+    return this.var(rect.x).var(rect.y).varSize(rect);
   }
 
   /** Text with a one-byte length. @param {string} value */

@@ -178,7 +178,9 @@ impl Link {
                 self.shared.watched.store(viewers > 0, Ordering::Relaxed);
                 self.shared.inputs.waker().wake();
             }
-            ToAgent::Refresh(refresh) => commands.update(|command| command.add_refresh(refresh)),
+            ToAgent::Refresh(request, refresh) => {
+                commands.update(|command| command.add_refresh(request, refresh));
+            }
             ToAgent::Pace { bitrate, base_rtt_us } => {
                 let pace = Pace::read(bitrate, base_rtt_us);
                 commands.update(|command| command.pace = Some(pace));

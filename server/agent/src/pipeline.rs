@@ -21,7 +21,7 @@ use lattice_engine::rate::Pace;
 use lattice_engine::rate::effort::Effort;
 use lattice_engine::rate::ladder::Ladder;
 use lattice_engine::video::Rules;
-use lattice_wire::{Availability, DisplayState, Epoch, FrameId, Micros, Refresh, Size};
+use lattice_wire::{Availability, DisplayState, Epoch, FrameId, Micros, Refresh, RefreshId, Size};
 use std::hash::{BuildHasher, Hasher};
 
 /// A picture that did not change so long rests: its digest is sent.
@@ -44,7 +44,7 @@ pub fn run(
     mut connect: impl FnMut() -> Result<Display, DisplayError>,
 ) {
     let (mut viewers, mut pause, mut told) = ((0, 0), RECONNECT.0, String::new());
-    let mut is_asked = false;
+    let mut request = None;
     loop {
         let connected = {
             let _busy = shared.capture_busy.enter();
@@ -54,10 +54,12 @@ pub fn run(
             Ok(display) => {
                 (pause, told) = (RECONNECT.0, String::new());
                 let mut session = Session::new(shared, interval, display, viewers);
-                session.refresh = is_asked.then(|| (Refresh::Whole, clock::now()));
+                let whole =
+                    |request| Asked { request, refresh: Refresh::Whole, when: clock::now() };
+                session.asked = request.map(whole);
                 let Err(error) = session.run();
                 viewers = (session.viewers, session.encoders);
-                is_asked = session.refresh.is_some();
+                request = session.asked.map(|asked| asked.request);
                 error
             }
             Err(error) => error,
@@ -78,8 +80,9 @@ pub fn run(
                 None if command.link_changed => (0, 0),
                 None => viewers,
             };
-            is_asked =
-                viewers.0 > 0 && (command.refresh.is_some() || is_asked && !command.link_changed);
+            let before = request.filter(|_| !command.link_changed);
+            let newest = command.refresh.map(|(request, _)| request).or(before);
+            request = newest.filter(|_| viewers.0 > 0);
         }
         pause = Micros((pause.0 * 2).min(RECONNECT.1.0));
     }
@@ -106,10 +109,19 @@ struct Session<'a> {
     canvas: Option<Canvas>,
     /// When the damage was noticed that the next frame shows.
     noticed: Option<Micros>,
-    refresh: Option<(Refresh, Micros)>,
+    asked: Option<Asked>,
     retry_at: Micros,
     resize: Option<(Size, Micros)>,
     digest_at: Option<Micros>,
+}
+
+/// A refresh that is to be made.
+struct Asked {
+    /// The newest request for it.
+    request: RefreshId,
+    refresh: Refresh,
+    /// When the oldest came.
+    when: Micros,
 }
 
 /// The pictures that exist only while somebody looks.
@@ -161,7 +173,7 @@ impl<'a> Session<'a> {
             encoders: watching.1,
             canvas: None,
             noticed: None,
-            refresh: None,
+            asked: None,
             retry_at: Micros(0),
             resize: None,
             digest_at: None,
@@ -189,7 +201,7 @@ impl<'a> Session<'a> {
         if command.link_changed {
             (self.viewers, self.encoders) = (0, 0);
             self.handle_pace(Pace::UNKNOWN);
-            self.refresh = None;
+            self.asked = None;
             self.stop()?;
         }
         if let Some(watching) = command.watch {
@@ -209,11 +221,12 @@ impl<'a> Session<'a> {
         if let Some(size) = command.resize.filter(|_| min != max) {
             self.resize = Some((size.clamp(min, max), now.plus(RESIZE_DEBOUNCE)));
         }
-        if let Some(new) = command.refresh.filter(|_| self.viewers > 0) {
-            self.refresh = Some(match self.refresh.take() {
-                Some((old, asked)) => (merged(old, new), asked),
+        if let Some((request, new)) = command.refresh.filter(|_| self.viewers > 0) {
+            let (refresh, when) = match self.asked.take() {
+                Some(old) => (merged(old.refresh, new), old.when),
                 None => (new, now),
-            });
+            };
+            self.asked = Some(Asked { request, refresh, when });
         }
         Ok(())
     }
@@ -247,7 +260,7 @@ impl<'a> Session<'a> {
         self.canvas = None;
         self.streams = Streams::default();
         self.count_encoders();
-        self.refresh = None;
+        self.asked = None;
         self.digest_at = None;
         self.noticed = None;
         self.clock.reset();
@@ -288,8 +301,8 @@ impl<'a> Session<'a> {
             return Ok(true);
         }
         let may_frame = now >= self.retry_at && self.shared.outbound.has_room();
-        if may_frame && let Some((refresh, asked)) = self.refresh.take() {
-            self.answer(refresh, asked)?;
+        if may_frame && let Some(asked) = self.asked.take() {
+            self.answer(asked)?;
             return Ok(true);
         }
         if may_frame && self.canvas.is_some() && self.clock.poll(now) == Due::Now {
@@ -325,7 +338,7 @@ impl<'a> Session<'a> {
         let video = planner.filter(|_| is_idle).and_then(|planner| planner.next_due(&self.rules));
         let is_calm = is_idle && self.may_refine();
         let refinement = planner.filter(|_| is_calm).and_then(Planner::next_refinement);
-        let refresh = self.refresh.as_ref().map(|_| self.retry_at);
+        let refresh = self.asked.as_ref().map(|_| self.retry_at);
         let refresh = refresh.filter(|&due| due > now);
         let resize = self.resize.map(|(_, due)| due);
         let wake = self.display.wake_at();

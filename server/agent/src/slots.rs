@@ -17,7 +17,7 @@ pub use outbound::{Kind, Next, Outbound};
 
 use lattice_engine::rate::Pace;
 use lattice_wire::link::MAX_REFRESH_RECTS;
-use lattice_wire::{FrameRef, Micros, Point, Refresh, Seq, Size, ViewerId};
+use lattice_wire::{FrameRef, Micros, Point, Refresh, RefreshId, Seq, Size, ViewerId};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -141,8 +141,8 @@ pub struct Command {
     pub watch: Option<(u16, u8)>,
     /// What the link carries of the viewer that paces.
     pub pace: Option<Pace>,
-    /// A refresh frame is wanted.
-    pub refresh: Option<Refresh>,
+    /// A refresh frame is wanted, and the newest request for it.
+    pub refresh: Option<(RefreshId, Refresh)>,
     /// The newest frame that was painted.
     pub painted: Option<FrameRef>,
     /// Another size is wanted.
@@ -176,11 +176,12 @@ impl Commands {
 
 impl Command {
     /// Adds a refresh to what is asked for already.
-    pub fn add_refresh(&mut self, new: Refresh) {
-        self.refresh = Some(match self.refresh.take() {
-            Some(old) => merged(old, new),
+    pub fn add_refresh(&mut self, request: RefreshId, new: Refresh) {
+        let refresh = match self.refresh.take() {
+            Some((_, old)) => merged(old, new),
             None => new,
-        });
+        };
+        self.refresh = Some((request, refresh));
     }
 }
 
@@ -319,6 +320,15 @@ mod tests {
         };
         assert_eq!(askers, Askers::Both);
         assert_eq!((since.id, missed.len()), (FrameId(4), 2));
+    }
+
+    #[test]
+    fn requests_that_merge_are_answered_under_the_newest_number() {
+        let mut command = Command::default();
+        command.add_refresh(RefreshId(255), part(1, 9));
+        command.add_refresh(RefreshId(0), part(1, 4));
+        let (request, refresh) = command.refresh.expect("both are asked for");
+        assert_eq!((request, refresh), (RefreshId(0), merged(part(1, 9), part(1, 4))));
     }
 
     #[test]

@@ -5,8 +5,8 @@ mod support;
 
 use lattice_engine::region::Region;
 use lattice_wire::{
-    AgentStats, Askers, Frame, FrameId, FrameRef, FromAgent, Input, Key, Modifiers, OpKind, Rect,
-    Refresh, Seq, Size, ToAgent, Video, ViewerId,
+    AgentStats, Askers, Frame, FrameFlags, FrameId, FrameRef, FromAgent, Input, Key, Modifiers,
+    OpKind, Rect, Refresh, RefreshId, Seq, Size, ToAgent, Video, ViewerId,
 };
 use std::path::PathBuf;
 use support::{Agent, Gateway, TOKEN};
@@ -41,9 +41,10 @@ fn viewer_of(scripted: &Scripted, encoders: u8) -> Gateway {
     let mut gateway = Gateway::connect(&scripted.agent.socket, TOKEN);
     gateway.until_live();
     gateway.send(&ToAgent::Watch { viewers: 1, encoders });
-    gateway.send(&ToAgent::Refresh(Refresh::Whole));
+    gateway.send(&ToAgent::Refresh(RefreshId(255), Refresh::Whole));
     let frame = gateway.until_frame();
-    assert!(frame.flags.keyframe && frame.flags.refresh);
+    assert!(frame.flags.keyframe.is_some());
+    assert_eq!(frame.flags.refresh, Some(RefreshId(255)));
     gateway
 }
 
@@ -176,9 +177,9 @@ fn a_viewer_that_comes_while_a_film_plays_gets_all_of_it_and_a_keyframe_soon() {
         });
         units += usize::from(video.is_some());
         if units == 5 && since_refresh.is_none() {
-            gateway.send(&ToAgent::Refresh(Refresh::Whole));
+            gateway.send(&ToAgent::Refresh(RefreshId(0), Refresh::Whole));
         }
-        if table.flags.refresh {
+        if table.flags.refresh.is_some() {
             assert!(video.is_none(), "all of a refresh is exact");
             since_refresh = Some(units);
         }
@@ -197,7 +198,7 @@ fn a_key_is_echoed_by_the_frame_that_shows_it() {
         FromAgent::Frame(table, _) if table.echo == (ViewerId(3), Seq(7)) => Some(gateway.at),
         FromAgent::Frame(..) => {
             // The frame may be made before the input thread has settled: the next one echoes.
-            gateway.send(&ToAgent::Refresh(Refresh::Whole));
+            gateway.send(&ToAgent::Refresh(RefreshId(0), Refresh::Whole));
             None
         }
         _ => None,
@@ -237,23 +238,17 @@ fn a_viewer_that_missed_a_part_gets_that_part() {
     let since = gateway.at;
     gateway.until_frame();
     let missed = vec![Rect::new(100, 100, 10, 10)];
-    gateway.send(&ToAgent::Refresh(Refresh::Part {
-        since,
-        missed: missed.clone(),
-        askers: Askers::Stills,
-    }));
+    let part = Refresh::Part { since, missed: missed.clone(), askers: Askers::Stills };
+    gateway.send(&ToAgent::Refresh(RefreshId(7), part));
     let frame = gateway.until_frame();
-    assert!(frame.flags.refresh && !frame.flags.keyframe);
+    assert_eq!(frame.flags, FrameFlags { keyframe: None, refresh: Some(RefreshId(7)) });
     assert_eq!(frame.at, gateway.at);
     let area: usize = frame.ops.iter().map(|op| op.rect.area()).sum();
     assert_eq!(area, 5 * 5 + 10 * 10);
     let foreign = FrameRef { epoch: lattice_wire::Epoch(since.epoch.0 ^ 1), ..since };
-    gateway.send(&ToAgent::Refresh(Refresh::Part {
-        since: foreign,
-        missed,
-        askers: Askers::Stills,
-    }));
-    assert!(gateway.until_frame().flags.keyframe);
+    let part = Refresh::Part { since: foreign, missed, askers: Askers::Stills };
+    gateway.send(&ToAgent::Refresh(RefreshId(8), part));
+    assert!(gateway.until_frame().flags.keyframe.is_some());
 }
 
 #[test]
@@ -281,8 +276,8 @@ fn a_resized_display_is_a_keyframe_for_all() {
     let mut gateway = viewer(&scripted);
     gateway.send(&ToAgent::Resize(Size::new(1367, 769)));
     let frame = gateway.until_frame();
-    assert!(frame.flags.keyframe && !frame.flags.refresh);
-    assert_eq!(frame.size, Size::new(1367, 769));
+    let keyframe = Some(Size::new(1367, 769));
+    assert_eq!(frame.flags, FrameFlags { keyframe, refresh: None });
     assert!(gateway.until_exact());
 }
 
@@ -291,14 +286,15 @@ fn sizes_are_clamped_and_fixed_displays_stay() {
     let scripted = play("clamp", "", &["--allow-resize", "--max-size", "800x600"]);
     let mut gateway = viewer(&scripted);
     gateway.send(&ToAgent::Resize(Size::new(65535, 65535)));
-    assert_eq!(gateway.until_frame().size, Size::new(800, 600));
+    assert_eq!(gateway.until_frame().flags.keyframe, Some(Size::new(800, 600)));
     gateway.send(&ToAgent::Resize(Size::new(0, 0)));
-    assert_eq!(gateway.until_frame().size, Size::new(320, 200));
+    assert_eq!(gateway.until_frame().flags.keyframe, Some(Size::new(320, 200)));
 
     let fixed = play("fixed", "wait 300\nfill 0 0 1 1 #ffffff", &[]);
     let mut gateway = viewer(&fixed);
     gateway.send(&ToAgent::Resize(Size::new(800, 600)));
-    assert_eq!(gateway.until_frame().size, Size::new(640, 480));
+    gateway.until_frame();
+    assert_eq!(gateway.picture.size(), Size::new(640, 480));
 }
 
 #[test]

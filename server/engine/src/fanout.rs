@@ -3,8 +3,10 @@
 //! A viewer is `Awaiting` a keyframe, then `Live`: it gets each frame. One that does not keep up is
 //! `Lagging`: what waited for it is dropped and remembered as a region; once it has painted what was
 //! on its way, it gets that region as it is *now*, in a refresh that all laggards share, and is live
-//! again. So a laggard costs one refresh at most every [`Limits::refresh_interval`], and never slows
-//! another viewer: the fastest one paces the agent ([`Effect::Painted`]).
+//! again. Such a refresh bears the number of its request: one that comes late, when another has been
+//! asked for, may lack what that was to bring. So a laggard costs one refresh at most every
+//! [`Limits::refresh_interval`], and never slows another viewer: the fastest one paces the agent
+//! ([`Effect::Painted`]).
 //!
 //! A viewer whose browser cannot decode video is no laggard: it gets each frame at once, without its
 //! units of video. Their places are remembered, too, and come with the same refreshes, as stills.
@@ -22,7 +24,9 @@ mod viewer;
 use crate::rate::Pace;
 use crate::region::Region;
 use lattice_wire::link::MAX_REFRESH_RECTS;
-use lattice_wire::{Ack, Askers, Condition, FrameRef, FrameTable, Micros, Rect, Refresh, ViewerId};
+use lattice_wire::{
+    Ack, Askers, Condition, FrameRef, FrameTable, Micros, Rect, Refresh, RefreshId, ViewerId,
+};
 use pacing::Pacing;
 use std::collections::BTreeMap;
 use viewer::{Arrival, Stage, Viewer};
@@ -73,7 +77,7 @@ const KEYFRAME_INTERVAL: Micros = Micros::from_millis(1000);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// Ask the agent for current pixels.
-    Refresh(Refresh),
+    Refresh(RefreshId, Refresh),
     /// Tell the agent the newest frame that a viewer has painted.
     Painted(FrameRef),
     /// Tell the agent what the link carries of the viewer that paces it.
@@ -93,6 +97,8 @@ pub struct Fanout {
     viewers: BTreeMap<ViewerId, Viewer>,
     newest: Option<FrameRef>,
     painted: Option<FrameRef>,
+    /// The newest request.
+    request: RefreshId,
     asked: Option<Asked>,
     last_part: Option<Micros>,
     /// There is no display to ask for pixels.
@@ -104,6 +110,7 @@ pub struct Fanout {
 /// The request that the agent has not answered.
 #[derive(Debug, Clone, Copy)]
 struct Asked {
+    request: RefreshId,
     whole: bool,
     /// Some of those who asked see no video, so the answer has exact pixels of everything.
     stills: bool,
@@ -118,6 +125,7 @@ impl Fanout {
             viewers: BTreeMap::new(),
             newest: None,
             painted: None,
+            request: RefreshId::default(),
             asked: None,
             last_part: None,
             is_away: false,
@@ -197,10 +205,12 @@ impl Fanout {
         now: Micros,
     ) -> Vec<(ViewerId, Sees)> {
         self.newest = Some(table.at);
-        let is_for_video = !table.flags.keyframe && !self.asked.is_some_and(|asked| asked.stills);
-        let lacks_stills = table.flags.refresh && is_for_video;
-        // A part does not answer who asked for the whole meanwhile.
-        if table.flags.refresh && (table.flags.keyframe || self.asked.is_some_and(|it| !it.whole)) {
+        let answered = self.asked.filter(|asked| table.flags.refresh == Some(asked.request));
+        let lacks_stills = table.flags.refresh.is_some()
+            && table.flags.keyframe.is_none()
+            && !answered.is_some_and(|asked| asked.stills);
+        // What answers an older request, late or while the whole was asked for, answers no other.
+        if answered.is_some() {
             self.asked = None;
         }
         let len = (len, len.saturating_sub(table.video_len()));
@@ -209,7 +219,7 @@ impl Fanout {
         for (&id, viewer) in &mut self.viewers {
             if viewer.offer(&frame, &self.limits, now) {
                 receivers.push((id, viewer.sees));
-            } else if !table.flags.refresh && viewer.miss(&frame) {
+            } else if table.flags.refresh.is_none() && viewer.miss(&frame) {
                 self.effects.push(Effect::DropQueued(id));
             }
         }
@@ -296,28 +306,35 @@ impl Fanout {
         let mut awaited = self.viewers.values().filter_map(Viewer::awaits_from);
         let whole = awaited.any(|from| from <= now);
         if whole && self.asked.is_none_or(|asked| !asked.whole) {
-            self.asked = Some(Asked { whole: true, stills: true, when: now });
-            self.effects.push(Effect::Refresh(Refresh::Whole));
+            self.ask_for(Refresh::Whole, true, now);
         }
         if self.asked.is_some() || now < self.next_part() {
             return;
         }
         let Some(since) = self.newest else { return };
         let (mut all, mut askers) = (Region::new(), None);
+        let request = self.request.next();
         for viewer in self.viewers.values_mut().filter(|viewer| viewer.may_catch_up()) {
             let asker = match viewer.sees {
                 Sees::Video => Askers::Video,
                 Sees::Stills => Askers::Stills,
             };
             askers = Some(askers.map_or(asker, |others: Askers| others.and(asker)));
-            all.add_all(viewer.catch_up());
+            all.add_all(viewer.catch_up(request));
         }
         if let Some(askers) = askers.filter(|_| !all.is_empty()) {
-            self.asked = Some(Asked { whole: false, stills: askers.see_stills(), when: now });
             self.last_part = Some(now);
             let missed = all.simplified(MAX_REFRESH_RECTS).rects().to_vec();
-            self.effects.push(Effect::Refresh(Refresh::Part { since, missed, askers }));
+            let part = Refresh::Part { since, missed, askers };
+            self.ask_for(part, askers.see_stills(), now);
         }
+    }
+
+    fn ask_for(&mut self, refresh: Refresh, stills: bool, now: Micros) {
+        self.request = self.request.next();
+        let whole = refresh == Refresh::Whole;
+        self.asked = Some(Asked { request: self.request, whole, stills, when: now });
+        self.effects.push(Effect::Refresh(self.request, refresh));
     }
 
     fn next_part(&self) -> Micros {
@@ -326,8 +343,8 @@ impl Fanout {
 }
 
 fn touched_by(table: &FrameTable) -> Region {
-    if table.flags.keyframe {
-        return Region::whole(table.size);
+    if let Some(size) = table.flags.keyframe {
+        return Region::whole(size);
     }
     // The agent is not trusted to keep the steps few.
     let rects: Vec<Rect> = table.steps.iter().map(|step| step.rect).collect();

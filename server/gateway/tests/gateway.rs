@@ -17,7 +17,7 @@ async fn a_viewer_that_joins_gets_a_keyframe_and_then_each_frame() {
     let mut viewer = gateway.viewer().await;
     // In this order: an agent that thinks nobody looks makes no pictures.
     agent.until_packet(watch(1)).await;
-    agent.until_packet(ToAgent::Refresh(Refresh::Whole)).await;
+    agent.until_asked(Refresh::Whole).await;
     let sent = agent.frame(1, true, true).await;
     assert_eq!(viewer.paint(1).await.encode(), sent);
     agent.until_packet(ToAgent::Painted(frame_ref(1))).await;
@@ -35,7 +35,7 @@ async fn video_reaches_who_decodes_it_and_passes_by_who_does_not() {
     let (mut ann, mut ben) =
         (gateway.viewer().await, gateway.viewer_with(Capabilities::H264).await);
     agent.until_packet(ToAgent::Watch { viewers: 2, encoders: ENCODERS }).await;
-    let flags = FrameFlags { keyframe: true, refresh: true };
+    let flags = FrameFlags { keyframe: Some(SIZE), refresh: Some(RefreshId(1)) };
     let plain = frame(1, flags, Bytes::from_static(b"png"));
     let rect = SIZE.bounds().expect("not empty");
     let unit = Bytes::from_static(&[0, 0, 0, 1, 0x65]);
@@ -48,13 +48,7 @@ async fn video_reaches_who_decodes_it_and_passes_by_who_does_not() {
     gateway.counted("lattice_viewer_debt_seconds_count", 2).await;
     // What she lacks comes as it is now.
     let missed = vec![rect];
-    agent
-        .until_packet(ToAgent::Refresh(Refresh::Part {
-            since: frame_ref(1),
-            missed,
-            askers: Askers::Stills,
-        }))
-        .await;
+    agent.until_asked(Refresh::Part { since: frame_ref(1), missed, askers: Askers::Stills }).await;
 }
 
 #[tokio::test]
@@ -62,11 +56,11 @@ async fn a_large_frame_arrives_whole() {
     let gateway = Gateway::start(9).await;
     let mut agent = gateway.agent().await;
     let mut viewer = gateway.viewer().await;
-    let flags = FrameFlags { keyframe: true, refresh: true };
+    let flags = FrameFlags { keyframe: Some(SIZE), refresh: Some(RefreshId(1)) };
     let noise: Vec<u8> =
         (0..9_000_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let sent = frame(1, flags, noise.into());
-    agent.until_packet(ToAgent::Refresh(Refresh::Whole)).await;
+    agent.until_asked(Refresh::Whole).await;
     let (packet, received) = (sent.encode(), viewer.paint(1));
     let ((), received) = tokio::join!(agent.send(packet), received);
     assert!(received == sent, "the frame came changed");
@@ -133,11 +127,11 @@ async fn a_viewer_that_reads_nothing_does_not_slow_another() {
     let gateway = Gateway::start(9).await;
     let mut agent = gateway.agent().await;
     let mut fast = gateway.viewer().await;
-    agent.until_packet(ToAgent::Refresh(Refresh::Whole)).await;
+    agent.until_asked(Refresh::Whole).await;
     agent.frame(1, true, true).await;
     fast.paint(1).await;
     let slow = gateway.viewer().await;
-    agent.until_packet(ToAgent::Refresh(Refresh::Whole)).await;
+    agent.until_asked(Refresh::Whole).await;
     agent.frame(1, true, true).await;
     for id in 2..60 {
         let picture = Bytes::from(vec![id as u8; 300_000]);
@@ -181,7 +175,7 @@ async fn another_protocol_version_is_refused_by_name() {
     viewer.send(ClientPacket::Hello(hello(99))).await;
     let (code, reason) = viewer.closed().await;
     assert_eq!(code, close::VERSION);
-    assert!(reason.contains("version 1"), "{reason}");
+    assert!(reason.contains("version 2"), "{reason}");
 }
 
 #[tokio::test]
@@ -237,7 +231,7 @@ async fn a_lost_agent_is_told_and_a_new_one_starts_with_a_keyframe() {
 
     let mut agent = gateway.agent().await;
     viewer.until("the return", state(Availability::Live)).await;
-    agent.until_packet(ToAgent::Refresh(Refresh::Whole)).await;
+    agent.until_asked(Refresh::Whole).await;
     agent.frame(1, true, true).await;
     viewer.paint(1).await;
     assert!(gateway.get("/readyz", "").await.starts_with("HTTP/1.1 200"));
@@ -255,7 +249,7 @@ async fn an_agent_that_sends_nonsense_loses_its_link_only() {
     gateway.counted("lattice_packets_refused_total{reason=\"agent\"}", 3).await;
     let mut agent = gateway.agent().await;
     let mut viewer = gateway.viewer().await;
-    agent.until_packet(ToAgent::Refresh(Refresh::Whole)).await;
+    agent.until_asked(Refresh::Whole).await;
     agent.frame(1, true, true).await;
     viewer.paint(1).await;
 }
@@ -453,7 +447,7 @@ async fn the_time_from_a_key_to_its_frame_is_measured() {
     let gateway = Gateway::start(9).await;
     let mut agent = gateway.agent().await;
     let mut viewer = gateway.viewer().await;
-    agent.until_packet(ToAgent::Refresh(Refresh::Whole)).await;
+    agent.until_asked(Refresh::Whole).await;
     agent.frame(1, true, true).await;
     viewer.paint(1).await;
     viewer.send(ClientPacket::Input(key(3))).await;

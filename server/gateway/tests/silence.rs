@@ -62,10 +62,11 @@ impl Room {
 fn picture(id: u32, len: usize) -> AgentEvent {
     let rect = Rect::new(0, 0, 100, 100);
     let frame = Frame {
-        flags: FrameFlags { keyframe: id == 1, refresh: id == 1 },
+        flags: FrameFlags {
+            keyframe: (id == 1).then_some(Size::new(100, 100)),
+            refresh: (id == 1).then_some(RefreshId(1)),
+        },
         at: FrameRef { epoch: Epoch(1), id: FrameId(id) },
-        size: Size::new(100, 100),
-        noticed: Micros(0),
         echo: (ViewerId(0), Seq(0)),
         cost_us: 0,
         ops: vec![Op { rect, kind: OpKind::Png(Bytes::from(vec![1; len])) }],

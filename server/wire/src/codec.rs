@@ -1,4 +1,8 @@
 //! Bounds-checked reading and writing of little-endian bytes.
+//!
+//! What stands in every frame is written in as few bytes as it needs, by [`Writer::var`]: seven bits
+//! a byte from the lowest on, the highest bit set in all but the last (LEB128, as in DWARF 5,
+//! section 7.6). A number has one such form; a longer one is refused.
 
 use crate::geometry::{Point, Rect, Size};
 
@@ -79,6 +83,35 @@ impl<'a> Reader<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
+    /// A number of up to five bytes.
+    pub fn var(&mut self, field: &'static str) -> Result<u32, DecodeError> {
+        let (mut value, mut shift) = (0, 0);
+        loop {
+            let byte = self.u8()?;
+            value |= u32::from(byte & 0x7f) << shift;
+            // The fifth byte holds the highest four bits; a last byte of nothing is one too many.
+            let is_overlong = byte == 0 && shift > 0 || shift == 28 && byte > 0x0f;
+            if is_overlong {
+                return Err(DecodeError::Invalid(field));
+            }
+            if byte < 0x80 {
+                return Ok(value);
+            }
+            shift += 7;
+        }
+    }
+
+    /// The same of at most 16 bits.
+    pub fn var16(&mut self, field: &'static str) -> Result<u16, DecodeError> {
+        u16::try_from(self.var(field)?).map_err(|_| DecodeError::Invalid(field))
+    }
+
+    /// A number of either sign: 0, -1, 1, -2 and so on are written as 0, 1, 2, 3.
+    pub fn svar(&mut self, field: &'static str) -> Result<i32, DecodeError> {
+        let folded = self.var(field)?;
+        Ok((folded >> 1) as i32 ^ -((folded & 1) as i32))
+    }
+
     /// A byte that is 0 or 1.
     pub fn flag(&mut self, field: &'static str) -> Result<bool, DecodeError> {
         match self.u8()? {
@@ -93,6 +126,23 @@ impl<'a> Reader<'a> {
         let value = usize::from(self.u16()?);
         if value > limit {
             return Err(DecodeError::TooLarge { field, value, limit });
+        }
+        Ok(value)
+    }
+
+    /// A count in few bytes of things that take `least` bytes or more each.
+    pub fn var_count(
+        &mut self,
+        field: &'static str,
+        limit: usize,
+        least: usize,
+    ) -> Result<usize, DecodeError> {
+        let value = self.var(field)? as usize;
+        if value > limit {
+            return Err(DecodeError::TooLarge { field, value, limit });
+        }
+        if value * least > self.rest.len() {
+            return Err(DecodeError::Truncated);
         }
         Ok(value)
     }
@@ -123,6 +173,20 @@ impl<'a> Reader<'a> {
     pub fn rect(&mut self) -> Result<Rect, DecodeError> {
         let (x, y, width, height) = (self.u16()?, self.u16()?, self.u16()?, self.u16()?);
         Rect::checked(x, y, width, height).ok_or(DecodeError::Invalid("rectangle"))
+    }
+
+    /// `width, height` in few bytes, neither of them 0 and both within the largest screen.
+    pub fn var_size(&mut self, field: &'static str) -> Result<Size, DecodeError> {
+        let size = Size { width: self.var16(field)?, height: self.var16(field)? };
+        size.bounds().map(|_| size).ok_or(DecodeError::Invalid(field))
+    }
+
+    /// `x, y, width, height` in few bytes, not empty and within the largest screen.
+    pub fn var_rect(&mut self) -> Result<Rect, DecodeError> {
+        const FIELD: &str = "rectangle";
+        let (x, y) = (self.var16(FIELD)?, self.var16(FIELD)?);
+        let (width, height) = (self.var16(FIELD)?, self.var16(FIELD)?);
+        Rect::checked(x, y, width, height).ok_or(DecodeError::Invalid(FIELD))
     }
 
     /// All that is left.
@@ -184,6 +248,22 @@ impl Writer {
         self.bytes(&value.to_le_bytes())
     }
 
+    /// A number in as few bytes as it needs.
+    pub fn var(mut self, value: u32) -> Self {
+        let mut rest = value;
+        while rest >= 0x80 {
+            self.bytes.push(rest as u8 | 0x80);
+            rest >>= 7;
+        }
+        self.bytes.push(rest as u8);
+        self
+    }
+
+    /// A number of either sign in as few bytes as it needs.
+    pub fn svar(self, value: i32) -> Self {
+        self.var((value << 1 ^ value >> 31) as u32)
+    }
+
     /// Bytes as they are.
     pub fn bytes(mut self, value: &[u8]) -> Self {
         self.bytes.extend_from_slice(value);
@@ -203,6 +283,16 @@ impl Writer {
     /// `x, y, width, height`.
     pub fn rect(self, value: Rect) -> Self {
         self.u16(value.x).u16(value.y).u16(value.width).u16(value.height)
+    }
+
+    /// `width, height` in few bytes.
+    pub fn var_size(self, value: Size) -> Self {
+        self.var(value.width.into()).var(value.height.into())
+    }
+
+    /// `x, y, width, height` in few bytes.
+    pub fn var_rect(self, value: Rect) -> Self {
+        self.var(value.x.into()).var(value.y.into()).var_size(value.size())
     }
 
     /// Text with a one-byte length, cut at a character boundary where it is longer than 255 bytes.
@@ -236,6 +326,38 @@ mod tests {
         assert_eq!(cut("aé日", 2), "a");
         assert_eq!(cut("aé日", 3), "aé");
         assert_eq!(cut("aé日", 99), "aé日");
+    }
+
+    #[test]
+    fn numbers_take_the_bytes_they_need_and_come_back() {
+        for (value, len) in [(0, 1), (127, 1), (128, 2), (16_383, 2), (16_384, 3), (u32::MAX, 5)] {
+            let bytes = Writer::default().var(value).finish();
+            assert_eq!(bytes.len(), len, "{value}");
+            assert_eq!(Reader::new(&bytes).var("n"), Ok(value));
+            for short in 0..len {
+                assert_eq!(Reader::new(&bytes[..short]).var("n"), Err(DecodeError::Truncated));
+            }
+        }
+        for (value, len) in [(0, 1), (-1, 1), (63, 1), (-64, 1), (64, 2), (i32::MIN, 5)] {
+            let bytes = Writer::default().svar(value).finish();
+            assert_eq!((bytes.len(), Reader::new(&bytes).svar("n")), (len, Ok(value)));
+        }
+    }
+
+    #[test]
+    fn a_number_has_no_second_form() {
+        let overlong = [
+            &[0x80, 0][..],
+            &[0xff, 0],
+            &[0x81, 0x80, 0],
+            &[0xff, 0xff, 0xff, 0xff, 0x1f],
+            &[0xff, 0xff, 0xff, 0xff, 0x8f, 0],
+        ];
+        for bytes in overlong {
+            assert_eq!(Reader::new(bytes).var("n"), Err(DecodeError::Invalid("n")), "{bytes:x?}");
+        }
+        let wide = Writer::default().var(65_536).finish();
+        assert_eq!(Reader::new(&wide).var16("n"), Err(DecodeError::Invalid("n")));
     }
 
     #[test]

@@ -133,8 +133,8 @@ impl Rect {
 
     /// The same rectangle moved, or nothing where it would leave the plane.
     pub fn moved(self, dx: i32, dy: i32) -> Option<Rect> {
-        let x = u16::try_from(i32::from(self.x) + dx).ok()?;
-        let y = u16::try_from(i32::from(self.y) + dy).ok()?;
+        let x = u16::try_from(i32::from(self.x).saturating_add(dx)).ok()?;
+        let y = u16::try_from(i32::from(self.y).saturating_add(dy)).ok()?;
         Rect::checked(x, y, self.width, self.height)
     }
 }

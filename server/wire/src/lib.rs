@@ -1,4 +1,4 @@
-//! What the browser, the gateway and the agent say to each other: protocol version 1.
+//! What the browser, the gateway and the agent say to each other: protocol version 2.
 //!
 //! A packet is one WebSocket message, or one length-prefixed message on the agent's link
 //! ([`link`]). Its first byte is its kind; every number is little-endian. Decoding checks each
@@ -39,10 +39,10 @@ pub use server::{
     Availability, Bottleneck, Condition, Control, Cursor, DisplayState, Ping, Role, ServerPacket,
     Welcome,
 };
-pub use units::{Epoch, FrameId, FrameRef, Micros, Seq, ViewerId};
+pub use units::{Epoch, FrameId, FrameRef, Micros, RefreshId, Seq, ViewerId};
 
 /// The protocol version that both hellos carry. A peer that speaks another one is refused by name.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// The WebSocket subprotocol that a viewer must offer.
 pub const SUBPROTOCOL: &str = "lattice.v1";

@@ -11,7 +11,7 @@ use crate::geometry::{Rect, Size};
 use crate::input::Input;
 use crate::picture::{DIGEST, FRAME, FrameTable, frame_ref};
 use crate::server::{CURSOR, DISPLAY_STATE, DisplayState, MAX_TEXT};
-use crate::units::{FrameRef, ViewerId};
+use crate::units::{FrameRef, RefreshId, ViewerId};
 use crate::{Digest, MAX_SERVER_PACKET};
 use bytes::Bytes;
 
@@ -226,8 +226,8 @@ pub enum ToAgent {
         /// Its round trip without anything queued, µs.
         base_rtt_us: u32,
     },
-    /// Make a refresh frame.
-    Refresh(Refresh),
+    /// Make a refresh frame, which bears the number of the newest request that it answers.
+    Refresh(RefreshId, Refresh),
     /// The newest frame that any viewer has painted.
     Painted(FrameRef),
     /// The desktop should have this size.
@@ -249,14 +249,17 @@ impl ToAgent {
             Self::Pace { bitrate, base_rtt_us } => {
                 Writer::packet(PACE, 8).u32(*bitrate).u32(*base_rtt_us).finish()
             }
-            Self::Refresh(Refresh::Whole) => Writer::packet(REFRESH, 1).u8(1).finish(),
-            Self::Refresh(Refresh::Part { since, missed, askers }) => {
+            Self::Refresh(request, Refresh::Whole) => {
+                Writer::packet(REFRESH, 2).u8(request.0).u8(1).finish()
+            }
+            Self::Refresh(request, Refresh::Part { since, missed, askers }) => {
                 let kind = match askers {
                     Askers::Stills => 0,
                     Askers::Video => 2,
                     Askers::Both => 3,
                 };
-                let out = Writer::packet(REFRESH, 11 + missed.len() * 8)
+                let out = Writer::packet(REFRESH, 12 + missed.len() * 8)
+                    .u8(request.0)
                     .u8(kind)
                     .u32(since.epoch.0)
                     .u32(since.id.0)
@@ -286,7 +289,7 @@ impl ToAgent {
             }
             WATCH => Self::Watch { viewers: reader.u16()?, encoders: reader.u8()? },
             PACE => Self::Pace { bitrate: reader.u32()?, base_rtt_us: reader.u32()? },
-            REFRESH => Self::Refresh(read_refresh(&mut reader)?),
+            REFRESH => Self::Refresh(RefreshId(reader.u8()?), read_refresh(&mut reader)?),
             PAINTED => Self::Painted(frame_ref(&mut reader)?),
             RESIZE => Self::Resize(reader.size()?),
             INPUT => {

@@ -1,37 +1,43 @@
 //! Frames: what changed on the screen since the frame before.
 //!
-//! ```text
-//! offset  size  field
-//!      0     1  kind 0x01
-//!      1     1  flags: bit 0 keyframe, bit 1 refresh
-//!      2     2  number of operations
-//!      4     4  epoch
-//!      8     4  frame id
-//!     12     4  width, height of the screen
-//!     16     8  when the change was noticed, µs of the agent's monotonic clock
-//!     24     4  viewer whose input is echoed, 0 for none
-//!     28     4  sequence number of the last input of that viewer applied before the grab
-//!     32     4  from noticing the change to handing over the frame, µs
-//!     36  14*n  operations
-//!      …        payloads, in the order of the operations that have one
-//! ```
+//! | bytes | field |
+//! |---|---|
+//! | 1 | kind 0x01 |
+//! | 1 | flags: bit 0 keyframe, bit 1 refresh |
+//! | 4 | epoch |
+//! | var | frame id |
+//! | 2 var | width, height of the screen; only of a keyframe |
+//! | 1 | which request it answers; only of a refresh |
+//! | var | viewer whose input is echoed, 0 for none |
+//! | var | sequence number of the last input of that viewer applied before the grab |
+//! | var | from noticing the change to handing over the frame, µs |
+//! | var | number of operations |
+//! | … | operations |
+//! | … | payloads, in the order of the operations that have one |
 //!
-//! An operation is `kind u8, 0 u8, rectangle 4*u16, argument u32`. All operations of a frame
+//! `var` is a number in as few bytes as it needs ([`Writer::var`]): most frames show a typed letter or
+//! a caret, and a link of 300 kbit/s carries one byte in 27 µs.
+//!
+//! An operation is `kind u8, x, y, width, height: 4*var`, then its argument. All operations of a frame
 //! appear together or not at all. Copies read the picture as it was *before* the frame; everything
 //! else paints over the result, in order. The table stands before all payloads so that the gateway
 //! learns what a frame touches without looking at media.
 //!
 //! | kind | argument | payload |
 //! |---|---|---|
-//! | 1 fill | colour `0x00RRGGBB` | – |
-//! | 2 copy | source x (low half), source y (high half) | – |
-//! | 3 png | payload length | a PNG of the rectangle's size, opaque |
-//! | 4 palette | payload length | see [`OpKind::Palette`] |
-//! | 5 video | payload length | see [`Video`]; the rectangle is the stream's place on the screen |
+//! | 1 fill | `red, green, blue: 3*u8` | – |
+//! | 2 copy | from the destination to the source, `dx, dy: 2*svar` ([`Writer::svar`]) | – |
+//! | 3 png | payload length, `var` | a PNG of the rectangle's size, opaque |
+//! | 4 palette | payload length, `var` | see [`OpKind::Palette`] |
+//! | 5 video | payload length, `var` | see [`Video`]; the rectangle is the stream's place on the screen |
+//!
+//! Only a keyframe says how large the screen is. Whoever paints another frame has to check that it
+//! stays within the picture; whoever reads its table knows that it stays within the largest screen.
 
+use crate::MAX_SIDE;
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::geometry::{Point, Rect, Size};
-use crate::units::{Epoch, FrameId, FrameRef, Micros, Seq, ViewerId};
+use crate::units::{Epoch, FrameId, FrameRef, RefreshId, Seq, ViewerId};
 use bytes::Bytes;
 
 /// The kind byte of a [`Frame`].
@@ -50,30 +56,29 @@ pub const MAX_VIDEO_DAMAGE: usize = 64;
 /// Rows of the screen that one hash of a [`Digest`] covers.
 pub const BAND_HEIGHT: u16 = 64;
 
-const HEADER: usize = 36;
-/// Where the number of operations stands.
-const COUNT: usize = 2;
-const OP: usize = 14;
+/// More than a frame's header takes.
+const HEADER: usize = 40;
+/// The least that an operation takes in the table.
+const LEAST_OP: usize = 6;
+/// More than it takes in the table.
+const OP: usize = 16;
+/// Where rectangles of unknown screens lie.
+const LARGEST: Rect = Rect { x: 0, y: 0, width: MAX_SIDE, height: MAX_SIDE };
 
 /// How a frame relates to the picture a viewer has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FrameFlags {
-    /// The frame carries every pixel; the viewer takes the frame's size and forgets what it had.
-    pub keyframe: bool,
-    /// The frame is for viewers that joined or fell behind; others have this picture already.
-    pub refresh: bool,
+    /// The frame carries every pixel of a screen of this size, both sides at least 1; the viewer
+    /// forgets what it had.
+    pub keyframe: Option<Size>,
+    /// The frame is for viewers that joined or fell behind, as this request said; others have this
+    /// picture already.
+    pub refresh: Option<RefreshId>,
 }
 
 impl FrameFlags {
     fn to_byte(self) -> u8 {
-        u8::from(self.keyframe) | u8::from(self.refresh) << 1
-    }
-
-    fn from_byte(byte: u8) -> Result<Self, DecodeError> {
-        if byte > 3 {
-            return Err(DecodeError::Invalid("frame flags"));
-        }
-        Ok(Self { keyframe: byte & 1 != 0, refresh: byte & 2 != 0 })
+        u8::from(self.keyframe.is_some()) | u8::from(self.refresh.is_some()) << 1
     }
 }
 
@@ -102,9 +107,13 @@ pub enum OpKind {
     Copy(Point),
     /// A PNG file.
     Png(Bytes),
-    /// `number of colours - 1: u8`, that many `R, G, B`, then an index a pixel in rows, packed from
-    /// the highest bit down without gaps between rows: 1, 2, 4 or 8 bits for up to 2, 4, 16 or 256
-    /// colours. PNG's own headers would outweigh a typed letter.
+    /// What a PNG's own headers would outweigh: a typed letter, a caret, a rule, an icon.
+    ///
+    /// `u8` of which the lowest six bits are the number of colours less 1, the next is 0 and the
+    /// highest says that they are grey; that many colours, `R, G, B` or, where they are grey, one byte
+    /// for all three; then bits, from the highest of each byte down, without gaps and filled up with
+    /// zeros. Each row but the first begins with a bit that says whether it is the same as the one
+    /// above. Where it is not, an index a pixel follows, of as many bits as the largest needs.
     Palette(Bytes),
     /// The next picture of a video stream, which is lossy.
     Video(Video),
@@ -112,9 +121,9 @@ pub enum OpKind {
 
 /// One unit of a stream of H.264 and what of its picture is to be painted.
 ///
-/// `stream: u8, flags: u8 (bit 0 keyframe), coded width, height: 2*u16, count: u16`, that many
-/// rectangles of `4*u16` on the screen, then the access unit in Annex B form to the end (ITU-T
-/// H.264). The colours are BT.709 in limited range, and the unit says so itself.
+/// `stream: u8` (bit 7 keyframe), `coded width, height, count: 3*var`, that many rectangles of `4*var`
+/// on the screen, then the access unit in Annex B form to the end (ITU-T H.264). The colours are BT.709
+/// in limited range, and the unit says so itself.
 ///
 /// A stream begins with a keyframe, before which its other units cannot be decoded. Whoever missed
 /// a unit, or was sent a refresh or a keyframe of the screen, has to wait for the next one; what is
@@ -136,20 +145,18 @@ pub struct Video {
     pub unit: Bytes,
 }
 
-const VIDEO: usize = 8;
+/// In a unit's first byte, beside its stream.
+const VIDEO_KEYFRAME: u8 = 0x80;
 
 impl Video {
     fn payload_len(&self) -> usize {
-        VIDEO + self.damage.len() * 8 + self.unit.len()
+        self.write_head(Writer::default()).finish().len() + self.unit.len()
     }
 
-    fn write(&self, out: Writer) -> Writer {
-        let out = out
-            .u8(self.stream)
-            .u8(u8::from(self.keyframe))
-            .size(self.coded)
-            .u16(self.damage.len() as u16);
-        self.damage.iter().fold(out, |out, &rect| out.rect(rect)).bytes(&self.unit)
+    fn write_head(&self, out: Writer) -> Writer {
+        let keyframe = if self.keyframe { VIDEO_KEYFRAME } else { 0 };
+        let out = out.u8(self.stream | keyframe).var_size(self.coded).var(self.damage.len() as u32);
+        self.damage.iter().fold(out, |out, &rect| out.var_rect(rect))
     }
 
     /// Reads a payload; `place` is the operation's rectangle.
@@ -157,27 +164,22 @@ impl Video {
         // A payload has its length from the table: what it lacks cannot follow.
         let short = |_: DecodeError| DecodeError::Invalid("video payload");
         let mut reader = Reader::new(payload);
-        let stream = reader.u8().map_err(short)?;
+        let first = reader.u8().map_err(short)?;
+        let (stream, keyframe) = (first & !VIDEO_KEYFRAME, first & VIDEO_KEYFRAME != 0);
         if stream >= MAX_STREAMS {
             return Err(DecodeError::Invalid("video stream"));
         }
-        let keyframe = match reader.u8().map_err(short)? {
-            flags @ 0..=1 => flags == 1,
-            _ => return Err(DecodeError::Invalid("video flags")),
-        };
-        let coded = reader.size().map_err(short)?;
-        let is_even = coded.width.is_multiple_of(2) && coded.height.is_multiple_of(2);
-        if coded.bounds().is_none() || !is_even {
+        let coded = reader.var_size("video size").map_err(short)?;
+        if !coded.width.is_multiple_of(2) || !coded.height.is_multiple_of(2) {
             return Err(DecodeError::Invalid("video size"));
         }
-        let count = reader.u16().map_err(short)?;
-        let count = usize::from(count);
-        if count == 0 || count > MAX_VIDEO_DAMAGE {
+        let count = reader.var_count("video damage", MAX_VIDEO_DAMAGE, 4).map_err(short)?;
+        if count == 0 {
             return Err(DecodeError::Invalid("video damage"));
         }
         let mut damage = Vec::with_capacity(count);
         for _ in 0..count {
-            let rect = reader.rect().map_err(short)?;
+            let rect = reader.var_rect().map_err(short)?;
             if !place.contains(rect) {
                 return Err(DecodeError::Invalid("video damage"));
             }
@@ -207,10 +209,6 @@ pub struct Frame {
     pub flags: FrameFlags,
     /// Which frame the viewer has after it.
     pub at: FrameRef,
-    /// The screen's size, both sides at least 1.
-    pub size: Size,
-    /// When the change was noticed.
-    pub noticed: Micros,
     /// Whose input, and which was the last of it that the display had been given.
     pub echo: (ViewerId, Seq),
     /// From noticing the change to handing over the frame, µs: the server's share of the latency.
@@ -222,21 +220,7 @@ pub struct Frame {
 impl Frame {
     /// The packet.
     pub fn encode(&self) -> Vec<u8> {
-        let payload: usize = self.ops.iter().map(Op::payload_len).sum();
-        let mut out = Writer::packet(FRAME, HEADER + self.ops.len() * OP + payload)
-            .u8(self.flags.to_byte())
-            .u16(self.ops.len() as u16)
-            .u32(self.at.epoch.0)
-            .u32(self.at.id.0)
-            .size(self.size)
-            .u64(self.noticed.0)
-            .u32(self.echo.0.0)
-            .u32(self.echo.1.0)
-            .u32(self.cost_us);
-        for op in &self.ops {
-            let (kind, argument) = op.code();
-            out = out.u8(kind).u8(0).rect(op.rect).u32(argument);
-        }
+        let out = self.table().write();
         self.ops.iter().fold(out, |out, op| op.write_payload(out)).finish()
     }
 
@@ -258,35 +242,34 @@ impl Frame {
             ops.push(Op { rect, kind });
         }
         reader.end()?;
-        let FrameTable { flags, at, size, noticed, echo, cost_us, .. } = table;
-        Ok(Self { flags, at, size, noticed, echo, cost_us, ops })
+        let FrameTable { flags, at, echo, cost_us, .. } = table;
+        Ok(Self { flags, at, echo, cost_us, ops })
+    }
+
+    fn table(&self) -> FrameTable {
+        let &Self { flags, at, echo, cost_us, .. } = self;
+        let steps = self.ops.iter().map(Op::step).collect();
+        FrameTable { flags, at, echo, cost_us, steps }
     }
 }
 
 impl Op {
-    fn payload_len(&self) -> usize {
-        match &self.kind {
-            OpKind::Fill(_) | OpKind::Copy(_) => 0,
-            OpKind::Png(payload) | OpKind::Palette(payload) => payload.len(),
-            OpKind::Video(video) => video.payload_len(),
-        }
+    fn step(&self) -> Step {
+        let kind = match &self.kind {
+            OpKind::Fill(color) => StepKind::Fill(*color),
+            OpKind::Copy(from) => StepKind::Copy(*from),
+            OpKind::Png(payload) => StepKind::Png(payload.len()),
+            OpKind::Palette(payload) => StepKind::Palette(payload.len()),
+            OpKind::Video(video) => StepKind::Video(video.payload_len()),
+        };
+        Step { rect: self.rect, kind }
     }
 
     fn write_payload(&self, out: Writer) -> Writer {
         match &self.kind {
             OpKind::Fill(_) | OpKind::Copy(_) => out,
             OpKind::Png(payload) | OpKind::Palette(payload) => out.bytes(payload),
-            OpKind::Video(video) => video.write(out),
-        }
-    }
-
-    fn code(&self) -> (u8, u32) {
-        match &self.kind {
-            OpKind::Fill(color) => (1, *color),
-            OpKind::Copy(from) => (2, u32::from(from.x) | u32::from(from.y) << 16),
-            OpKind::Png(payload) => (3, payload.len() as u32),
-            OpKind::Palette(payload) => (4, payload.len() as u32),
-            OpKind::Video(video) => (5, video.payload_len() as u32),
+            OpKind::Video(video) => video.write_head(out).bytes(&video.unit),
         }
     }
 }
@@ -322,10 +305,6 @@ pub struct FrameTable {
     pub flags: FrameFlags,
     /// Which frame the viewer has after it.
     pub at: FrameRef,
-    /// The screen's size.
-    pub size: Size,
-    /// When the change was noticed.
-    pub noticed: Micros,
     /// Whose input, and which was the last of it that the display had been given.
     pub echo: (ViewerId, Seq),
     /// From noticing the change to handing over the frame, µs: the server's share of the latency.
@@ -349,54 +328,65 @@ impl FrameTable {
         self.steps.iter().any(Step::is_video)
     }
 
-    /// How many bytes of the packet its units of video take.
+    /// How many bytes of the packet its units of video take, with their lines of the table.
     pub fn video_len(&self) -> usize {
         let video = self.steps.iter().filter(|step| step.is_video());
-        video.map(|step| OP + step.payload_len()).sum()
+        video.map(|step| step.write(Writer::default()).finish().len() + step.payload_len()).sum()
     }
 
     /// The packet without its units of video, for viewers that cannot decode them. `packet` is the
     /// one that this table was read from; any other gives an error or nonsense.
     pub fn without_video(&self, packet: &[u8]) -> Result<Vec<u8>, DecodeError> {
-        let mut out = Vec::with_capacity(packet.len());
-        let mut reader = Reader::new(packet);
-        let kept = self.steps.iter().filter(|step| !step.is_video()).count();
-        out.extend_from_slice(reader.take(COUNT)?);
-        reader.take(2)?;
-        out.extend_from_slice(&(kept as u16).to_le_bytes());
-        out.extend_from_slice(reader.take(HEADER - COUNT - 2)?);
-        let table = self.steps.iter().map(|step| (step, OP));
-        let payloads = self.steps.iter().map(|step| (step, step.payload_len()));
-        for (step, len) in table.chain(payloads) {
-            let bytes = reader.take(len)?;
+        let start = packet.len().checked_sub(self.payload_len()).ok_or(DecodeError::Truncated)?;
+        let mut payloads = Reader::new(&packet[start..]);
+        let steps = self.steps.iter().filter(|step| !step.is_video()).copied().collect();
+        let mut out = Self { steps, ..*self }.write();
+        for step in &self.steps {
+            let payload = payloads.take(step.payload_len())?;
             if !step.is_video() {
-                out.extend_from_slice(bytes);
+                out = out.bytes(payload);
             }
         }
-        reader.end()?;
-        Ok(out)
+        Ok(out.finish())
     }
 
     fn payload_len(&self) -> usize {
         self.steps.iter().map(Step::payload_len).sum()
     }
 
+    /// The packet up to its payloads, for which there is room.
+    fn write(&self) -> Writer {
+        let room = HEADER + self.steps.len() * OP + self.payload_len();
+        let mut out = Writer::packet(FRAME, room)
+            .u8(self.flags.to_byte())
+            .u32(self.at.epoch.0)
+            .var(self.at.id.0);
+        if let Some(size) = self.flags.keyframe {
+            out = out.var_size(size);
+        }
+        if let Some(request) = self.flags.refresh {
+            out = out.u8(request.0);
+        }
+        let (viewer, seq) = self.echo;
+        let out = out.var(viewer.0).var(seq.0).var(self.cost_us).var(self.steps.len() as u32);
+        self.steps.iter().fold(out, |out, step| step.write(out))
+    }
+
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         expect_kind(reader, FRAME)?;
-        let flags = FrameFlags::from_byte(reader.u8()?)?;
-        let count = reader.count("operations", MAX_OPS)?;
-        let at = frame_ref(reader)?;
-        let size = reader.size()?;
-        let bounds = size.bounds().ok_or(DecodeError::Invalid("screen size"))?;
-        let noticed = Micros(reader.u64()?);
-        let echo = (ViewerId(reader.u32()?), Seq(reader.u32()?));
-        let cost_us = reader.u32()?;
-        let mut table = Reader::new(reader.take(count * OP)?);
-        let mut steps = Vec::with_capacity(count);
-        for _ in 0..count {
-            steps.push(Step::read(&mut table, bounds)?);
+        let bits = reader.u8()?;
+        if bits > 3 {
+            return Err(DecodeError::Invalid("frame flags"));
         }
-        Ok(Self { flags, at, size, noticed, echo, cost_us, steps })
+        let at = FrameRef { epoch: Epoch(reader.u32()?), id: FrameId(reader.var("frame id")?) };
+        let keyframe = (bits & 1 != 0).then(|| reader.var_size("screen size")).transpose()?;
+        let refresh = (bits & 2 != 0).then(|| reader.u8().map(RefreshId)).transpose()?;
+        let echo = (ViewerId(reader.var("viewer")?), Seq(reader.var("sequence number")?));
+        let cost_us = reader.var("cost")?;
+        let bounds = keyframe.and_then(Size::bounds).unwrap_or(LARGEST);
+        let count = reader.var_count("operations", MAX_OPS, LEAST_OP)?;
+        let steps = (0..count).map(|_| Step::read(reader, bounds)).collect::<Result<_, _>>()?;
+        Ok(Self { flags: FrameFlags { keyframe, refresh }, at, echo, cost_us, steps })
     }
 }
 
@@ -412,39 +402,55 @@ impl Step {
         }
     }
 
-    fn read(reader: &mut Reader<'_>, bounds: Rect) -> Result<Self, DecodeError> {
-        let (kind, reserved) = (reader.u8()?, reader.u8()?);
-        let rect = reader.rect()?;
-        let argument = reader.u32()?;
-        if reserved != 0 {
-            return Err(DecodeError::Invalid("reserved byte"));
+    fn write(&self, out: Writer) -> Writer {
+        let head = |kind| out.u8(kind).var_rect(self.rect);
+        match self.kind {
+            StepKind::Fill(color) => {
+                let [_, red, green, blue] = color.to_be_bytes();
+                head(1).bytes(&[red, green, blue])
+            }
+            StepKind::Copy(from) => {
+                let distance = |from: u16, to: u16| i32::from(from) - i32::from(to);
+                head(2).svar(distance(from.x, self.rect.x)).svar(distance(from.y, self.rect.y))
+            }
+            StepKind::Png(len) => head(3).var(len as u32),
+            StepKind::Palette(len) => head(4).var(len as u32),
+            StepKind::Video(len) => head(5).var(len as u32),
         }
+    }
+
+    fn read(reader: &mut Reader<'_>, bounds: Rect) -> Result<Self, DecodeError> {
+        let kind = reader.u8()?;
+        let rect = reader.var_rect()?;
         if !bounds.contains(rect) {
             return Err(DecodeError::Invalid("rectangle outside the screen"));
         }
         let kind = match kind {
-            1 if argument <= 0x00ff_ffff => StepKind::Fill(argument),
-            1 => return Err(DecodeError::Invalid("fill colour")),
-            2 => StepKind::Copy(copy_source(argument, rect, bounds)?),
-            3 => StepKind::Png(payload_len(argument)?),
-            4 => StepKind::Palette(payload_len(argument)?),
-            5 => StepKind::Video(payload_len(argument)?),
+            1 => {
+                let (red, green, blue) = (reader.u8()?, reader.u8()?, reader.u8()?);
+                StepKind::Fill(u32::from_be_bytes([0, red, green, blue]))
+            }
+            2 => StepKind::Copy(copy_source(reader, rect, bounds)?),
+            3 => StepKind::Png(payload_len(reader)?),
+            4 => StepKind::Palette(payload_len(reader)?),
+            5 => StepKind::Video(payload_len(reader)?),
             _ => return Err(DecodeError::Invalid("operation kind")),
         };
         Ok(Self { rect, kind })
     }
 }
 
-fn copy_source(argument: u32, to: Rect, bounds: Rect) -> Result<Point, DecodeError> {
-    let from = Point { x: argument as u16, y: (argument >> 16) as u16 };
-    Rect::checked(from.x, from.y, to.width, to.height)
+fn copy_source(reader: &mut Reader<'_>, to: Rect, bounds: Rect) -> Result<Point, DecodeError> {
+    const OUTSIDE: &str = "copy source outside the screen";
+    let (dx, dy) = (reader.svar(OUTSIDE)?, reader.svar(OUTSIDE)?);
+    to.moved(dx, dy)
         .filter(|&source| bounds.contains(source))
-        .map(|_| from)
-        .ok_or(DecodeError::Invalid("copy source outside the screen"))
+        .map(|source| Point { x: source.x, y: source.y })
+        .ok_or(DecodeError::Invalid(OUTSIDE))
 }
 
-fn payload_len(argument: u32) -> Result<usize, DecodeError> {
-    let value = argument as usize;
+fn payload_len(reader: &mut Reader<'_>) -> Result<usize, DecodeError> {
+    let value = reader.var("payload")? as usize;
     if value > MAX_PAYLOAD {
         return Err(DecodeError::TooLarge { field: "payload", value, limit: MAX_PAYLOAD });
     }

@@ -40,6 +40,18 @@ pub struct FrameRef {
     pub id: FrameId,
 }
 
+/// The number of a request for current pixels, from 0 after 255; the answer bears it, so that one that
+/// comes late is not taken for the answer to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct RefreshId(pub u8);
+
+impl RefreshId {
+    /// The number after this.
+    pub const fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+}
+
 /// The number a viewer gives to an input event, counting from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Seq(pub u32);

@@ -62,10 +62,8 @@ fn video() -> Video {
 
 fn full_frame() -> Frame {
     Frame {
-        flags: FrameFlags { keyframe: true, refresh: true },
-        at: at(0xdead_beef, 42),
-        size: Size::new(1366, 768),
-        noticed: Micros(9_007_199_254_740_993),
+        flags: FrameFlags { keyframe: Some(Size::new(1366, 768)), refresh: Some(RefreshId(200)) },
+        at: at(0xdead_beef, 300),
         echo: (ViewerId(3), Seq(77)),
         cost_us: 1234,
         ops: vec![
@@ -84,9 +82,8 @@ fn full_frame() -> Frame {
 fn vectors() -> Vec<Vector> {
     let frame = full_frame();
     let frame_fields = json!({
-        "type": "frame", "keyframe": true, "refresh": true, "epoch": 0xdead_beef_u32, "id": 42,
-        "width": 1366, "height": 768, "noticedUs": "9007199254740993", "echoViewer": 3,
-        "echoSeq": 77, "costUs": 1234,
+        "type": "frame", "keyframe": {"width": 1366, "height": 768}, "refresh": 200,
+        "epoch": 0xdead_beef_u32, "id": 300, "echoViewer": 3, "echoSeq": 77, "costUs": 1234,
         "ops": [
             {"kind": "fill", "x": 0, "y": 0, "width": 1366, "height": 768, "color": 0x0012_34ab},
             {"kind": "copy", "x": 10, "y": 40, "width": 100, "height": 50, "fromX": 10, "fromY": 20},
@@ -102,9 +99,8 @@ fn vectors() -> Vec<Vector> {
     let empty =
         Frame { flags: FrameFlags::default(), ops: Vec::new(), at: at(1, 1), ..frame.clone() };
     let empty_fields = json!({
-        "type": "frame", "keyframe": false, "refresh": false, "epoch": 1, "id": 1, "width": 1366,
-        "height": 768, "noticedUs": "9007199254740993", "echoViewer": 3, "echoSeq": 77,
-        "costUs": 1234, "ops": [],
+        "type": "frame", "keyframe": null, "refresh": null, "epoch": 1, "id": 1, "echoViewer": 3,
+        "echoSeq": 77, "costUs": 1234, "ops": [],
     });
     let hello =
         Hello { version: VERSION, capabilities: Capabilities(3), viewport: Size::new(1366, 768) };
@@ -176,7 +172,7 @@ fn vectors() -> Vec<Vector> {
                 limits: (Size::new(320, 200), Size::new(3840, 2160)),
                 name: "Ann’s desktop".into(),
             }),
-            json!({"type": "welcome", "version": 1, "viewer": 7, "control": true, "minWidth": 320, "minHeight": 200, "maxWidth": 3840, "maxHeight": 2160, "name": "Ann’s desktop"}),
+            json!({"type": "welcome", "version": VERSION, "viewer": 7, "control": true, "minWidth": 320, "minHeight": 200, "maxWidth": 3840, "maxHeight": 2160, "name": "Ann’s desktop"}),
         ),
         server(
             "control",
@@ -208,7 +204,7 @@ fn vectors() -> Vec<Vector> {
         client(
             "hello",
             ClientPacket::Hello(hello),
-            json!({"type": "hello", "version": 1, "capabilities": 3, "width": 1366, "height": 768}),
+            json!({"type": "hello", "version": VERSION, "capabilities": 3, "width": 1366, "height": 768}),
         ),
         client(
             "ack",
@@ -272,8 +268,8 @@ fn vectors() -> Vec<Vector> {
         to_agent("gateway hello", ToAgent::Hello { version: VERSION, token: "secret".into() }),
         to_agent("watch", ToAgent::Watch { viewers: 30, encoders: 2 }),
         to_agent("pace", ToAgent::Pace { bitrate: 5_000_000, base_rtt_us: 60_000 }),
-        to_agent("refresh whole", ToAgent::Refresh(Refresh::Whole)),
-        to_agent("refresh part", ToAgent::Refresh(refresh)),
+        to_agent("refresh whole", ToAgent::Refresh(RefreshId(255), Refresh::Whole)),
+        to_agent("refresh part", ToAgent::Refresh(RefreshId(3), refresh)),
         to_agent("painted", ToAgent::Painted(at(1, 2))),
         to_agent("agent resize", ToAgent::Resize(Size::new(800, 600))),
         to_agent("agent input", ToAgent::Input(ViewerId(3), Input::Key(key))),
@@ -326,29 +322,73 @@ fn every_strict_prefix_is_truncated_and_every_longer_packet_is_refused() {
     }
 }
 
+/// The start of a frame that says it has so many operations.
+fn frame_of(operations: u32) -> Writer {
+    Writer::packet(0x01, 0).u8(0).u32(7).var(1).var(0).var(0).var(0).var(operations)
+}
+
 #[test]
 fn lengths_above_their_limits_are_refused_before_anything_is_allocated() {
-    let mut frame = full_frame().encode();
-    frame[2..4].copy_from_slice(&u16::MAX.to_le_bytes());
-    let found = FrameTable::decode(&frame);
+    let found = FrameTable::decode(&frame_of(8193).finish());
     let limit = lattice_wire::picture::MAX_OPS;
-    assert_eq!(found, Err(DecodeError::TooLarge { field: "operations", value: 65535, limit }));
-    let mut frame = full_frame().encode();
-    frame[36 + 2 * 14 + 10..36 + 3 * 14].copy_from_slice(&u32::MAX.to_le_bytes());
+    assert_eq!(found, Err(DecodeError::TooLarge { field: "operations", value: 8193, limit }));
+    assert_eq!(FrameTable::decode(&frame_of(8192).finish()), Err(DecodeError::Truncated));
+    let png = frame_of(1).u8(3).var_rect(Rect::new(1, 2, 3, 4)).var((16 << 20) + 1);
     assert!(matches!(
-        FrameTable::decode(&frame),
+        FrameTable::decode(&png.finish()),
         Err(DecodeError::TooLarge { field: "payload", .. })
     ));
 }
 
 #[test]
-fn a_frame_may_not_reach_outside_its_screen() {
-    let mut frame = full_frame();
-    frame.ops = vec![Op { rect: Rect::new(1360, 0, 7, 1), kind: OpKind::Fill(0) }];
-    assert!(matches!(FrameTable::decode(&frame.encode()), Err(DecodeError::Invalid(_))));
-    frame.ops =
-        vec![Op { rect: Rect::new(0, 0, 8, 1), kind: OpKind::Copy(Point { x: 1360, y: 0 }) }];
-    assert!(matches!(FrameTable::decode(&frame.encode()), Err(DecodeError::Invalid(_))));
+fn a_keyframe_may_not_reach_outside_its_screen_and_no_frame_outside_the_largest() {
+    let decode = |packet: Vec<u8>| FrameTable::decode(&packet).map(drop);
+    let fill = Op { rect: Rect::new(1360, 0, 7, 1), kind: OpKind::Fill(0) };
+    let copy = Op { rect: Rect::new(0, 0, 8, 1), kind: OpKind::Copy(Point { x: 1360, y: 0 }) };
+    for op in [fill, copy] {
+        let mut frame = Frame { ops: vec![op], ..full_frame() };
+        assert!(matches!(decode(frame.encode()), Err(DecodeError::Invalid(_))));
+        frame.flags.keyframe = None;
+        assert_eq!(decode(frame.encode()), Ok(()), "whoever paints it knows the screen");
+    }
+    let copy = || frame_of(1).u8(2).var_rect(Rect::new(8000, 0, 100, 1));
+    assert_eq!(decode(copy().svar(92).svar(0).finish()), Ok(()));
+    for (dx, dy) in [(93, 0), (-8001, 0), (0, -1), (i32::MAX, 0), (0, i32::MIN)] {
+        assert!(matches!(decode(copy().svar(dx).svar(dy).finish()), Err(DecodeError::Invalid(_))));
+    }
+}
+
+#[test]
+fn a_frame_has_one_form() {
+    for packet in [
+        Writer::packet(0x01, 0).u8(0).u32(7).bytes(&[0x81, 0]).bytes(&[0; 4]),
+        frame_of(1).u8(3).bytes(&[0x80, 0, 0, 1, 1, 0]),
+        Writer::packet(0x01, 0).u8(4).u32(7).bytes(&[1, 0, 0, 0, 0]),
+    ] {
+        assert!(matches!(FrameTable::decode(&packet.finish()), Err(DecodeError::Invalid(_))));
+    }
+}
+
+/// What a frame that shows so much costs beside its pixels.
+fn overhead(ops: Vec<OpKind>) -> usize {
+    let rect = Rect::new(812, 430, 9, 18);
+    let frame = Frame {
+        flags: FrameFlags::default(),
+        at: at(0xdead_beef, 20_000),
+        echo: (ViewerId(9000), Seq(700)),
+        cost_us: 1900,
+        ops: ops.into_iter().map(|kind| Op { rect, kind }).collect(),
+    };
+    frame.encode().len()
+}
+
+#[test]
+fn what_stands_around_the_pixels_of_a_typed_letter_is_few_bytes() {
+    assert_eq!(overhead(vec![]), 16);
+    assert_eq!(overhead(vec![OpKind::Palette(Bytes::new())]), 24);
+    // It came from 24 pixels further left.
+    assert_eq!(overhead(vec![OpKind::Copy(Point { x: 788, y: 430 })]), 25);
+    assert_eq!(overhead(vec![OpKind::Fill(0)]), 26);
 }
 
 proptest! {
@@ -356,6 +396,14 @@ proptest! {
     fn no_bytes_make_a_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         for direction in ["server", "client", "gateway", "agent"] {
             let _ = decode(direction, &bytes);
+        }
+    }
+
+    #[test]
+    fn whatever_a_frame_says_is_written_as_it_was_read(bytes in prop::collection::vec(any::<u8>(), 0..40), flags in 0u8..4) {
+        let packet = Bytes::from([&[0x01, flags][..], &bytes].concat());
+        if let Ok(read) = ServerPacket::decode(&packet) {
+            prop_assert_eq!(read.encode(), packet);
         }
     }
 

@@ -2,6 +2,7 @@
 /** A desktop that a test draws itself, frame by frame, behind an impostor. */
 
 import assert from 'node:assert/strict';
+import { VERSION } from '../../../web/protocol/packets.js';
 import { encodeServer } from './mirror.mjs';
 import { visible } from './picture.mjs';
 import { eventually, patience, sleep } from './wait.mjs';
@@ -35,7 +36,7 @@ export class Desk {
     return desk.then(async (desk) => {
       await desk.heard('hello');
       const { viewer } = desk;
-      viewer.send(encodeServer({ type: 'welcome', version: 1, viewer: 1, control: true, minWidth: 1, minHeight: 1, maxWidth: 1, maxHeight: 1, name: 'Desk' }));
+      viewer.send(encodeServer({ type: 'welcome', version: VERSION, viewer: 1, control: true, minWidth: 1, minHeight: 1, maxWidth: 1, maxHeight: 1, name: 'Desk' }));
       viewer.display('live', '');
       desk.keyframe(color);
       return desk;
@@ -61,7 +62,7 @@ export class Desk {
   frame(ops, { keyframe = false, refresh = false, epoch = 1 } = {}) {
     this.#id += 1;
     this.viewer.send(encodeServer({
-      type: 'frame', keyframe, refresh, epoch, id: this.#id, ...this.#size, noticedUs: 0n,
+      type: 'frame', keyframe: keyframe ? this.#size : null, refresh: refresh ? 1 : null, epoch, id: this.#id,
       echoViewer: 0, echoSeq: 0, costUs: 0, ops,
     }));
   }

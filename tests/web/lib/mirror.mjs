@@ -6,12 +6,11 @@
 
 import { KIND as CLIENT, MAX_KEY_NAME, MAX_TEXT as CLIENT_MAX_TEXT } from '../../../web/protocol/client.js';
 import { DecodeError, Reader, atMost, invalid } from '../../../web/protocol/reader.js';
-import { BOTTLENECKS, KIND, MAX_TEXT, OP_BYTES, STATES } from '../../../web/protocol/server.js';
+import { BOTTLENECKS, KIND, MAX_TEXT, STATES } from '../../../web/protocol/server.js';
 import { Writer, utf8Length } from '../../../web/protocol/writer.js';
 
-/** @import { ClientPacket, Frame, Op, ServerPacket, VideoOp } from '../../../web/protocol/types.js' */
+/** @import { ClientPacket, Frame, Op, ServerPacket } from '../../../web/protocol/types.js' */
 
-const HEADER_BYTES = 36;
 const ALL_MODIFIERS = 127;
 
 /**
@@ -49,36 +48,39 @@ export function encodeServer(packet) {
 
 /** @param {Frame} frame */
 function encodeFrame(frame) {
-  const out = new Writer(KIND.FRAME, HEADER_BYTES + frame.ops.length * OP_BYTES)
-    .u8((frame.keyframe ? 1 : 0) | (frame.refresh ? 2 : 0)).u16(frame.ops.length)
-    .u32(frame.epoch).u32(frame.id).u16(frame.width).u16(frame.height).u64(frame.noticedUs)
-    .u32(frame.echoViewer).u32(frame.echoSeq).u32(frame.costUs);
-  for (const op of frame.ops) {
-    const [kind, argument] = opCode(op);
-    out.u8(kind).u8(0).rect(op).u32(argument);
-  }
-  for (const op of frame.ops) {
-    if (op.kind === 'png' || op.kind === 'palette') out.bytes(op.data);
-    else if (op.kind === 'video') writeVideo(out, op);
-  }
+  const out = new Writer(KIND.FRAME, 64 + frame.ops.length * 16)
+    .u8((frame.keyframe ? 1 : 0) | (frame.refresh !== null ? 2 : 0)).u32(frame.epoch).var(frame.id);
+  if (frame.keyframe) out.varSize(frame.keyframe);
+  if (frame.refresh !== null) out.u8(frame.refresh);
+  out.var(frame.echoViewer).var(frame.echoSeq).var(frame.costUs).var(frame.ops.length);
+  const payloads = frame.ops.map(payloadOf);
+  for (const [at, op] of frame.ops.entries()) writeStep(out, op, payloads[at].length);
+  for (const payload of payloads) out.bytes(payload);
   return out.finish();
 }
 
-/** @param {Writer} out @param {VideoOp} op */
-function writeVideo(out, op) {
-  out.u8(op.stream).flag(op.keyframe).u16(op.codedWidth).u16(op.codedHeight).u16(op.damage.length);
-  for (const rect of op.damage) out.rect(rect);
-  out.bytes(op.data);
+/** @param {Op} op */
+function payloadOf(op) {
+  switch (op.kind) {
+    case 'fill': case 'copy': return new Uint8Array(0);
+    case 'png': case 'palette': return op.data;
+    case 'video': {
+      // A writer begins with a kind; the payload of video begins with its stream.
+      const out = new Writer(op.stream | (op.keyframe ? 0x80 : 0), 16 + op.data.length)
+        .var(op.codedWidth).var(op.codedHeight).var(op.damage.length);
+      for (const rect of op.damage) out.varRect(rect);
+      return out.bytes(op.data).finish();
+    }
+  }
 }
 
-/** @param {Op} op @returns {[number, number]} kind byte and argument */
-function opCode(op) {
+/** @param {Writer} out @param {Op} op @param {number} length of the payload */
+function writeStep(out, op, length) {
+  out.u8(['fill', 'copy', 'png', 'palette', 'video'].indexOf(op.kind) + 1).varRect(op);
   switch (op.kind) {
-    case 'fill': return [1, op.color];
-    case 'copy': return [2, (op.fromX | (op.fromY << 16)) >>> 0];
-    case 'png': return [3, op.data.length];
-    case 'palette': return [4, op.data.length];
-    case 'video': return [5, 8 + op.damage.length * 8 + op.data.length];
+    case 'fill': out.u8(op.color >> 16).u8(op.color >> 8).u8(op.color); break;
+    case 'copy': out.svar(op.fromX - op.x).svar(op.fromY - op.y); break;
+    case 'png': case 'palette': case 'video': out.var(length); break;
   }
 }
 

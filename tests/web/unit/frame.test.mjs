@@ -1,7 +1,7 @@
 // The shadow after a frame, against a slow reference that reads like the protocol's text.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { applyOps, isComplete, mergeRects, pixelOf } from '../../../web/client/frame.js';
+import { applyOps, isComplete, isInside, mergeRects, pixelOf } from '../../../web/client/frame.js';
 
 const OPAQUE = 0xff000000;
 
@@ -39,6 +39,14 @@ function check(ops, decoded = []) {
 const copy = (fromX, fromY, x, y, width, height) => ({ kind: 'copy', fromX, fromY, x, y, width, height });
 const fill = (x, y, width, height, color) => ({ kind: 'fill', x, y, width, height, color });
 
+test('what reaches outside the picture, or copies from there, is not inside', () => {
+  const size = { width: 20, height: 16 };
+  assert.ok(isInside(size, [fill(0, 0, 20, 16, 0), copy(12, 9, 0, 0, 8, 7), copy(0, 0, 12, 9, 8, 7)]));
+  for (const op of [fill(0, 0, 21, 16, 0), fill(19, 0, 2, 1, 0), fill(0, 15, 1, 2, 0), copy(13, 9, 0, 0, 8, 7), copy(0, 0, 12, 10, 8, 7)]) {
+    assert.ok(!isInside(size, [fill(0, 0, 1, 1, 0), op]));
+  }
+});
+
 test('a colour becomes an opaque pixel', () => {
   assert.equal(pixelOf(0x112233), 0xff332211);
   assert.equal(pixelOf(0xffffff), 0xffffffff);
@@ -70,31 +78,47 @@ test('fills and tiles paint over copies, in order', () => {
     [undefined, undefined, tile]);
 });
 
-for (const [colors, bits] of [[1, 1], [2, 1], [3, 2], [4, 2], [5, 4], [16, 4], [17, 8], [256, 8]]) {
-  test(`a palette of ${colors} has ${bits} bits a pixel, without gaps between rows`, () => {
-    const [width, height] = [5, 3];
-    const indexes = Array.from({ length: width * height }, (_, at) => (at * 7) % colors);
-    const table = Array.from({ length: colors }, (_, at) => [at, 255 - at, (at * 3) & 255]);
-    const packed = new Uint8Array(Math.ceil((indexes.length * bits) / 8));
-    indexes.forEach((index, at) => { packed[(at * bits) >> 3] |= index << (8 - bits - ((at * bits) & 7)); });
-    const op = { kind: 'palette', x: 3, y: 2, width, height, data: Uint8Array.of(colors - 1, ...table.flat(), ...packed) };
+/** A palette's payload, bit by bit. */
+function pack(table, isGrey, rows) {
+  const bits = Math.ceil(Math.log2(table.length));
+  const stream = rows.map((row, at) => {
+    const repeats = at > 0 && row.join() === rows[at - 1].join();
+    const indexes = repeats || bits === 0 ? '' : row.map((index) => index.toString(2).padStart(bits, '0')).join('');
+    return (at > 0 ? Number(repeats) : '') + indexes;
+  }).join('');
+  const packed = stream.match(/.{1,8}/g) ?? [];
+  const colors = isGrey ? table.map(([grey]) => grey) : table.flat();
+  return Uint8Array.of((isGrey ? 0x80 : 0) | (table.length - 1), ...colors,
+    ...packed.map((byte) => parseInt(byte.padEnd(8, '0'), 2)));
+}
+
+for (const [count, isGrey] of [1, 2, 3, 4, 5, 8, 9, 16, 17, 32, 33, 64].flatMap((count) => [[count, true], [count, false]])) {
+  test(`a palette of ${count} ${isGrey ? 'greys' : 'colours'} is painted, and rows that repeat the one above`, () => {
+    const [width, height] = [13, 9];
+    const table = Array.from({ length: count }, (_, at) => (isGrey ? [at * 4, at * 4, at * 4] : [at, 255 - at, (at * 3) & 255]));
+    const rows = Array.from({ length: height }, (_, y) => Array.from({ length: width }, (_, x) => ((y % 3 === 0 ? y : y - 1) * 5 + x * 7) % count));
+    const op = { kind: 'palette', x: 3, y: 2, width, height, data: pack(table, isGrey, rows) };
     assert.ok(isComplete([op], []));
-    const shadow = picture(20, 16);
+    const [shadow, before] = [picture(20, 16), picture(20, 16)];
     applyOps(shadow, [op], []);
-    indexes.forEach((index, at) => {
-      const [red, green, blue] = table[index];
-      const pixel = shadow.pixels[(2 + Math.floor(at / width)) * 20 + 3 + (at % width)];
-      assert.equal(pixel, pixelOf((red << 16) | (green << 8) | blue));
+    shadow.pixels.forEach((pixel, at) => {
+      const index = rows[Math.floor(at / 20) - 2]?.[(at % 20) - 3];
+      const [red, green, blue] = table[index] ?? [];
+      assert.equal(pixel, index === undefined ? before.pixels[at] : pixelOf((red << 16) | (green << 8) | blue));
     });
   });
 }
 
-test('a palette of another length, or a tile that was not decoded, makes the frame incomplete', () => {
-  const palette = (data) => ({ kind: 'palette', x: 0, y: 0, width: 8, height: 1, data });
-  assert.ok(isComplete([palette(Uint8Array.of(0, 1, 2, 3, 0))], []));
-  assert.ok(!isComplete([palette(Uint8Array.of(0, 1, 2, 3))], []));
-  assert.ok(!isComplete([palette(Uint8Array.of(0, 1, 2, 3, 0, 0))], []));
-  assert.ok(!isComplete([palette(new Uint8Array(0))], []));
+test('a palette of another length or form, or a tile that was not decoded, makes the frame incomplete', () => {
+  const palette = (...data) => ({ kind: 'palette', x: 0, y: 0, width: 8, height: 2, data: Uint8Array.from(data) });
+  const [white, black] = [[255, 255, 255], [0, 0, 0]];
+  // The second row repeats the first, or does not.
+  const [same, other] = [[1, ...white, ...black, 0x0f, 0x80], [1, ...white, ...black, 0x0f, 0x78, 0]];
+  for (const data of [same, other]) assert.ok(isComplete([palette(...data)], []));
+  for (let end = 0; end < other.length; end += 1) assert.ok(!isComplete([palette(...other.slice(0, end))], []), `${end} bytes`);
+  for (const data of [[...same, 0], [...other, 0], same.slice(0, -1), [0x41, ...same.slice(1)]]) {
+    assert.ok(!isComplete([palette(...data)], []));
+  }
   assert.ok(!isComplete([{ kind: 'png', x: 0, y: 0, width: 2, height: 2, data: new Uint8Array(0) }], [undefined]));
 });
 

@@ -5,9 +5,9 @@ import { decodeClient, encodeServer } from '../lib/mirror.mjs';
 import { DecodeError, decodeServer, encodeClient } from '../../../web/protocol/packets.js';
 
 const frame = (ops, more = {}) => ({
-  type: 'frame', keyframe: false, refresh: false, epoch: 1, id: 2, width: 100, height: 80,
-  noticedUs: 2n ** 60n, echoViewer: 3, echoSeq: 4, costUs: 5, ops, ...more,
+  type: 'frame', keyframe: null, refresh: null, epoch: 1, id: 2, echoViewer: 3, echoSeq: 4, costUs: 5, ops, ...more,
 });
+const SCREEN = { width: 100, height: 80 };
 const rect = { x: 1, y: 2, width: 3, height: 4 };
 
 const SERVER = [
@@ -21,7 +21,7 @@ const SERVER = [
       kind: 'video', ...rect, stream: 15, keyframe: false, codedWidth: 4, codedHeight: 4,
       damage: [{ x: 2, y: 3, width: 2, height: 1 }], data: Uint8Array.of(0, 0, 1, 0x41),
     },
-  ], { keyframe: true, refresh: true }),
+  ], { keyframe: SCREEN, refresh: 0 }),
   { type: 'digest', epoch: 1, id: 2, width: 10, height: 65, bands: [0xffffffff, 7] },
   { type: 'cursor', hotX: 1, hotY: 2, width: 3, height: 4, png: Uint8Array.of(5, 6) },
   { type: 'cursor', hotX: 0, hotY: 0, width: 0, height: 0, png: new Uint8Array(0) },
@@ -59,24 +59,55 @@ for (const [packets, encode, decode] of [[SERVER, encodeServer, decodeServer], [
   }
 }
 
-test('a rectangle outside the screen is refused', () => {
-  check(decodeServer, encodeServer(frame([{ kind: 'fill', x: 98, y: 0, width: 3, height: 1, color: 0 }])), 'invalid');
-});
-
-test('a copy from outside the screen is refused', () => {
-  check(decodeServer, encodeServer(frame([{ kind: 'copy', ...rect, fromX: 98, fromY: 0 }])), 'invalid');
+test('a keyframe that reaches outside its screen is refused, any other outside the largest', () => {
+  const fill = { kind: 'fill', x: 98, y: 0, width: 3, height: 1, color: 0 };
+  const copy = { kind: 'copy', ...rect, fromX: 98, fromY: 0 };
+  for (const op of [fill, copy]) {
+    check(decodeServer, encodeServer(frame([op], { keyframe: SCREEN })), 'invalid');
+    assert.deepEqual(decodeServer(encodeServer(frame([op]))).ops, [op]);
+  }
+  for (const [fromX, fromY] of [[8190, 0], [-1, 0], [0, -1], [0, 8189]]) {
+    check(decodeServer, encodeServer(frame([{ kind: 'copy', ...rect, fromX, fromY }])), 'invalid');
+  }
 });
 
 test('an empty rectangle, an empty screen and a screen beyond the largest are refused', () => {
   check(decodeServer, encodeServer(frame([{ kind: 'fill', x: 0, y: 0, width: 0, height: 1, color: 0 }])), 'invalid');
-  check(decodeServer, encodeServer(frame([], { width: 0 })), 'invalid');
-  check(decodeServer, encodeServer(frame([], { height: 8193 })), 'invalid');
+  check(decodeServer, encodeServer(frame([], { keyframe: { width: 0, height: 1 } })), 'invalid');
+  check(decodeServer, encodeServer(frame([], { keyframe: { width: 1, height: 8193 } })), 'invalid');
 });
 
 test('a payload above its limit is refused before it is looked for', () => {
-  const bytes = encodeServer(frame([{ kind: 'png', ...rect, data: new Uint8Array(0) }]));
-  new DataView(bytes.buffer).setUint32(36 + 10, 0xffffffff, true);
-  check(decodeServer, bytes, 'too-large');
+  const start = encodeServer(frame([{ kind: 'png', ...rect, data: new Uint8Array(0) }]));
+  check(decodeServer, Uint8Array.of(...start.slice(0, -1), 0xff, 0xff, 0xff, 0xff, 0x0f), 'too-large');
+});
+
+test('more operations than there are bytes for are truncated, and more than the limit refused', () => {
+  const start = encodeServer(frame([])).slice(0, -1);
+  check(decodeServer, Uint8Array.of(...start, 0x80, 0x40), 'truncated');
+  check(decodeServer, Uint8Array.of(...start, 0x81, 0x40), 'too-large');
+});
+
+test('a number has no second form', () => {
+  const start = encodeServer(frame([])).slice(0, -1);
+  for (const overlong of [[0x80, 0], [0x81, 0x80, 0], [0xff, 0xff, 0xff, 0xff, 0x1f], [0xff, 0xff, 0xff, 0xff, 0x8f, 0]]) {
+    check(decodeServer, Uint8Array.of(...start, ...overlong), 'invalid');
+  }
+});
+
+test('numbers of any size come back', () => {
+  for (const value of [0, 127, 128, 16383, 16384, 2 ** 31, 2 ** 32 - 1]) {
+    const packet = frame([], { id: value, echoViewer: value, echoSeq: value, costUs: value });
+    assert.deepEqual(decodeServer(encodeServer(packet)), packet);
+  }
+});
+
+test('a unit of video that ends too soon is invalid, not truncated', () => {
+  const damage = [{ ...rect }];
+  const unit = { kind: 'video', ...rect, stream: 1, keyframe: true, codedWidth: 4, codedHeight: 4, damage };
+  check(decodeServer, encodeServer(frame([{ ...unit, data: new Uint8Array(0) }])), 'invalid');
+  check(decodeServer, encodeServer(frame([{ ...unit, damage: [], data: Uint8Array.of(1) }])), 'invalid');
+  check(decodeServer, encodeServer(frame([{ ...unit, codedWidth: 3, data: Uint8Array.of(1) }])), 'invalid');
 });
 
 test('an unknown kind is told apart from a malformed packet', () => {

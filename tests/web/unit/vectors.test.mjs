@@ -10,7 +10,7 @@ const CODECS = {
   server: { decode: decodeServer, encode: encodeServer },
   client: { decode: decodeClient, encode: encodeClient },
 };
-const BIG = new Set(['noticedUs', 'sentUs']);
+const BIG = new Set(['sentUs']);
 const BYTES = new Set(['data', 'png']);
 
 const fromHex = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16));

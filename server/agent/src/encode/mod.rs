@@ -3,7 +3,7 @@
 //! | the rectangle has | it becomes |
 //! |---|---|
 //! | one colour | a fill |
-//! | up to 256 colours | the headerless palette form while that is smaller, else a palette PNG |
+//! | up to 256 colours | the headerless palette form (`bare`) where that is cheaper, else a palette PNG |
 //! | more | an RGB PNG |
 //!
 //! What the plan says moves becomes units of H.264 ([`streams`], [`h264`]).
@@ -11,24 +11,32 @@
 //! A codec for tiles is added here: a new [`OpKind`], and an arm of [`Encoder::tile`] that chooses
 //! it. One for video is another encoder in [`streams`].
 
+mod bare;
 pub mod h264;
 mod png;
 pub mod streams;
 
+use bare::Bare;
 use lattice_engine::classify::{Class, Classifier};
 use lattice_engine::picture::Picture;
 use lattice_engine::plan::FramePlan;
 use lattice_wire::{Op, OpKind, Rect, Size};
+use png::PalettePng;
 
-/// Below this many pixels a palette rectangle is sent as bare indices: about where the headers of
-/// a PNG (some 80 bytes) and its decoder's start outweigh what compression saves on text.
-const BARE_PIXELS: usize = 1024;
+/// What stands around the pixels of a palette PNG, in bytes, beside the palette.
+const AROUND_PNG: usize = 75;
+/// So much smaller a PNG has to be: its decoder's start takes a browser some 0.2 ms, in which a link of
+/// 1 Mbit/s carries 25 bytes.
+const PNG_START: usize = 25;
+/// Above this many pixels the headerless form is not tried: a browser takes some 4 ns for each of its
+/// pixels, on the thread that takes in packets, and decodes PNGs on others.
+const BARE_PIXELS: usize = 128 * 128;
 
 /// Encodes tiles. Keeps its memory from one frame to the next.
 #[derive(Debug, Default)]
 pub struct Encoder {
     classifier: Classifier,
-    png: png::PalettePng,
+    png: PalettePng,
     rgb: Vec<u8>,
 }
 
@@ -51,11 +59,8 @@ impl Encoder {
     fn tile(&mut self, picture: &Picture, rect: Rect) -> Op {
         let kind = match self.classifier.classify(picture, rect) {
             Class::Fill(color) => OpKind::Fill(color),
-            Class::Palette { colors, indices } if indices.len() <= BARE_PIXELS => {
-                OpKind::Palette(bare_palette(colors, indices).into())
-            }
             Class::Palette { colors, indices } => {
-                OpKind::Png(self.png.encode(rect.size(), colors, indices).into())
+                palette(&mut self.png, rect.size(), colors, indices)
             }
             Class::TrueColor => {
                 self.rgb.resize(rect.area() * 3, 0);
@@ -92,46 +97,17 @@ fn rgb(pixel: u32) -> [u8; 3] {
     [red, green, blue]
 }
 
-/// The payload of [`OpKind::Palette`].
-fn bare_palette(colors: &[u32], indices: &[u8]) -> Vec<u8> {
-    let bits = bits_for(colors.len());
-    let mut out = Vec::with_capacity(1 + colors.len() * 3 + indices.len() * bits / 8 + 1);
-    out.push((colors.len() - 1) as u8);
-    out.extend(colors.iter().flat_map(|&color| rgb(color)));
-    pack(indices, bits, &mut out);
-    out
-}
-
-/// The bits of an index into so many colours: 1, 2, 4 or 8.
-fn bits_for(colors: usize) -> usize {
-    match colors {
-        0..=2 => 1,
-        3..=4 => 2,
-        5..=16 => 4,
-        _ => 8,
+/// The cheaper of both forms for few colours.
+fn palette(png: &mut PalettePng, size: Size, colors: &[u32], indices: &[u8]) -> OpKind {
+    let is_small = indices.len() <= BARE_PIXELS;
+    let bare = Bare::new(colors, indices, size.width).filter(|_| is_small);
+    if let Some(bare) = bare.filter(|bare| bare.len() <= AROUND_PNG + PNG_START) {
+        return OpKind::Palette(bare.write().into());
     }
-}
-
-/// Appends indices of `bits` bits each, from the highest bit of each byte down; the last byte is
-/// filled up with zeros.
-fn pack(indices: &[u8], bits: usize, out: &mut Vec<u8>) {
-    match bits {
-        1 => pack_by::<8>(indices, out),
-        2 => pack_by::<4>(indices, out),
-        4 => pack_by::<2>(indices, out),
-        _ => out.extend_from_slice(indices),
-    }
-}
-
-/// The same with so many indices a byte, known when compiled: a third of the time.
-fn pack_by<const N: usize>(indices: &[u8], out: &mut Vec<u8>) {
-    let byte = |chunk: &[u8; N]| chunk.iter().fold(0, |byte, index| byte << (8 / N) | index);
-    let (chunks, rest) = indices.as_chunks::<N>();
-    out.extend(chunks.iter().map(byte));
-    if !rest.is_empty() {
-        let mut last = [0; N];
-        last[..rest.len()].copy_from_slice(rest);
-        out.push(byte(&last));
+    let file = png.encode(size, colors, indices);
+    match bare.filter(|bare| bare.len() <= file.len() + PNG_START) {
+        Some(bare) => OpKind::Palette(bare.write().into()),
+        None => OpKind::Png(file.into()),
     }
 }
 
@@ -139,6 +115,7 @@ fn pack_by<const N: usize>(indices: &[u8], out: &mut Vec<u8>) {
 mod tests {
     use super::*;
     use ::png::{ColorType, Decoder, Transformations};
+    use lattice_wire::{Epoch, Frame, FrameFlags, FrameId, FrameRef, Point, Seq, ViewerId};
     use std::io::Cursor;
 
     const SIZE: Size = Size::new(70, 41);
@@ -161,19 +138,29 @@ mod tests {
         bytes.chunks(3).map(|c| u32::from_be_bytes([0, c[0], c[1], c[2]])).collect()
     }
 
-    fn decode_bare(payload: &[u8], pixels: usize) -> Vec<u32> {
-        let count = usize::from(payload[0]) + 1;
-        let colors: Vec<u32> = payload[1..=count * 3]
-            .chunks(3)
-            .map(|c| u32::from_be_bytes([0, c[0], c[1], c[2]]))
-            .collect();
-        let (bits, packed) = (bits_for(count), &payload[1 + count * 3..]);
-        assert_eq!(packed.len(), (pixels * bits).div_ceil(8));
-        let index = |i: usize| {
-            let at = i * bits;
-            usize::from(packed[at / 8] >> (8 - bits - at % 8)) & ((1 << bits) - 1)
+    /// By the words of the protocol, bit by bit.
+    fn decode_bare(payload: &[u8], size: Size) -> Vec<u32> {
+        let (count, is_grey) = (usize::from(payload[0] & 0x3f) + 1, payload[0] & 0x80 != 0);
+        let (table, packed) = payload[1..].split_at(count * if is_grey { 1 } else { 3 });
+        let colors: Vec<u32> = match is_grey {
+            true => table.iter().map(|&grey| u32::from(grey) * 0x01_0101).collect(),
+            false => table.chunks(3).map(|c| u32::from_be_bytes([0, c[0], c[1], c[2]])).collect(),
         };
-        (0..pixels).map(|i| colors[index(i)]).collect()
+        let mut bits = packed.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1));
+        let mut read = |count: u32| (0..count).fold(0, |all, _| all << 1 | bits.next().unwrap());
+        let mut pixels: Vec<u32> = Vec::new();
+        let width = usize::from(size.width);
+        for row in 0..usize::from(size.height) {
+            if row > 0 && read(1) == 1 {
+                pixels.extend_from_within((row - 1) * width..);
+                continue;
+            }
+            let index_bits = (1..9).find(|bits| 1 << bits >= count).unwrap();
+            pixels.extend((0..width).map(|_| colors[usize::from(read(index_bits))]));
+        }
+        let rest: Vec<u8> = bits.collect();
+        assert!(rest.len() < 8 && !rest.contains(&1), "zeros fill the last byte");
+        pixels
     }
 
     fn check(colors: u32, rect: Rect, expect_bare: bool) {
@@ -184,7 +171,7 @@ mod tests {
         let found = match &ops[..] {
             [Op { kind: OpKind::Png(file), .. }] if !expect_bare => decode_png(file),
             [Op { kind: OpKind::Palette(bytes), .. }] if expect_bare => {
-                decode_bare(bytes, rect.area())
+                decode_bare(bytes, rect.size())
             }
             other => panic!("unexpected {other:?}"),
         };
@@ -193,16 +180,68 @@ mod tests {
 
     #[test]
     fn a_letter_is_bare_indices() {
-        for colors in [2, 3, 4, 5, 16, 17, 150] {
+        for colors in [2, 3, 4, 5, 8, 9, 16, 17, 32, 33, 40, 64] {
             check(colors, Rect::new(3, 5, 9, 18), true);
         }
     }
 
     #[test]
-    fn text_is_a_palette_png() {
-        for colors in [2, 3, 4, 5, 16, 17, 255, 256] {
+    fn text_of_many_colours_is_a_palette_png() {
+        for colors in [65, 150, 255, 256] {
             check(colors, Rect::new(1, 0, 69, 41), false);
         }
+    }
+
+    #[test]
+    fn rows_that_repeat_are_bare_and_what_else_repeats_is_a_png() {
+        // As many pixels a row as colours, so each row is the one above.
+        check(35, Rect::new(0, 0, 70, 41), true);
+        // Each row is the one above moved by a pixel, which only a PNG makes use of.
+        check(23, Rect::new(0, 0, 69, 41), false);
+    }
+
+    #[test]
+    fn whatever_the_pixels_are_they_come_back() {
+        let mut state = 1u32;
+        let mut random = |below: u32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) % below
+        };
+        for _ in 0..2000 {
+            let size = Size::new(1 + random(20) as u16, 1 + random(12) as u16);
+            let (colors, channel) = (1 + random(20), if random(2) == 0 { 1 } else { 0x01_0101 });
+            let mut picture = Picture::new(size);
+            for y in 0..usize::from(size.height) {
+                let width = usize::from(size.width);
+                if y > 0 && random(2) == 0 {
+                    picture.pixels_mut().copy_within((y - 1) * width..y * width, y * width);
+                    continue;
+                }
+                let row = &mut picture.pixels_mut()[y * width..][..width];
+                row.iter_mut().for_each(|pixel| *pixel = random(colors) * channel);
+            }
+            let rect = size.bounds().unwrap();
+            let plan = FramePlan { tiles: vec![rect], ..FramePlan::default() };
+            let found = match Encoder::new().encode(&plan, &picture).remove(0).kind {
+                OpKind::Fill(color) => vec![color; size.area()],
+                OpKind::Palette(bytes) => decode_bare(&bytes, size),
+                OpKind::Png(file) => decode_png(&file),
+                other => panic!("unexpected {other:?}"),
+            };
+            assert_eq!(found, picture.pixels(), "{size:?}");
+        }
+    }
+
+    #[test]
+    fn a_large_rectangle_is_a_png_however_few_bytes_it_would_be_bare() {
+        let mut picture = Picture::new(Size::new(129, 128));
+        picture.fill(Rect::new(0, 0, 129, 60), 0xffffff);
+        let encode = |rect: Rect| {
+            let plan = FramePlan { tiles: vec![rect], ..FramePlan::default() };
+            Encoder::new().encode(&plan, &picture).remove(0).kind
+        };
+        assert!(matches!(encode(Rect::new(0, 0, 128, 128)), OpKind::Palette(_)));
+        assert!(matches!(encode(Rect::new(0, 0, 129, 128)), OpKind::Png(_)));
     }
 
     #[test]
@@ -217,10 +256,40 @@ mod tests {
         assert_eq!(ops, [Op { rect: Rect::new(0, 0, 9, 9), kind: OpKind::Fill(0) }]);
     }
 
+    /// How many bytes such a frame has after a while.
+    fn packet_len(plan: &FramePlan, picture: &Picture) -> usize {
+        let frame = Frame {
+            flags: FrameFlags::default(),
+            at: FrameRef { epoch: Epoch(0xdead_beef), id: FrameId(20_000) },
+            echo: (ViewerId(9000), Seq(700)),
+            cost_us: 1900,
+            ops: Encoder::new().encode(plan, picture),
+        };
+        frame.encode().len()
+    }
+
     #[test]
-    fn a_typed_letter_costs_less_than_a_png_header() {
-        let bytes = bare_palette(&[0, 1, 2, 3], &[0; 9 * 18]);
-        assert_eq!(bytes.len(), 1 + 12 + 41);
+    fn a_typed_letter_takes_34_bytes() {
+        // The `h` of VGA's font, 8 by 16, a bit a pixel.
+        const LETTER: [u8; 10] = [0xe0, 0x60, 0x60, 0x6c, 0x76, 0x66, 0x66, 0x66, 0x66, 0xe6];
+        let mut picture = Picture::new(Size::new(1000, 600));
+        let rect = Rect::new(812, 430, 7, 10);
+        for (row, bits) in picture.rows_mut(rect).zip(LETTER) {
+            let ink = |x: usize| if bits << x & 0x80 != 0 { 0 } else { 0xff_ffff };
+            row.iter_mut().enumerate().for_each(|(x, pixel)| *pixel = ink(x));
+        }
+        let plan = FramePlan { tiles: vec![rect], ..FramePlan::default() };
+        assert_eq!(packet_len(&plan, &picture), 34);
+    }
+
+    #[test]
+    fn a_window_that_is_dragged_over_one_colour_takes_49_bytes() {
+        let from = Point { x: 300, y: 200 };
+        let copies = vec![lattice_wire::Copy { from, to: Rect::new(307, 203, 640, 380) }];
+        let bared = [Rect::new(300, 200, 640, 3), Rect::new(300, 203, 7, 377)];
+        let fills = bared.map(|rect| (rect, 0x33_6699)).to_vec();
+        let plan = FramePlan { copies, fills, ..FramePlan::default() };
+        assert_eq!(packet_len(&plan, &Picture::new(Size::new(1000, 600))), 49);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The frames of one run of a display: made from damage, from video that is due, from what has come
 //! to rest, or because a viewer asked.
 
-use super::{Canvas, Made, REST, RETRY_GRAB, Session};
+use super::{Asked, Canvas, Made, REST, RETRY_GRAB, Session};
 use crate::clock;
 use crate::display::{Display, DisplayError, Fetched, Grab};
 use crate::encode::streams::Encoded;
@@ -41,14 +41,15 @@ impl Session<'_> {
         let Some(fetched) = grab(self.shared, &mut self.display, canvas)? else {
             return Ok(self.try_again(now));
         };
-        let (was_blank, keyframe) = (canvas.is_blank, canvas.keyframe);
+        let keyframe = canvas.keyframe.then(|| canvas.size());
+        let was_blank = canvas.is_blank;
         (canvas.is_blank, canvas.keyframe) = (false, false);
         let (region, hints) = (&fetched.region, &fetched.hints);
         let mut plan = canvas.planner.plan(now, region, fetched.reader(), hints, &self.rules);
         if was_blank {
             // Nobody has this picture yet: those who look are sent all of it.
             self.clock.handle_nothing(now);
-            if !keyframe {
+            if keyframe.is_none() {
                 self.newest.0 += 1;
                 return Ok(Made::Done);
             }
@@ -60,27 +61,28 @@ impl Session<'_> {
         self.take_along(&mut plan, now);
         self.number(&plan);
         self.clock.handle_sent(self.newest, now);
-        self.send(&plan, FrameFlags { keyframe, refresh: false }, noticed, echo);
+        self.send(&plan, FrameFlags { keyframe, refresh: None }, noticed, echo);
         Ok(Made::Done)
     }
 
     /// Makes a refresh frame.
-    pub(super) fn answer(&mut self, refresh: Refresh, asked: Micros) -> Result<(), DisplayError> {
+    pub(super) fn answer(&mut self, asked: Asked) -> Result<(), DisplayError> {
         let now = clock::now();
         let size = self.display.size();
         let canvas = self.canvas.get_or_insert_with(|| Canvas::new(size, false));
         let is_stale = canvas.is_blank || self.clock.poll(now) != Due::Idle;
         if is_stale && matches!(self.frame(now)?, Made::ScreenChanged) {
-            self.refresh = Some((refresh, asked));
+            self.asked = Some(asked);
             return Ok(());
         }
+        let Asked { request, refresh, when } = asked;
         let part = self.canvas.as_ref().and_then(|canvas| self.missed(&canvas.history, &refresh));
         let askers = match (&part, refresh) {
             (Some(_), Refresh::Part { askers, .. }) => askers,
             (None, _) | (_, Refresh::Whole) => Askers::Both,
         };
         let Some(canvas) = &mut self.canvas else { return Ok(()) };
-        let keyframe = part.is_none();
+        let keyframe = part.is_none().then(|| canvas.size());
         let mut region = part.unwrap_or_else(|| Region::whole(canvas.size()));
         if !askers.see_stills() {
             canvas.planner.leave_to_video(&mut region, now);
@@ -91,7 +93,7 @@ impl Session<'_> {
         }
         let plan = canvas.planner.plan_refresh(&region);
         let echo = self.shared.echo.settled();
-        self.send(&plan, FrameFlags { keyframe, refresh: true }, asked, echo);
+        self.send(&plan, FrameFlags { keyframe, refresh: Some(request) }, when, echo);
         Ok(())
     }
 
@@ -197,7 +199,6 @@ impl Session<'_> {
     ) {
         let start = clock::now();
         let Some(canvas) = &self.canvas else { return };
-        let size = canvas.size();
         let mut ops = self.encoder.encode(plan, canvas.planner.shadow());
         if !plan.videos.is_empty() {
             ops.extend(self.encode_video(&plan.videos, start));
@@ -206,7 +207,7 @@ impl Session<'_> {
         let at = FrameRef { epoch: self.epoch, id: self.newest };
         let now = clock::now();
         let cost_us = now.since(noticed).0.min(u64::from(u32::MAX)) as u32;
-        let frame = Frame { flags, at, size, noticed, echo, cost_us, ops };
+        let frame = Frame { flags, at, echo, cost_us, ops };
         tracing::trace!(frame.id = at.id.0, ops = frame.ops.len(), cost_us, "a frame is sent");
         self.shared.outbound.push(Kind::Frame, frame.encode());
         count(&self.shared.counters.frames);

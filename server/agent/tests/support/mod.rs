@@ -159,10 +159,9 @@ impl Gateway {
     }
 
     fn paint(&mut self, frame: &Frame) {
-        if frame.flags.keyframe {
-            self.picture = Picture::new(frame.size);
+        if let Some(size) = frame.flags.keyframe {
+            self.picture = Picture::new(size);
         }
-        assert_eq!(self.picture.size(), frame.size, "only a keyframe changes the size");
         let before = self.picture.clone();
         for op in &frame.ops {
             if let OpKind::Copy(from) = op.kind {
@@ -211,21 +210,25 @@ fn decode_png(data: &Bytes) -> Vec<u32> {
 }
 
 fn decode_palette(rect: Rect, data: &Bytes) -> Vec<u32> {
-    let colors = usize::from(data[0]) + 1;
-    let bits = match colors {
-        0..=2 => 1,
-        3..=4 => 2,
-        5..=16 => 4,
-        _ => 8,
-    };
-    let (palette, indices) = data[1..].split_at(colors * 3);
+    let (colors, channels) =
+        (usize::from(data[0] & 0x3f) + 1, if data[0] & 0x80 == 0 { 3 } else { 1 });
+    let index_bits = (0..7).find(|&bits| 1 << bits >= colors).expect("at most 64 colours");
+    let (palette, packed) = data[1..].split_at(colors * channels);
     let color = |index: usize| {
-        let rgb = &palette[index * 3..][..3];
-        u32::from(rgb[0]) << 16 | u32::from(rgb[1]) << 8 | u32::from(rgb[2])
+        let rgb = &palette[index * channels..][..channels];
+        u32::from_be_bytes([0, rgb[0], rgb[channels / 2], rgb[channels - 1]])
     };
-    let index = |pixel: usize| {
-        let (byte, shift) = (indices[pixel * bits / 8], 8 - bits - pixel * bits % 8);
-        usize::from(byte >> shift) & ((1 << bits) - 1)
+    let mut bits = packed.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1));
+    let mut read = |count: u32| {
+        (0..count).fold(0, |all, _| all << 1 | usize::from(bits.next().expect("enough bits")))
     };
-    (0..rect.area()).map(|pixel| color(index(pixel))).collect()
+    let mut pixels: Vec<u32> = Vec::new();
+    for row in 0..rect.height {
+        if row > 0 && read(1) == 1 {
+            pixels.extend_from_within(pixels.len() - usize::from(rect.width)..);
+        } else {
+            pixels.extend((0..rect.width).map(|_| color(read(index_bits))));
+        }
+    }
+    pixels
 }

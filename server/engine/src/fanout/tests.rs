@@ -1,6 +1,6 @@
 use super::*;
 use lattice_wire::{
-    Askers, Bottleneck, Epoch, FrameFlags, FrameId, Rect, Seq, Size, Step, StepKind,
+    Askers, Bottleneck, Epoch, FrameFlags, FrameId, Rect, RefreshId, Seq, Size, Step, StepKind,
 };
 
 mod pace;
@@ -19,18 +19,48 @@ fn frame(id: u32, rects: &[Rect]) -> FrameTable {
     let steps = rects.iter().map(|&rect| Step { rect, kind: StepKind::Fill(0) }).collect();
     let flags = FrameFlags::default();
     let echo = (ViewerId(0), Seq(0));
-    FrameTable { flags, at: at(id), size: SIZE, noticed: Micros(0), echo, cost_us: 0, steps }
+    FrameTable { flags, at: at(id), echo, cost_us: 0, steps }
 }
 
 fn keyframe(id: u32) -> FrameTable {
-    let flags = FrameFlags { keyframe: true, refresh: true };
+    let flags = FrameFlags { keyframe: Some(SIZE), refresh: None };
     FrameTable { flags, ..frame(id, &[]) }
+}
+
+/// The request for a keyframe of this number.
+fn whole(number: u8) -> Effect {
+    Effect::Refresh(RefreshId(number), Refresh::Whole)
+}
+
+fn requests(effects: Vec<Effect>) -> Vec<(RefreshId, Refresh)> {
+    let requests = effects.into_iter().filter_map(|effect| match effect {
+        Effect::Refresh(request, refresh) => Some((request, refresh)),
+        _ => None,
+    });
+    requests.collect()
 }
 
 impl Fanout {
     /// A frame comes; returns who gets it.
     fn send(&mut self, table: &FrameTable, len: usize, now: Micros) -> Vec<ViewerId> {
         self.handle_frame(table, len, now).into_iter().map(|(viewer, _)| viewer).collect()
+    }
+
+    /// The same frame comes as the answer to the newest request.
+    fn answer(&mut self, table: &FrameTable, len: usize, now: Micros) -> Vec<ViewerId> {
+        self.answer_to(self.request, table, len, now)
+    }
+
+    /// The same frame comes as the answer to this request.
+    fn answer_to(
+        &mut self,
+        request: RefreshId,
+        table: &FrameTable,
+        len: usize,
+        now: Micros,
+    ) -> Vec<ViewerId> {
+        let flags = FrameFlags { refresh: Some(request), ..table.flags };
+        self.send(&FrameTable { flags, ..table.clone() }, len, now)
     }
 
     /// A viewer paints a frame in no time.
@@ -48,8 +78,8 @@ fn live() -> Fanout {
     let mut fanout = Fanout::new(Limits::default());
     fanout.join(ANN, Sees::Video, Micros(0));
     fanout.join(BEN, Sees::Video, Micros(0));
-    assert_eq!(fanout.poll(Micros(0)), [Effect::Refresh(Refresh::Whole)]);
-    assert_eq!(fanout.send(&keyframe(1), 10, Micros(0)), [ANN, BEN]);
+    assert_eq!(fanout.poll(Micros(0)), [whole(1)]);
+    assert_eq!(fanout.answer(&keyframe(1), 10, Micros(0)), [ANN, BEN]);
     fanout.paint(ANN, at(1), Micros(0));
     fanout.paint(BEN, at(1), Micros(0));
     assert_eq!(fanout.poll(Micros(0)), [Effect::Painted(at(1))]);
@@ -60,11 +90,11 @@ fn live() -> Fanout {
 fn joins_share_one_keyframe() {
     let mut fanout = Fanout::new(Limits::default());
     fanout.join(ANN, Sees::Video, Micros(0));
-    assert_eq!(fanout.poll(Micros(0)), [Effect::Refresh(Refresh::Whole)]);
+    assert_eq!(fanout.poll(Micros(0)), [whole(1)]);
     fanout.join(BEN, Sees::Video, Micros(1));
     assert_eq!(fanout.poll(Micros(1)), []);
     assert_eq!(fanout.send(&frame(1, &[spot(0)]), 10, Micros(1)), []);
-    assert_eq!(fanout.send(&keyframe(1), 10, Micros(1)), [ANN, BEN]);
+    assert_eq!(fanout.answer(&keyframe(1), 10, Micros(1)), [ANN, BEN]);
 }
 
 #[test]
@@ -73,7 +103,7 @@ fn a_keyframe_that_never_comes_is_asked_for_again() {
     fanout.join(ANN, Sees::Video, Micros(0));
     fanout.poll(Micros(0));
     assert_eq!(fanout.deadline(), Some(REFRESH_PATIENCE));
-    assert_eq!(fanout.poll(REFRESH_PATIENCE), [Effect::Refresh(Refresh::Whole)]);
+    assert_eq!(fanout.poll(REFRESH_PATIENCE), [whole(2)]);
 }
 
 #[test]
@@ -103,9 +133,8 @@ fn a_viewer_that_never_reads_is_closed_though_its_queue_is_dropped_again_and_aga
         fanout.paint(ANN, at(id), now);
         for effect in fanout.poll(now) {
             match effect {
-                Effect::Refresh(Refresh::Part { .. }) => {
-                    let flags = FrameFlags { keyframe: false, refresh: true };
-                    fanout.send(&FrameTable { flags, ..frame(id, &[spot(0)]) }, 10, now);
+                Effect::Refresh(_, Refresh::Part { .. }) => {
+                    fanout.answer(&frame(id, &[spot(0)]), 10, now);
                 }
                 Effect::Close(viewer) => closed |= viewer == BEN,
                 _ => {}
@@ -142,12 +171,10 @@ fn a_laggard_catches_up_with_what_it_missed_only() {
     // What was written is on its way: it paints that first.
     fanout.paint(BEN, at(5), Micros(9));
     let missed = vec![spot(30)];
-    let part = Effect::Refresh(Refresh::Part { since: at(6), missed, askers: Askers::Video });
-    assert_eq!(fanout.poll(Micros(9)), [part]);
+    let part = Refresh::Part { since: at(6), missed, askers: Askers::Video };
+    assert_eq!(fanout.poll(Micros(9)), [Effect::Refresh(RefreshId(2), part)]);
     assert_eq!(fanout.send(&frame(7, &[spot(50)]), 10, Micros(9)), [ANN]);
-    let flags = FrameFlags { keyframe: false, refresh: true };
-    let refresh = FrameTable { flags, ..frame(7, &[spot(30), spot(50)]) };
-    assert_eq!(fanout.send(&refresh, 10, Micros(9)), [BEN]);
+    assert_eq!(fanout.answer(&frame(7, &[spot(30), spot(50)]), 10, Micros(9)), [BEN]);
     assert_eq!(fanout.send(&frame(8, &[spot(1)]), 10, Micros(9)), [ANN, BEN]);
 }
 
@@ -166,12 +193,10 @@ fn a_resize_while_behind_needs_a_keyframe() {
         fanout.paint(ANN, at(id), Micros(0));
         fanout.handle_taken(BEN);
     }
-    let flags = FrameFlags { keyframe: true, refresh: false };
-    let resized = FrameTable { flags, ..frame(7, &[]) };
-    assert_eq!(fanout.send(&resized, 10, Micros(0)), [ANN]);
+    assert_eq!(fanout.send(&keyframe(7), 10, Micros(0)), [ANN]);
     fanout.poll(Micros(0));
     fanout.paint(BEN, at(5), Micros(0));
-    assert_eq!(fanout.poll(Micros(0)), [Effect::Refresh(Refresh::Whole)]);
+    assert_eq!(fanout.poll(Micros(0)), [whole(2)]);
 }
 
 #[test]
@@ -192,9 +217,9 @@ fn asking_for_keyframes_again_and_again_gives_one_a_second() {
         let now = Micros::from_millis(ms);
         fanout.handle_refresh_request(ANN, now);
         for effect in fanout.poll(now) {
-            if effect == Effect::Refresh(Refresh::Whole) {
+            if matches!(effect, Effect::Refresh(_, Refresh::Whole)) {
                 keyframes += 1;
-                fanout.send(&keyframe(1), 10, now);
+                fanout.answer(&keyframe(1), 10, now);
             }
         }
     }
@@ -216,7 +241,7 @@ fn a_new_agent_means_a_new_picture_for_all() {
     let mut fanout = live();
     fanout.reset();
     let effects = fanout.poll(Micros(5));
-    assert!(effects.contains(&Effect::Refresh(Refresh::Whole)));
+    assert!(effects.contains(&whole(2)));
     assert!(effects.contains(&Effect::DropQueued(ANN)));
 }
 
@@ -226,7 +251,7 @@ fn a_keyframe_on_its_way_over_a_slow_link_is_not_sent_a_second_time() {
     let carol = ViewerId(3);
     fanout.join(carol, Sees::Video, Micros(0));
     fanout.poll(Micros(0));
-    assert_eq!(fanout.send(&keyframe(1), 9 << 20, Micros(0)), [carol]);
+    assert_eq!(fanout.answer(&keyframe(1), 9 << 20, Micros(0)), [carol]);
     fanout.handle_taken(carol);
     for id in 2..40 {
         let now = Micros::from_millis(u64::from(id) * 1000);
@@ -236,12 +261,12 @@ fn a_keyframe_on_its_way_over_a_slow_link_is_not_sent_a_second_time() {
             fanout.paint(viewer, at(id), now);
         }
         let effects = fanout.poll(now);
-        assert!(!effects.iter().any(|effect| matches!(effect, Effect::Refresh(_))), "{effects:?}");
+        assert!(!effects.iter().any(|effect| matches!(effect, Effect::Refresh(..))), "{effects:?}");
     }
     let now = Micros::from_millis(40_000);
     fanout.paint(carol, at(1), now);
     let part = Refresh::Part { since: at(39), missed: vec![spot(0)], askers: Askers::Video };
-    assert_eq!(fanout.poll(now)[0], Effect::Refresh(part));
+    assert_eq!(fanout.poll(now)[0], Effect::Refresh(RefreshId(3), part));
 }
 
 #[test]
@@ -255,7 +280,7 @@ fn without_a_display_nobody_stalls_and_nothing_is_asked() {
     fanout.join(ViewerId(3), Sees::Video, later);
     assert_eq!(fanout.poll(later), []);
     fanout.reset();
-    assert!(fanout.poll(later).contains(&Effect::Refresh(Refresh::Whole)));
+    assert!(fanout.poll(later).contains(&whole(2)));
 }
 
 #[test]
@@ -264,7 +289,6 @@ fn a_frame_of_thousands_of_crossing_rectangles_takes_no_time() {
     let columns = (0..2000).map(|x| Rect::new(x, 0, 1, 4000));
     let rows = (0..2000).map(|y| Rect::new(0, y, 4000, 1));
     let hostile = frame(2, &columns.chain(rows).collect::<Vec<_>>());
-    let hostile = FrameTable { size: Size::new(4000, 4000), ..hostile };
     // With every fragment kept this would take minutes.
     assert_eq!(fanout.send(&hostile, 10, Micros(0)), [ANN, BEN]);
 }
@@ -278,19 +302,48 @@ fn a_part_does_not_answer_who_needs_the_whole() {
     }
     fanout.poll(Micros(0));
     fanout.join(ViewerId(3), Sees::Video, Micros(1));
-    assert_eq!(fanout.poll(Micros(1)), [Effect::Refresh(Refresh::Whole)]);
-    let flags = FrameFlags { keyframe: false, refresh: true };
-    fanout.send(&FrameTable { flags, ..frame(6, &[spot(0)]) }, 10, Micros(2));
+    assert_eq!(fanout.poll(Micros(1)), [whole(3)]);
+    fanout.answer_to(RefreshId(2), &frame(6, &[spot(0)]), 10, Micros(2));
     let effects = fanout.poll(Micros(2));
-    assert!(!effects.contains(&Effect::Refresh(Refresh::Whole)), "{effects:?}");
+    assert_eq!(requests(effects), []);
+}
+
+#[test]
+fn an_answer_that_comes_after_another_request_is_not_taken_for_the_answer_to_that() {
+    let mut fanout = live();
+    let carol = ViewerId(3);
+    fanout.join(carol, Sees::Video, Micros(0));
+    fanout.poll(Micros(0));
+    fanout.answer(&keyframe(1), 10, Micros(0));
+    fanout.paint(carol, at(1), Micros(0));
+    for id in 2..=6 {
+        fanout.send(&frame(id, &[spot(0)]), 10, Micros(0));
+        fanout.paint(ANN, at(id), Micros(0));
+        fanout.handle_taken(carol);
+    }
+    // Carol has to paint what is on its way first, so only Ben is asked for.
+    let missed = vec![spot(0)];
+    let part =
+        |since| Refresh::Part { since: at(since), missed: missed.clone(), askers: Askers::Video };
+    assert_eq!(requests(fanout.poll(Micros(0))), [(RefreshId(3), part(6))]);
+    fanout.send(&frame(7, &[spot(9)]), 10, Micros(0));
+    fanout.paint(ANN, at(7), Micros(0));
+    fanout.paint(carol, at(5), Micros(1));
+    let missed_by_both = requests(fanout.poll(REFRESH_PATIENCE));
+    assert_eq!(missed_by_both[0].0, RefreshId(4));
+    // The agent was slow, and what it sends holds what Ben alone lacked then.
+    let late = frame(7, &[spot(0), spot(9)]);
+    assert_eq!(fanout.answer_to(RefreshId(3), &late, 10, REFRESH_PATIENCE), []);
+    assert_eq!(requests(fanout.poll(REFRESH_PATIENCE)), [], "it is still waited for");
+    assert_eq!(fanout.answer_to(RefreshId(4), &late, 10, REFRESH_PATIENCE), [BEN, carol]);
 }
 
 #[test]
 fn who_comes_when_all_have_gone_asks_at_once() {
     let mut fanout = Fanout::new(Limits::default());
     fanout.join(ANN, Sees::Video, Micros(0));
-    assert_eq!(fanout.poll(Micros(0)), [Effect::Refresh(Refresh::Whole)]);
+    assert_eq!(fanout.poll(Micros(0)), [whole(1)]);
     fanout.leave(ANN);
     fanout.join(BEN, Sees::Video, Micros(1));
-    assert_eq!(fanout.poll(Micros(1)), [Effect::Refresh(Refresh::Whole)]);
+    assert_eq!(fanout.poll(Micros(1)), [whole(2)]);
 }

@@ -5,7 +5,7 @@ use crate::rate::link::{Link, Painted};
 use crate::rate::{MAX_ON_THE_WAY, on_the_wire};
 use crate::region::Region;
 use lattice_wire::link::MAX_REFRESH_RECTS;
-use lattice_wire::{Ack, FrameRef, FrameTable, Micros, Rect, StepKind};
+use lattice_wire::{Ack, FrameFlags, FrameRef, FrameTable, Micros, Rect, RefreshId, StepKind};
 use std::collections::VecDeque;
 
 /// Steps of a frame times rectangles that are missed, up to which each pair is looked at.
@@ -35,8 +35,8 @@ pub(super) enum Stage {
     /// Gets no frames until what it lacks has been refreshed.
     Lagging {
         missed: Region,
-        /// The refresh that is asked for holds it, and all that will have been missed until then.
-        covered: bool,
+        /// The answer to this request holds it, and all that will have been missed until then.
+        covered: Option<RefreshId>,
     },
 }
 
@@ -93,7 +93,7 @@ impl Viewer {
         }
         let flags = frame.table.flags;
         let mut missed = match std::mem::replace(&mut self.stage, Stage::Live(Region::new())) {
-            Stage::Live(missed) if !flags.keyframe && !flags.refresh => missed,
+            Stage::Live(missed) if flags == FrameFlags::default() => missed,
             // It brings all that was missed.
             Stage::Live(_) | Stage::Lagging { .. } | Stage::Awaiting(_) => Region::new(),
         };
@@ -108,21 +108,22 @@ impl Viewer {
     /// Whether the frame continues this viewer's picture.
     fn wants(&self, frame: &Arrival<'_>) -> bool {
         let table = frame.table;
-        let is_refresh = table.flags.refresh;
+        let (answers, is_whole) = (table.flags.refresh, table.flags.keyframe.is_some());
+        let is_refresh = answers.is_some();
         if frame.lacks_stills && self.sees == Sees::Stills {
             return false;
         }
         match &self.stage {
-            Stage::Awaiting(_) => table.flags.keyframe && self.sent.is_empty(),
+            Stage::Awaiting(_) => is_whole && self.sent.is_empty(),
             // A keyframe of another frame than the viewer has: the agent has begun anew.
-            Stage::Live(_) if is_refresh && table.flags.keyframe => self.latest != Some(table.at),
+            Stage::Live(_) if is_refresh && is_whole => self.latest != Some(table.at),
             // Whoever was live when a refresh was asked for was asked for, and gets it in its turn.
             Stage::Live(missed) if is_refresh => {
                 !missed.is_empty() && self.latest == Some(table.at)
             }
             Stage::Live(_) => true,
             Stage::Lagging { covered, .. } => {
-                self.sent.is_empty() && is_refresh && (*covered || table.flags.keyframe)
+                self.sent.is_empty() && is_refresh && (*covered == answers || is_whole)
             }
         }
     }
@@ -154,7 +155,7 @@ impl Viewer {
         let (fell_behind, mut missed, covered) = match &mut self.stage {
             Stage::Awaiting(_) => return false,
             // Frames that are dropped now may be older than what a refresh was asked for.
-            Stage::Live(missed) => (true, std::mem::take(missed), false),
+            Stage::Live(missed) => (true, std::mem::take(missed), None),
             // A refresh that is asked for holds what came after the asking, too.
             Stage::Lagging { missed, covered } => (false, std::mem::take(missed), *covered),
         };
@@ -166,7 +167,7 @@ impl Viewer {
         }
         missed.add_all(&frame.touched);
         // A picture of another size has to come whole.
-        self.stage = match frame.table.flags.keyframe {
+        self.stage = match frame.table.flags.keyframe.is_some() {
             true => Stage::Awaiting(Micros(0)),
             false => Stage::Lagging { missed: missed.simplified(MAX_REFRESH_RECTS), covered },
         };
@@ -235,11 +236,11 @@ impl Viewer {
         }
     }
 
-    /// What is to be asked for on its behalf.
-    pub(super) fn catch_up(&mut self) -> &Region {
+    /// What this request is to ask for on its behalf.
+    pub(super) fn catch_up(&mut self, request: RefreshId) -> &Region {
         match &mut self.stage {
             Stage::Lagging { missed, covered } => {
-                *covered = true;
+                *covered = Some(request);
                 missed
             }
             Stage::Live(missed) => missed,

@@ -192,16 +192,14 @@ impl World {
         let table = FrameTable {
             flags,
             at: FrameRef { epoch: Epoch(1), id: FrameId(self.next_id) },
-            size: Size::new(1920, 1080),
-            noticed: self.now,
             echo: (ViewerId(0), Seq(0)),
             cost_us: 0,
             steps,
         };
-        let bytes = 36 + 14 * table.steps.len() + video + other;
+        let bytes = 18 + 9 * table.steps.len() + video + other;
         let keys_from = self.typed.take();
         for _ in self.fanout.handle_frame(&table, bytes, self.now) {
-            let (id, is_refresh, made) = (table.at.id, flags.refresh, self.now);
+            let (id, is_refresh, made) = (table.at.id, flags.refresh.is_some(), self.now);
             self.down.send(Frame { id, is_refresh, keys_from, made }, bytes);
             self.unpainted.push((table.at.id, self.now));
         }
@@ -250,11 +248,11 @@ impl World {
                     }
                     self.mode = mode;
                 }
-                Effect::Refresh(refresh) => {
-                    let keyframe = refresh == Refresh::Whole;
+                Effect::Refresh(request, refresh) => {
+                    let keyframe = (refresh == Refresh::Whole).then_some(Size::new(1920, 1080));
                     self.next_id = self.next_id.max(1);
-                    let bytes = if keyframe { 60_000 } else { 15_000 };
-                    self.send(0, bytes, FrameFlags { keyframe, refresh: true });
+                    let bytes = if keyframe.is_some() { 60_000 } else { 15_000 };
+                    self.send(0, bytes, FrameFlags { keyframe, refresh: Some(request) });
                 }
                 Effect::DropQueued(_) => {
                     self.down.drop_waiting();

@@ -25,7 +25,8 @@ pub struct Item {
 pub struct FrameMark {
     /// Frames of an older run were dropped behind this one's back, so nobody counts on it.
     pub run: u32,
-    /// When its change was noticed; nothing for refreshes, which answer no change.
+    /// When its change was noticed, had it come from the agent in no time; nothing for refreshes, which
+    /// answer no change.
     pub noticed: Option<Micros>,
     /// When the key or button that it shows the effect of had arrived.
     pub input: Option<Micros>,

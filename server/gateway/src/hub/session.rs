@@ -131,7 +131,7 @@ impl Session {
         self.tell_watching();
         for effect in self.fanout.poll(now) {
             match effect {
-                Effect::Refresh(refresh) => self.tell(ToAgent::Refresh(refresh)),
+                Effect::Refresh(request, refresh) => self.tell(ToAgent::Refresh(request, refresh)),
                 Effect::Painted(at) => self.tell(ToAgent::Painted(at)),
                 Effect::Pace(pace) => self.pace(pace),
                 Effect::Condition(viewer, condition) => self.tell_condition(viewer, condition),
@@ -339,9 +339,10 @@ impl Session {
     fn frame(&mut self, table: &FrameTable, bytes: Bytes, now: Micros) {
         histogram!("lattice_frame_encode_seconds").record(f64::from(table.cost_us) / 1e6);
         let input = self.arrival(table.echo, now);
-        let noticed = (!table.flags.refresh).then_some(table.noticed);
+        let noticed = Micros(now.0.saturating_sub(table.cost_us.into()));
+        let noticed = table.flags.refresh.is_none().then_some(noticed);
         let receivers = self.fanout.handle_frame(table, bytes.len(), now);
-        if !table.flags.refresh {
+        if table.flags.refresh.is_none() {
             let passed_by = self.viewers.len().saturating_sub(receivers.len()) as u64;
             counter!("lattice_frames_dropped_total", "reason" => "lagging").increment(passed_by);
         }
@@ -468,9 +469,9 @@ fn stills(table: &FrameTable, bytes: &Bytes, receivers: &[(ViewerId, Sees)]) -> 
 }
 
 /// Ids start at a random place, so that an agent's echo of a viewer from before the gateway was
-/// restarted is nobody's.
+/// restarted is hardly ever somebody's; not beyond 2^14, as each frame has room for one.
 fn first_id() -> ViewerId {
-    ViewerId((clock::now().0 as u32 & 0x7fff) << 16)
+    ViewerId(clock::now().0 as u32 & 0x3fff)
 }
 
 #[cfg(test)]

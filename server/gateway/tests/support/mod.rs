@@ -95,7 +95,7 @@ impl Gateway {
     /// Plays the agent: its hello is said, its display is live.
     pub async fn agent(&self) -> Agent {
         let (stream, _) = soon("the gateway's link", self.sockets.accept()).await.expect("a link");
-        let mut agent = Agent { stream };
+        let mut agent = Agent { stream, asked: RefreshId::default() };
         let hello = agent.next().await;
         let token = self.agent_token.expose().to_owned();
         assert_eq!(hello, ToAgent::Hello { version: VERSION, token });
@@ -188,6 +188,8 @@ pub fn hello(version: u16) -> Hello {
 
 pub struct Agent {
     pub stream: UnixStream,
+    /// The newest request for a refresh.
+    asked: RefreshId,
 }
 
 impl Agent {
@@ -198,7 +200,12 @@ impl Agent {
             self.stream.read_exact(&mut packet).await.expect("a packet");
             packet
         };
-        ToAgent::decode(&soon("a packet for the agent", packet).await).expect("a good packet")
+        let packet = soon("a packet for the agent", packet).await;
+        let packet = ToAgent::decode(&packet).expect("a good packet");
+        if let ToAgent::Refresh(request, _) = packet {
+            self.asked = request;
+        }
+        packet
     }
 
     /// The first packet that `wanted` takes; others are skipped.
@@ -214,6 +221,13 @@ impl Agent {
         self.until(|packet| (*packet == wanted).then_some(())).await;
     }
 
+    pub async fn until_asked(&mut self, wanted: Refresh) {
+        self.until(|packet| {
+            matches!(packet, ToAgent::Refresh(_, refresh) if *refresh == wanted).then_some(())
+        })
+        .await;
+    }
+
     pub async fn send(&mut self, packet: Vec<u8>) {
         let mut message = (packet.len() as u32).to_le_bytes().to_vec();
         message.extend(packet);
@@ -225,7 +239,9 @@ impl Agent {
     }
 
     pub async fn frame(&mut self, id: u32, keyframe: bool, refresh: bool) -> Vec<u8> {
-        let packet = frame(id, FrameFlags { keyframe, refresh }, Bytes::new()).encode();
+        let refresh = refresh.then_some(self.asked);
+        let flags = FrameFlags { keyframe: keyframe.then_some(SIZE), refresh };
+        let packet = frame(id, flags, Bytes::new()).encode();
         self.send(packet.clone()).await;
         packet
     }
@@ -242,15 +258,7 @@ pub fn frame(id: u32, flags: FrameFlags, png: Bytes) -> Frame {
     if !png.is_empty() {
         ops.push(Op { rect, kind: OpKind::Png(png) });
     }
-    Frame {
-        flags,
-        at: frame_ref(id),
-        size: SIZE,
-        noticed: lattice_gateway::clock::now(),
-        echo: (ViewerId(0), Seq(0)),
-        cost_us: 1500,
-        ops,
-    }
+    Frame { flags, at: frame_ref(id), echo: (ViewerId(0), Seq(0)), cost_us: 1500, ops }
 }
 
 pub struct Viewer {

@@ -33,22 +33,31 @@ impl Room {
         let watchers = watchers.collect();
         let mut room = Self { fanout, watchers, now: Micros(0), id: 1, effects: Vec::new() };
         room.settle();
-        room.send(&keyframe(1), 100);
+        room.answer(&keyframe(1), 100);
         room
     }
 
     fn settle(&mut self) {
         for effect in self.fanout.poll(self.now) {
-            if let Effect::Refresh(Refresh::Part { .. }) = &effect {
-                let flags = FrameFlags { keyframe: false, refresh: true };
-                self.send(&FrameTable { flags, ..frame(self.id, &[spot(0)]) }, 1000);
+            if let Effect::Refresh(_, Refresh::Part { .. }) = &effect {
+                self.answer(&frame(self.id, &[spot(0)]), 1000);
             }
             self.effects.push((self.now, effect));
         }
     }
 
     fn send(&mut self, table: &FrameTable, len: usize) {
-        for viewer in self.fanout.send(table, len, self.now) {
+        let receivers = self.fanout.send(table, len, self.now);
+        self.carry(table, len, receivers);
+    }
+
+    fn answer(&mut self, table: &FrameTable, len: usize) {
+        let receivers = self.fanout.answer(table, len, self.now);
+        self.carry(table, len, receivers);
+    }
+
+    fn carry(&mut self, table: &FrameTable, len: usize, receivers: Vec<ViewerId>) {
+        for viewer in receivers {
             let watcher = self.watchers.iter_mut().find(|it| it.id == viewer).unwrap();
             let took = Micros(len as u64 * 8000 / watcher.kbit);
             watcher.free = watcher.free.max(self.now).plus(took);

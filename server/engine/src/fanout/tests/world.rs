@@ -16,7 +16,8 @@ struct World {
     id: u32,
     history: History,
     viewers: BTreeMap<ViewerId, Watcher>,
-    asked: Vec<Refresh>,
+    /// What the agent has not answered, oldest first.
+    asked: VecDeque<(RefreshId, Refresh)>,
     now: Micros,
 }
 
@@ -44,7 +45,7 @@ impl World {
             id: 1,
             history: History::new(),
             viewers: BTreeMap::new(),
-            asked: Vec::new(),
+            asked: VecDeque::new(),
             now: Micros(0),
         };
         for id in 1..=3 {
@@ -64,7 +65,7 @@ impl World {
     fn paints(&self, table: &FrameTable, sees: Sees) -> Vec<Paint> {
         let place = |x: u16| usize::from(x / 4);
         let mut paints = Vec::new();
-        if table.flags.keyframe {
+        if table.flags.keyframe.is_some() {
             paints.extend((0..PLACES).map(|i| Paint::Set(i, self.screen[i])));
         }
         for step in &table.steps {
@@ -86,7 +87,7 @@ impl World {
             let watcher = self.viewers.get_mut(&viewer).unwrap();
             assert_eq!(watcher.sees, sees);
             let id = table.at.id.0;
-            assert!(id >= watcher.newest && (id > watcher.newest || table.flags.refresh));
+            assert!(id >= watcher.newest && (id > watcher.newest || table.flags.refresh.is_some()));
             watcher.newest = id;
             watcher.queue.push_back((id, paints));
         }
@@ -104,10 +105,11 @@ impl World {
         self.send(&FrameTable { steps, ..frame(self.id, &[]) });
     }
 
-    /// All that waits is answered at once, as agents do.
-    fn answer(&mut self) {
-        let (mut region, mut whole) = (Region::new(), false);
-        for refresh in self.asked.drain(..) {
+    /// So many requests are answered in one, as agents do that found them together.
+    fn answer(&mut self, count: usize) {
+        let (mut region, mut whole, mut newest) = (Region::new(), false, None);
+        for (request, refresh) in self.asked.drain(..count.min(self.asked.len())) {
+            newest = Some(request);
             match refresh {
                 Refresh::Whole => whole = true,
                 Refresh::Part { since, missed, .. } => {
@@ -116,12 +118,10 @@ impl World {
                 }
             }
         }
-        let flags = FrameFlags { keyframe: false, refresh: true };
-        match (whole, region.is_empty()) {
-            (true, _) => self.send(&keyframe(self.id)),
-            (false, false) => self.send(&FrameTable { flags, ..frame(self.id, region.rects()) }),
-            (false, true) => {}
-        }
+        let Some(request) = newest else { return };
+        let flags = FrameFlags { keyframe: whole.then_some(SIZE), refresh: Some(request) };
+        let rects = if whole { &[] } else { region.rects() };
+        self.send(&FrameTable { flags, ..frame(self.id, rects) });
     }
 
     /// What was video rests: it is sent exactly.
@@ -135,7 +135,7 @@ impl World {
     fn poll(&mut self) {
         for effect in self.fanout.poll(self.now) {
             match effect {
-                Effect::Refresh(refresh) => self.asked.push(refresh),
+                Effect::Refresh(request, refresh) => self.asked.push_back((request, refresh)),
                 Effect::Painted(_) | Effect::Pace(_) | Effect::Condition(..) => {}
                 Effect::DropQueued(id) => {
                     if let Some(watcher) = self.viewers.get_mut(&id) {
@@ -196,7 +196,7 @@ impl World {
             }
             Event::Write(id) => self.write(ViewerId(id)),
             Event::Paint(id) => self.paint(ViewerId(id)),
-            Event::Answer => self.answer(),
+            Event::Answer(count) => self.answer(count),
             Event::Rest => self.rest(),
             Event::Complain(id) => self.fanout.handle_refresh_request(ViewerId(id), self.now),
             Event::Wait(ms) => self.now = self.now.plus(Micros::from_millis(ms)),
@@ -211,7 +211,7 @@ enum Event {
     Move(usize, usize),
     Write(u32),
     Paint(u32),
-    Answer,
+    Answer(usize),
     Rest,
     Complain(u32),
     Wait(u64),
@@ -224,10 +224,10 @@ fn any_event() -> impl Strategy<Value = Event> {
         2 => (0..PLACES, 0..PLACES).prop_map(|(from, to)| Event::Move(from, to)),
         5 => (1..=3u32).prop_map(Event::Write),
         5 => (1..=3u32).prop_map(Event::Paint),
-        2 => Just(Event::Answer),
+        2 => (1..=3usize).prop_map(Event::Answer),
         1 => Just(Event::Rest),
         1 => (1..=3u32).prop_map(Event::Complain),
-        1 => (1..700u64).prop_map(Event::Wait),
+        1 => prop_oneof![3 => 1..700u64, 1 => 2000..2500u64].prop_map(Event::Wait),
     ]
 }
 
@@ -240,7 +240,7 @@ proptest! {
         let mut world = World::new();
         let settle = (0..40).flat_map(|_| {
             let each = (1..=3).flat_map(|id| [Event::Write(id), Event::Paint(id)]);
-            each.chain([Event::Answer, Event::Wait(300)])
+            each.chain([Event::Answer(9), Event::Wait(300)])
         });
         // What was video comes exactly, to all in a frame or to who cannot see it in a refresh.
         let rest = rests.then_some(Event::Rest);

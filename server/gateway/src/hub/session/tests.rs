@@ -68,10 +68,8 @@ fn film(id: u32, len: usize) -> Frame {
     };
     let kinds = [OpKind::Fill(7), OpKind::Video(video), OpKind::Png(vec![1; len].into())];
     Frame {
-        flags: FrameFlags { keyframe: id == 1, refresh: false },
+        flags: FrameFlags { keyframe: (id == 1).then_some(SIZE), refresh: None },
         at: FrameRef { epoch: Epoch(7), id: FrameId(id) },
-        size: SIZE,
-        noticed: NOW,
         echo: (ViewerId(0), Seq(0)),
         cost_us: 0,
         ops: kinds.into_iter().map(|kind| Op { rect, kind }).collect(),
