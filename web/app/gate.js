@@ -21,6 +21,8 @@ export function socketUrl() {
 /** The link's secret, until it has been swapped. */
 export class Gate {
   #secret = '';
+  /** The answer to a question that nobody has asked yet. @type {Promise<Answer> | null} */
+  #ahead = null;
 
   /** Takes over the secret in the address, if there is one. */
   takeSecret() {
@@ -28,21 +30,32 @@ export class Gate {
     return location.hash.length > 1;
   }
 
+  /** Asks now what the next `check` is going to. */
+  askAhead() {
+    this.#ahead = this.#check();
+  }
+
   /** @returns {Promise<Answer>} */
-  async check() {
-    if (this.#secret) {
-      const swapped = await this.#ask('../api/v1/share', {
-        method: 'POST', headers: { 'Content-Type': 'application/json' },
-        body: JSON.stringify({ token: this.#secret }),
-      });
-      // One that was not even looked at is good for another try, also at another address.
-      if (!['ok', 'denied'].includes(swapped.result)) return swapped;
+  check() {
+    const answer = this.#ahead ?? this.#check();
+    this.#ahead = null;
+    return answer;
+  }
+
+  /** @returns {Promise<Answer>} */
+  async #check() {
+    if (!this.#secret) return this.#ask(`../api/v1/sessions/${encodeURIComponent(sessionId())}`, {});
+    const swapped = await this.#ask('../api/v1/share', {
+      method: 'POST', headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ token: this.#secret }),
+    });
+    // One that was not even looked at is good for another try, also at another address.
+    if (['ok', 'denied'].includes(swapped.result)) {
       this.#secret = '';
       // Used or useless now: it shall be in no screenshot, history or bookmark.
       history.replaceState(history.state, '', location.pathname + location.search);
-      if (swapped.result !== 'ok') return swapped;
     }
-    return this.#ask(`../api/v1/sessions/${encodeURIComponent(sessionId())}`, {});
+    return swapped;
   }
 
   /** @param {string} path @param {RequestInit} request @returns {Promise<Answer>} */

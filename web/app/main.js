@@ -5,16 +5,16 @@
  * an event means, and the effects that it returns are carried out here.
  */
 
+import { gate, h264Found, worker } from './start.js';
 import * as session from '../client/session.js';
 import { Keys } from '../input/keys.js';
 import { Pointer } from '../input/pointer.js';
-import { findH264, noticeInsecure } from './abilities.js';
+import { noticeInsecure } from './abilities.js';
 import { byId, markWalks } from './dom.js';
 import { wishedSize } from './fit.js';
-import { Gate, isLoopback, socketUrl } from './gate.js';
+import { isLoopback, socketUrl } from './gate.js';
 import { Overlay } from './overlay.js';
 import { Stage } from './stage.js';
-import { worker } from './start-worker.js';
 import { StatsPanel, noStats } from './stats-panel.js';
 import { Toolbar } from './toolbar.js';
 
@@ -26,7 +26,6 @@ const POLL_MS = 500;
 const POLL_AT_MOST_MS = 100;
 
 const canvas = byId('screen', HTMLCanvasElement);
-const gate = new Gate();
 
 const model = {
   session: session.initial(),
@@ -157,7 +156,6 @@ window.lattice = {
 // Events and effects ------------------------------------------------------------------------------
 
 let retryTimer = 0;
-const h264Found = findH264(location.search);
 
 /** @param {session.Event} event */
 function dispatch(event) {
@@ -273,7 +271,6 @@ function start() {
   const offscreen = canvas.transferControlToOffscreen();
   tell({ type: 'init', canvas: offscreen }, [offscreen]);
   tell({ type: 'visible', isVisible: !document.hidden });
-  gate.takeSecret();
   setStats(model.statsOpen);
   focusDesktop();
   dispatch({ type: 'start' });

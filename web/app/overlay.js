@@ -7,6 +7,8 @@ import { WORDS } from './words.js';
 
 /** Shorter waits are over before a person has read how long they are. */
 const COUNT_FROM_MS = 1500;
+/** Most connections are there before anybody has read that they are being made. */
+const WAIT_FROM_MS = 400;
 
 /** The card in the middle of the page. */
 export class Overlay {
@@ -20,6 +22,7 @@ export class Overlay {
   #countdown;
   #icon;
   #timer = 0;
+  #waitTimer = 0;
   /** @type {Session | null} */
   #session = null;
 
@@ -44,11 +47,22 @@ export class Overlay {
   render(session) {
     this.#session = session;
     const isCard = session.phase === 'reconnecting' || session.phase === 'ended' || session.phase === 'error';
-    this.#waiting.hidden = session.phase !== 'connecting';
+    this.#wait(session.phase === 'connecting');
     this.#card.hidden = !isCard;
     this.#root.setAttribute('role', session.phase === 'error' ? 'alert' : 'status');
     if (isCard) this.#fill(session);
     this.#count();
+  }
+
+  /** @param {boolean} isWaiting */
+  #wait(isWaiting) {
+    if (!isWaiting) {
+      clearTimeout(this.#waitTimer);
+      this.#waitTimer = 0;
+      this.#waiting.hidden = true;
+    } else if (this.#waitTimer === 0) {
+      this.#waitTimer = setTimeout(() => { this.#waiting.hidden = false; }, WAIT_FROM_MS);
+    }
   }
 
   /** @param {Session} session */

@@ -1,7 +1,10 @@
 /**
- * The worker that has the picture and the socket. It starts when this module is first met, which the
- * page does before everything else: its modules load while the page's own do.
+ * What takes longest is begun first, before the page is built: the worker that has the picture and the
+ * socket, the question whether the session may be looked at, and what the browser can do.
  */
+
+import { findH264 } from './abilities.js';
+import { Gate } from './gate.js';
 
 /** Only this one script may become a worker. @returns {Worker} */
 function startWorker() {
@@ -17,3 +20,11 @@ function startWorker() {
 
 /** The page's worker. What it is told before it has loaded waits for it. */
 export const worker = startWorker();
+
+/** The way in; its first question has been asked. */
+export const gate = new Gate();
+gate.takeSecret();
+gate.askAhead();
+
+/** The browser is asked once. */
+export const h264Found = findH264(location.search);

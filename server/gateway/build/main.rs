@@ -1,11 +1,16 @@
-//! Puts the web client into the binary: each file as it is, and as brotli and gzip where that is
-//! smaller, with its content type and the hash that its ETag is made of.
+//! Puts the web client into the binary: its modules joined into a few scripts, every other file as it
+//! is, and all of it as brotli and gzip where that is smaller, with its content type and the hash that
+//! its ETag is made of.
 //!
-//! Pages name what they load below `static/@RELEASE/`, where RELEASE is the hash of all files: what is
-//! loaded from there never changes, so a browser that has it does not ask again. Modules name each
-//! other relatively and so stay there.
+//! Pages name what they load below `static/@RELEASE/`, where RELEASE is the hash of all that is
+//! served: what is loaded from there never changes, so a browser that has it does not ask again.
+//! Scripts name each other relatively and so stay there.
+
+mod join;
 
 use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -15,25 +20,52 @@ use std::{env, fs, io};
 const BROTLI_QUALITY: u32 = 9;
 const BROTLI_WINDOW: u32 = 22;
 
-fn main() -> io::Result<()> {
+/// What pages and workers load by name. A browser that fetches dozens of modules, each found in the
+/// one before, is busy with that for as long as with everything else until the first picture.
+const SCRIPTS: [&str; 2] = ["app/main.js", "media/worker.js"];
+
+fn main() -> Result<(), Box<dyn Error>> {
     let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../web");
-    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?);
-    let mut files = Vec::new();
-    if web.is_dir() {
-        collect(&web, &mut files)?;
-    }
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo names no OUT_DIR")?);
     println!("cargo:rerun-if-changed={}", web.display());
-    println!("cargo:rerun-if-changed=build.rs");
-    files.sort();
-    let release = release(&files)?;
+    println!("cargo:rerun-if-changed=build");
+    let served = if web.is_dir() { served(&web)? } else { BTreeMap::new() };
+    let release = release(&served);
     let mut table = format!("const RELEASE: &str = {release:?};\nstatic ASSETS: &[Asset] = &[\n");
-    for (index, file) in files.iter().enumerate() {
-        println!("cargo:rerun-if-changed={}", file.display());
-        let path = file.strip_prefix(&web).map_err(io::Error::other)?;
-        table += &entry(index, file, &path.to_string_lossy(), &release, &out)?;
+    for (index, (path, bytes)) in served.iter().enumerate() {
+        table += &entry(index, path, &versioned(path, bytes, &release), &out)?;
     }
     table += "];\n";
-    fs::write(out.join("assets.rs"), table)
+    fs::write(out.join("assets.rs"), table)?;
+    Ok(())
+}
+
+/// All that is served, by its path.
+fn served(web: &Path) -> Result<BTreeMap<String, Vec<u8>>, Box<dyn Error>> {
+    let mut files = Vec::new();
+    collect(web, &mut files)?;
+    let (mut served, mut modules) = (BTreeMap::new(), BTreeSet::new());
+    for file in &files {
+        println!("cargo:rerun-if-changed={}", file.display());
+        let path = file.strip_prefix(web)?.to_string_lossy().into_owned();
+        if path.ends_with(".js") {
+            modules.insert(path);
+        } else {
+            served.insert(path, fs::read(file)?);
+        }
+    }
+    let read = |path: &str| {
+        fs::read_to_string(web.join(path)).map_err(|error| format!("read {path}: {error}"))
+    };
+    for script in SCRIPTS {
+        let (joined, parts) = join::join(script, &read)?;
+        modules.retain(|module| !parts.contains(module));
+        served.insert(script.to_owned(), joined.into_bytes());
+    }
+    if !modules.is_empty() {
+        return Err(format!("no script needs {modules:?}").into());
+    }
+    Ok(served)
 }
 
 /// All files under `dir` that a browser may ask for.
@@ -72,13 +104,14 @@ fn content_type(name: &str) -> Option<&'static str> {
     })
 }
 
-/// The hash of all files.
-fn release(files: &[PathBuf]) -> io::Result<String> {
+/// The hash of all that is served.
+fn release(served: &BTreeMap<String, Vec<u8>>) -> String {
     let mut hash = Sha256::new();
-    for file in files {
-        hash.update(Sha256::digest(fs::read(file)?));
+    for (path, bytes) in served {
+        hash.update(Sha256::digest(path));
+        hash.update(Sha256::digest(bytes));
     }
-    Ok(hex(&hash.finalize()[..8]))
+    hex(&hash.finalize()[..8])
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -88,23 +121,22 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// A file as it is served.
-fn served(file: &Path, path: &str, release: &str) -> io::Result<Vec<u8>> {
+/// A page names files of its own release.
+fn versioned(path: &str, bytes: &[u8], release: &str) -> Vec<u8> {
     if !path.ends_with(".html") {
-        return fs::read(file);
+        return bytes.to_vec();
     }
-    let page = fs::read_to_string(file)?;
-    Ok(page.replace("/static/", &format!("/static/@{release}/")).into_bytes())
+    let page = String::from_utf8_lossy(bytes);
+    page.replace("/static/", &format!("/static/@{release}/")).into_bytes()
 }
 
-fn entry(index: usize, file: &Path, path: &str, release: &str, out: &Path) -> io::Result<String> {
-    let bytes = served(file, path, release)?;
-    let tag = hex(&Sha256::digest(&bytes)[..12]);
-    let brotli = store(out, index, "br", &brotli(&bytes)?, bytes.len())?;
-    let gzip = store(out, index, "gz", &gzip(&bytes)?, bytes.len())?;
+fn entry(index: usize, path: &str, bytes: &[u8], out: &Path) -> io::Result<String> {
+    let tag = hex(&Sha256::digest(bytes)[..12]);
+    let brotli = store(out, index, "br", &brotli(bytes)?, bytes.len())?;
+    let gzip = store(out, index, "gz", &gzip(bytes)?, bytes.len())?;
     let kind = content_type(path.rsplit('/').next().unwrap_or(path)).unwrap_or_default();
     let file = out.join(format!("asset-{index}.plain"));
-    fs::write(&file, &bytes)?;
+    fs::write(&file, bytes)?;
     Ok(format!(
         "    Asset {{ path: {path:?}, content_type: {kind:?}, tag: {tag:?}, plain: \
          include_bytes!({file:?}), brotli: {brotli}, gzip: {gzip} }},\n"
