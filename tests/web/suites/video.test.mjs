@@ -340,7 +340,7 @@ test('the panel says what limits the picture', async () => {
       desk.frame([video(PLACE, units[0], { keyframe: true })]);
       await eventually('the panel to say so', async () => /Limited by\s*the network/.test(await figures.innerText()));
       assert.match(await figures.innerText(), /up to 1\.0 MB\/s/);
-      assert.match(await figures.innerText(), /Video and tiles/);
+      await eventually('the frame to count', async () => /Video and tiles/.test(await figures.innerText()));
       assert.equal(await page.locator('#stats-hint').isVisible(), false);
       await shoot(page, `stats-limited-${colorScheme}`);
       await assertStats(page, { bottleneck: 'network', bitrate: 8_000_000, debtMs: 40 });
