@@ -64,7 +64,8 @@ impl Soak {
                 let (is_over, seed) = (&is_over, number * CHURNERS + churner + 1);
                 scope.spawn(move || this.churn(is_over, Random(seed)));
             }
-            let sees_video = ViewerOptions { h264: number % 2 == 0, ..ViewerOptions::default() };
+            let sees_video =
+                ViewerOptions { h264: number.is_multiple_of(2), ..ViewerOptions::default() };
             let witness = Viewer::join_with(&this.share, sees_video);
             this.draw(number);
             is_over.store(true, Ordering::Relaxed);
