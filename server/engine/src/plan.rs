@@ -129,6 +129,20 @@ impl Planner {
         self.lossy.is_empty()
     }
 
+    /// Takes over the first picture, whose `region` is all of it, read as in [`Self::plan`]. Nobody has
+    /// another, so there is nothing to compare and nothing to tell but a refresh.
+    ///
+    /// # Panics
+    /// Where the region is not within the screen.
+    pub fn begin(&mut self, region: &Region, mut fresh: impl FnMut(usize, u16, &mut [u32])) {
+        for (index, &rect) in region.rects().iter().enumerate() {
+            let rows = (0..).zip(self.shadow.rows_mut(rect));
+            rows.for_each(|(y, row)| fresh(index, y, row));
+            self.bands.touch(rect);
+        }
+        self.behind = region.clone();
+    }
+
     /// Plans the change at `now` to what the display shows, which `fresh` reads where it may differ
     /// from before: within `region`, row by row as [`take_in`] says. The shadow becomes that.
     ///
@@ -435,12 +449,20 @@ mod tests {
             hinted in any::<bool>(),
             film in prop::option::of((0..100u16, 0..60u16, 180..200u16, 130..140u16)),
             streams in 0..3u8,
+            first in prop::option::of(any::<u32>()),
         ) {
             let film = film.map(|(x, y, width, height)| Rect::new(x, y, width, height));
             let rules = Rules { streams, ..rules() };
             let mut now = NOW;
             let mut planner = Planner::new(SIZE);
             let (mut screen, mut viewer) = (Picture::new(SIZE), Picture::new(SIZE));
+            if let Some(seed) = first {
+                let whole = Region::whole(SIZE);
+                noise(&mut screen, Rect::new(20, 10, 150, 120), seed);
+                planner.begin(&whole, screen.reader(&whole));
+                prop_assert_eq!(planner.shadow(), &screen);
+                apply(&mut viewer, &planner.plan_refresh(&whole), &screen);
+            }
             for (draws, seed) in frames.into_iter().flat_map(|draws| {
                 // Between two drawings the film shows some pictures, if there is one.
                 (1..6u32).map(move |seed| (if seed == 1 { draws.clone() } else { vec![] }, seed))

@@ -45,16 +45,19 @@ impl Session<'_> {
         let was_blank = canvas.is_blank;
         (canvas.is_blank, canvas.keyframe) = (false, false);
         let (region, hints) = (&fetched.region, &fetched.hints);
-        let mut plan = canvas.planner.plan(now, region, fetched.reader(), hints, &self.rules);
-        if was_blank {
+        let mut plan = if was_blank {
             // Nobody has this picture yet: those who look are sent all of it.
+            canvas.planner.begin(region, fetched.reader());
             self.clock.handle_nothing(now);
             if keyframe.is_none() {
                 self.newest.0 += 1;
                 return Ok(Made::Done);
             }
-            plan = canvas.planner.plan_refresh(&Region::whole(canvas.size()));
-        } else if plan.is_empty() {
+            canvas.planner.plan_refresh(&Region::whole(canvas.size()))
+        } else {
+            canvas.planner.plan(now, region, fetched.reader(), hints, &self.rules)
+        };
+        if plan.is_empty() {
             self.clock.handle_nothing(now);
             return Ok(Made::Done);
         }
