@@ -380,7 +380,9 @@ impl View {
                 )),
                 None => {}
             },
-            Ok(ServerPacket::Condition(_)) => {}
+            Ok(
+                ServerPacket::Condition(_) | ServerPacket::People(_) | ServerPacket::Pointing(_),
+            ) => {}
             Ok(ServerPacket::Cursor(cursor)) => self.cursor = Some(cursor),
             Ok(ServerPacket::Welcome(welcome)) => self.welcome = Some(welcome),
             Ok(ServerPacket::Control(control)) => self.control = Some(control),

@@ -68,13 +68,8 @@ fn seeds() -> Vec<Vec<u8>> {
     };
     let digest = Digest { at: AT, size: Size::new(1366, 768), bands: (0..12).collect() };
     let cursor = Cursor { hot: at, size: Size::new(24, 24), png: Bytes::from_static(b"png") };
-    let welcome = Welcome {
-        version: 1,
-        viewer: ViewerId(2),
-        role: Role::Control,
-        limits,
-        name: "Desk".into(),
-    };
+    let welcome =
+        Welcome { version: 1, viewer: ViewerId(2), role: Role::Own, limits, name: "Desk".into() };
     let reason = "the display does not answer".to_owned();
     let server = [
         ServerPacket::Frame(frame),

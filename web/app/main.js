@@ -6,6 +6,7 @@
  */
 
 import { gate, h264Found, worker } from './start.js';
+import * as control from '../client/control.js';
 import * as session from '../client/session.js';
 import { Keys } from '../input/keys.js';
 import { Pointer } from '../input/pointer.js';
@@ -14,6 +15,8 @@ import { byId, markWalks } from './dom.js';
 import { wishedSize } from './fit.js';
 import { isLoopback, socketUrl } from './gate.js';
 import { Overlay } from './overlay.js';
+import { People } from './people.js';
+import { Pointers } from './pointers.js';
 import { Stage } from './stage.js';
 import { StatsPanel, noStats } from './stats-panel.js';
 import { Toolbar } from './toolbar.js';
@@ -32,6 +35,8 @@ const model = {
   welcome: /** @type {import('../protocol/types.js').Welcome | null} */ (null),
   controller: 0,
   viewers: 0,
+  people: /** @type {import('../protocol/types.js').Person[]} */ ([]),
+  hasAsked: false,
   desktop: { width: 0, height: 0 },
   /** What the person chose; null for what suits best. @type {Mode | null} */
   chosenMode: /** @type {Mode | null} */ (null),
@@ -43,12 +48,12 @@ const model = {
 // What follows from the model ---------------------------------------------------------------------
 
 const isLive = () => model.session.phase === 'live' || model.session.phase === 'lagging';
-const isDriving = () => model.welcome?.control === true && model.controller === model.welcome.viewer;
+const isDriving = () => control.isDriving(room());
 
-function role() {
-  if (!model.welcome) return 'none';
-  if (isDriving()) return 'driving';
-  return model.welcome.control ? 'may-drive' : 'watching';
+/** @returns {control.Room} */
+function room() {
+  const { welcome, controller, people, hasAsked } = model;
+  return { viewer: welcome?.viewer ?? 0, role: welcome?.role ?? null, controller, people, hasAsked };
 }
 
 function canResize() {
@@ -84,18 +89,31 @@ const toolbar = new Toolbar({
     wishSize();
   },
   toggleStats: () => setStats(!model.statsOpen),
-  takeControl() {
-    tell({ type: 'takeControl' });
-    focusDesktop();
-  },
   chord: (chord) => keys.chord(chord),
   focusDesktop,
+});
+
+const pointers = new Pointers();
+const people = new People({
+  act(action) {
+    model.hasAsked = action === 'ask';
+    tell({ type: action === 'take' || action === 'ask' ? 'takeControl' : 'releaseControl' });
+    render();
+    focusDesktop();
+  },
+  give(viewer) {
+    tell({ type: 'giveControl', viewer });
+    focusDesktop();
+  },
 });
 
 const sink = {
   send: (/** @type {import('../media/messages.js').InputEvent} */ input, /** @type {number} */ at) => (
     tell({ type: 'input', input, at })),
   isActive: () => isLive() && isDriving(),
+  point(/** @type {{ x: number, y: number }} */ at) {
+    if (isLive() && control.isPointing(room())) tell({ type: 'point', ...at });
+  },
   desktop: () => model.desktop,
   leave: () => toolbar.enter(),
   typed() {
@@ -114,9 +132,10 @@ function render() {
   stage.show(model.desktop, mode());
   toolbar.render({
     mode: mode(), canResize: canResize(), statsOpen: model.statsOpen, name: model.welcome?.name ?? '',
-    role: role(), someoneDrives: model.controller !== 0, isLive: isLive(),
     isSlow: model.session.phase === 'lagging',
   });
+  people.render(room(), isLive());
+  pointers.place(canvas.getBoundingClientRect(), model.desktop);
   panel.render(model.statsOpen, stats());
 }
 
@@ -186,6 +205,9 @@ function carryOut(effect) {
     case 'disconnect':
       model.welcome = null;
       model.controller = 0;
+      model.people = [];
+      model.hasAsked = false;
+      pointers.clear();
       tell({ type: 'disconnect' });
       keys.releaseAll();
       break;
@@ -222,6 +244,12 @@ function handle(message) {
       model.welcome = message;
       return render();
     case 'control': return handleControl(message);
+    case 'people':
+      model.people = message.people;
+      return render();
+    case 'pointing':
+      pointers.show(message, model.people.find(({ viewer }) => viewer === message.viewer)?.name ?? '');
+      return pointers.place(canvas.getBoundingClientRect(), model.desktop);
     case 'cursor': return stage.setCursor(message);
     case 'stats':
       model.stats = message.stats;
@@ -235,6 +263,7 @@ function handleControl({ controller, viewers }) {
   const wasDriving = isDriving();
   model.controller = controller;
   model.viewers = viewers;
+  if (isDriving()) model.hasAsked = false;
   render();
   if (isDriving() && !wasDriving) wishSize();
 }

@@ -6,9 +6,8 @@ import { byId, element, setText } from './dom.js';
 
 /**
  * @typedef {{ mode: Mode, canResize: boolean, statsOpen: boolean, name: string,
- *   role: 'none' | 'driving' | 'may-drive' | 'watching', someoneDrives: boolean,
- *   isLive: boolean, isSlow: boolean }} View
- * @typedef {{ setMode(mode: Mode): void, toggleStats(): void, takeControl(): void,
+ *   isSlow: boolean }} View
+ * @typedef {{ setMode(mode: Mode): void, toggleStats(): void,
  *   chord(keys: { code: string, key: string }[]): void, focusDesktop(): void }} Actions
  */
 
@@ -30,8 +29,6 @@ export class Toolbar {
   #name = byId('name', HTMLElement);
   #stats = byId('b-stats', HTMLButtonElement);
   #full = byId('b-full', HTMLButtonElement);
-  #driver = byId('driver', HTMLElement);
-  #take = byId('take', HTMLButtonElement);
   #slow = byId('slow', HTMLElement);
   #hint = byId('hint', HTMLElement);
   #modes = [...document.querySelectorAll('#p-view [data-mode]')].filter((item) => item instanceof HTMLButtonElement);
@@ -52,7 +49,6 @@ export class Toolbar {
       });
     }
     this.#stats.addEventListener('click', () => actions.toggleStats());
-    this.#take.addEventListener('click', () => actions.takeControl());
     this.#full.addEventListener('click', () => void this.#toggleFullscreen());
     byId('handle', HTMLButtonElement).addEventListener('click', () => this.show());
     document.addEventListener('fullscreenchange', () => this.#onFullscreen());
@@ -69,10 +65,6 @@ export class Toolbar {
       item.setAttribute('aria-checked', String(item.dataset.mode === view.mode));
       item.disabled = item.dataset.mode === 'resize' && !view.canResize;
     }
-    const watches = view.isLive && (view.role === 'may-drive' || view.role === 'watching');
-    this.#driver.hidden = !watches;
-    this.#take.hidden = view.role !== 'may-drive';
-    setText(/** @type {Element} */ (this.#driver.querySelector('.chip-text')), driverWords(view));
     this.#slow.hidden = !view.isSlow;
   }
 
@@ -215,12 +207,6 @@ export class Toolbar {
     if (!isFull) navigator.keyboard?.unlock();
     else if (navigator.keyboard) navigator.keyboard.lock().then(() => this.hint('Hold Esc to leave full screen'), () => {});
   }
-}
-
-/** @param {View} view */
-function driverWords({ role, someoneDrives }) {
-  if (role === 'watching') return 'You are watching';
-  return someoneDrives ? 'Someone else is driving' : 'Nobody is driving';
 }
 
 /** @param {HTMLElement[]} items @param {number} step */

@@ -10,6 +10,7 @@ import { Touch } from './touch.js';
 
 /**
  * @typedef {{ send(input: InputEvent, at: number): void, isActive(): boolean,
+ *   point(at: { x: number, y: number }): void,
  *   desktop(): { width: number, height: number } }} Sink
  */
 
@@ -99,7 +100,10 @@ export class Pointer {
   #onPointer(event) {
     const hasFocus = document.activeElement === this.#canvas || document.activeElement?.matches('.composer');
     if (event.type === 'pointerdown' && !hasFocus) this.#canvas.focus({ preventScroll: true });
-    if (!this.#sink.isActive()) return;
+    if (!this.#sink.isActive()) {
+      if (event.type === 'pointermove' || event.type === 'pointerdown') this.#sink.point(this.#position(event));
+      return;
+    }
     if (event.type === 'pointerdown') this.#capture(event.pointerId);
     if (event.pointerType === 'touch') {
       this.#touch.handle(event);

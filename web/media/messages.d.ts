@@ -19,7 +19,10 @@ export type ToWorker =
   | { type: 'disconnect' }
   | { type: 'input', input: InputEvent, at: number }
   | { type: 'resize', width: number, height: number }
-  | { type: 'takeControl' }
+  | import('../protocol/types.js').TakeControl
+  | import('../protocol/types.js').GiveControl
+  | import('../protocol/types.js').ReleaseControl
+  | import('../protocol/types.js').Point
   | { type: 'polled' }
   | { type: 'visible', isVisible: boolean };
 export type FromWorker =
@@ -31,6 +34,8 @@ export type FromWorker =
   | { type: 'stats', stats: WorkerStats }
   | import('../protocol/types.js').Welcome
   | import('../protocol/types.js').Control
+  | import('../protocol/types.js').People
+  | import('../protocol/types.js').Pointing
   | import('../protocol/types.js').DisplayState
   | import('../protocol/types.js').Cursor;
 /** `bitrate` in bit/s, null while no limit has been met */

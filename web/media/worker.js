@@ -78,7 +78,8 @@ class Viewer {
       case 'disconnect': return this.#disconnect();
       case 'input': return this.#input(message);
       case 'resize': return this.#socket.send({ type: 'resize', width: message.width, height: message.height });
-      case 'takeControl': return this.#socket.send({ type: 'takeControl' });
+      case 'takeControl': case 'releaseControl': case 'giveControl': case 'point':
+        return this.#socket.send(message);
       case 'polled': return this.#proof.polled(this.#socket.isActive);
       case 'visible': return this.#proof.seen(message.isVisible, this.#socket.isActive);
     }
@@ -155,7 +156,7 @@ class Viewer {
       case 'displayState':
         this.#handleDisplay(packet.state, now);
         return post(packet);
-      case 'control': case 'cursor': return post(packet);
+      case 'control': case 'cursor': case 'people': case 'pointing': return post(packet);
     }
   }
 

@@ -7,6 +7,7 @@ import { Writer } from './writer.js';
 /** The first byte of each packet. */
 export const KIND = Object.freeze({
   HELLO: 0x81, ACK: 0x82, PONG: 0x83, RESIZE: 0x84, REFRESH: 0x85, TAKE_CONTROL: 0x86,
+  GIVE_CONTROL: 0x87, RELEASE_CONTROL: 0x88, POINT: 0x89,
   KEY: 0x90, TEXT: 0x91, POINTER: 0x92, BUTTON: 0x93, WHEEL: 0x94, RELEASE_ALL: 0x95,
 });
 
@@ -28,6 +29,9 @@ export function encodeClient(packet) {
     case 'resize': return new Writer(KIND.RESIZE, 4).u16(packet.width).u16(packet.height).finish();
     case 'refresh': return new Writer(KIND.REFRESH, 0).finish();
     case 'takeControl': return new Writer(KIND.TAKE_CONTROL, 0).finish();
+    case 'giveControl': return new Writer(KIND.GIVE_CONTROL, 4).u32(packet.viewer).finish();
+    case 'releaseControl': return new Writer(KIND.RELEASE_CONTROL, 0).finish();
+    case 'point': return new Writer(KIND.POINT, 4).u16(packet.x).u16(packet.y).finish();
     case 'key':
       return new Writer(KIND.KEY, 24).u32(packet.seq).flag(packet.down).u16(packet.modifiers)
         .str8(packet.code).str8(packet.key).finish();

@@ -8,7 +8,7 @@ export { decodeServer } from './server.js';
 export { encodeClient } from './client.js';
 
 /** The protocol version of both hellos. */
-export const VERSION = 2;
+export const VERSION = 3;
 /** The WebSocket subprotocol that is offered. */
 export const SUBPROTOCOL = 'lattice.v1';
 /** The largest packet that is accepted from a gateway. */

@@ -2,12 +2,12 @@
 
 import { DecodeError, MAX_SIDE, Reader, atMost, invalid } from './reader.js';
 
-/** @import { Bytes, Cursor, Digest, Frame, Op, Rect, ServerPacket, VideoOp } from './types.js' */
+/** @import { Bytes, Cursor, Digest, Frame, Op, People, Rect, ServerPacket, VideoOp } from './types.js' */
 
 /** The first byte of each packet. */
 export const KIND = Object.freeze({
   FRAME: 0x01, DIGEST: 0x02, CURSOR: 0x03, WELCOME: 0x04, CONTROL: 0x05, DISPLAY_STATE: 0x06,
-  PING: 0x07, CONDITION: 0x08,
+  PING: 0x07, CONDITION: 0x08, PEOPLE: 0x09, POINTING: 0x0a,
 });
 
 const MAX_OPS = 8192;
@@ -22,6 +22,7 @@ const MAX_CURSOR_SIDE = 256;
 const MAX_CURSOR_BYTES = 512 << 10;
 /** The longest name or message, in bytes. */
 export const MAX_TEXT = 512;
+const MAX_PEOPLE = 1000;
 /** The least that an operation takes in a frame's table. */
 const LEAST_OP = 6;
 
@@ -30,6 +31,9 @@ export const BAND_HEIGHT = 64;
 
 /** What limits the picture, by its byte. */
 export const BOTTLENECKS = /** @type {const} */ (['nothing', 'server', 'network', 'browser']);
+
+/** What a viewer may do, by its byte; each may what those before it may. */
+export const ROLES = /** @type {const} */ (['view', 'assist', 'control', 'own']);
 
 /** Of the display, by their byte. */
 export const STATES = /** @type {const} */ (['live', 'lost', 'ended']);
@@ -56,7 +60,7 @@ function read(reader) {
     case KIND.CURSOR: return readCursor(reader);
     case KIND.WELCOME:
       return {
-        type: 'welcome', version: reader.u16(), viewer: reader.u32(), control: reader.flag('role'),
+        type: 'welcome', version: reader.u16(), viewer: reader.u32(), role: readRole(reader),
         minWidth: reader.u16(), minHeight: reader.u16(),
         maxWidth: reader.u16(), maxHeight: reader.u16(), name: reader.str16('name', MAX_TEXT),
       };
@@ -72,8 +76,30 @@ function read(reader) {
       if (!bottleneck) throw invalid('bottleneck');
       return { type: 'condition', bottleneck, bitrate: reader.u32(), debtMs: reader.u16() };
     }
+    case KIND.PEOPLE: return readPeople(reader);
+    case KIND.POINTING:
+      return { type: 'pointing', viewer: reader.u32(), x: reader.u16(), y: reader.u16() };
     default: throw new DecodeError('unknown-kind', `unknown packet kind ${kind}`);
   }
+}
+
+/** @param {Reader} reader */
+function readRole(reader) {
+  const role = ROLES[reader.u8()];
+  if (!role) throw invalid('role');
+  return role;
+}
+
+/** @param {Reader} reader @returns {People} */
+function readPeople(reader) {
+  const count = atMost('people', reader.u16(), MAX_PEOPLE);
+  const people = [];
+  for (let at = 0; at < count; at += 1) {
+    people.push({
+      viewer: reader.u32(), role: readRole(reader), asks: reader.flag('asks'), name: reader.str8('name'),
+    });
+  }
+  return { type: 'people', people };
 }
 
 /** @param {Reader} reader */

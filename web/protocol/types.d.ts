@@ -31,8 +31,11 @@ export type Digest =
 export type Cursor =
   { type: 'cursor', hotX: number, hotY: number, width: number, height: number,
   png: Bytes };
+/** each may what those before it may */
+export type Role =
+  'view' | 'assist' | 'control' | 'own';
 export type Welcome =
-  { type: 'welcome', version: number, viewer: number, control: boolean,
+  { type: 'welcome', version: number, viewer: number, role: Role,
   minWidth: number, minHeight: number, maxWidth: number, maxHeight: number,
   name: string };
 export type Control =
@@ -45,8 +48,15 @@ export type Ping =
 export type Condition =
   { type: 'condition', bottleneck: 'nothing' | 'server' | 'network' | 'browser',
   bitrate: number, debtMs: number };
+/** `asks`: waits to be given control */
+export type Person =
+  { viewer: number, role: Role, asks: boolean, name: string };
+export type People =
+  { type: 'people', people: Person[] };
+export type Pointing =
+  { type: 'pointing', viewer: number, x: number, y: number };
 export type ServerPacket =
-  Frame | Digest | Cursor | Welcome | Control | DisplayState | Ping | Condition;
+  Frame | Digest | Cursor | Welcome | Control | DisplayState | Ping | Condition | People | Pointing;
 
 export type Hello =
   { type: 'hello', version: number, capabilities: number, width: number,
@@ -61,6 +71,12 @@ export type Refresh =
   { type: 'refresh' };
 export type TakeControl =
   { type: 'takeControl' };
+export type GiveControl =
+  { type: 'giveControl', viewer: number };
+export type ReleaseControl =
+  { type: 'releaseControl' };
+export type Point =
+  { type: 'point', x: number, y: number };
 export type Key =
   { type: 'key', seq: number, down: boolean, modifiers: number, code: string,
   key: string };
@@ -79,4 +95,4 @@ export type ReleaseAll =
 export type Input =
   Key | Text | Pointer | Button | Wheel | ReleaseAll;
 export type ClientPacket =
-  Hello | Ack | Pong | Resize | Refresh | TakeControl | Input;
+  Hello | Ack | Pong | Resize | Refresh | TakeControl | GiveControl | ReleaseControl | Point | Input;

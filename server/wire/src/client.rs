@@ -1,10 +1,10 @@
 //! What a viewer says.
 
 use crate::codec::{DecodeError, Reader, Writer};
-use crate::geometry::Size;
+use crate::geometry::{Point, Size};
 use crate::input::Input;
 use crate::picture::frame_ref;
-use crate::units::{FrameRef, Micros};
+use crate::units::{FrameRef, Micros, ViewerId};
 
 const HELLO: u8 = 0x81;
 const ACK: u8 = 0x82;
@@ -12,6 +12,9 @@ const PONG: u8 = 0x83;
 const RESIZE: u8 = 0x84;
 const REFRESH: u8 = 0x85;
 const TAKE_CONTROL: u8 = 0x86;
+const GIVE_CONTROL: u8 = 0x87;
+const RELEASE_CONTROL: u8 = 0x88;
+const POINT: u8 = 0x89;
 
 /// What a browser can do; unknown bits are ignored, so that a newer viewer may say more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -68,8 +71,14 @@ pub enum ClientPacket {
     /// The viewer's picture is not good (it could not decode, or a hash differed) and it asks for
     /// all of it.
     Refresh,
-    /// The viewer asks to drive.
+    /// The viewer wants to drive: an owner does at once, others ask for it by this.
     TakeControl,
+    /// This viewer is to drive.
+    GiveControl(ViewerId),
+    /// The viewer lets go of control, or no longer asks for it.
+    ReleaseControl,
+    /// The viewer, who does not drive, points here.
+    Point(Point),
     /// Keys and pointer.
     Input(Input),
 }
@@ -93,6 +102,9 @@ impl ClientPacket {
             Self::Resize(size) => Writer::packet(RESIZE, 4).size(*size).finish(),
             Self::Refresh => vec![REFRESH],
             Self::TakeControl => vec![TAKE_CONTROL],
+            Self::GiveControl(to) => Writer::packet(GIVE_CONTROL, 4).u32(to.0).finish(),
+            Self::ReleaseControl => vec![RELEASE_CONTROL],
+            Self::Point(at) => Writer::packet(POINT, 4).point(*at).finish(),
             Self::Input(input) => input.encode(),
         }
     }
@@ -115,6 +127,9 @@ impl ClientPacket {
             RESIZE => Self::Resize(reader.size()?),
             REFRESH => Self::Refresh,
             TAKE_CONTROL => Self::TakeControl,
+            GIVE_CONTROL => Self::GiveControl(ViewerId(reader.u32()?)),
+            RELEASE_CONTROL => Self::ReleaseControl,
+            POINT => Self::Point(reader.point()?),
             _ => return Input::decode(packet).map(Self::Input),
         };
         reader.end()?;

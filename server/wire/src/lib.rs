@@ -1,4 +1,4 @@
-//! What the browser, the gateway and the agent say to each other: protocol version 2.
+//! What the browser, the gateway and the agent say to each other: protocol version 3.
 //!
 //! A packet is one WebSocket message, or one length-prefixed message on the agent's link
 //! ([`link`]). Its first byte is its kind; every number is little-endian. Decoding checks each
@@ -36,13 +36,13 @@ pub use input::{Button, Input, Key, Modifiers, PointerAt, Text, Wheel};
 pub use link::{AgentHello, AgentStats, Askers, FromAgent, Refresh, ToAgent};
 pub use picture::{Copy, Digest, Frame, FrameFlags, FrameTable, Op, OpKind, Step, StepKind, Video};
 pub use server::{
-    Availability, Bottleneck, Condition, Control, Cursor, DisplayState, Ping, Role, ServerPacket,
-    Welcome,
+    Availability, Bottleneck, Condition, Control, Cursor, DisplayState, People, Person, Ping,
+    Pointing, Role, ServerPacket, Welcome,
 };
 pub use units::{Epoch, FrameId, FrameRef, Micros, RefreshId, Seq, ViewerId};
 
 /// The protocol version that both hellos carry. A peer that speaks another one is refused by name.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// The WebSocket subprotocol that a viewer must offer.
 pub const SUBPROTOCOL: &str = "lattice.v1";

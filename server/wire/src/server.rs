@@ -18,6 +18,10 @@ pub const DISPLAY_STATE: u8 = 0x06;
 pub const PING: u8 = 0x07;
 /// The kind byte of a [`Condition`].
 pub const CONDITION: u8 = 0x08;
+/// The kind byte of [`People`].
+pub const PEOPLE: u8 = 0x09;
+/// The kind byte of a [`Pointing`].
+pub const POINTING: u8 = 0x0a;
 
 /// The longest side of a cursor; X cursors are 64 at most in practice, browsers show 128.
 pub const MAX_CURSOR_SIDE: u16 = 256;
@@ -25,6 +29,8 @@ pub const MAX_CURSOR_SIDE: u16 = 256;
 pub const MAX_CURSOR_BYTES: usize = 512 << 10;
 /// The longest name or message, in bytes.
 pub const MAX_TEXT: usize = 512;
+/// The most who are listed.
+pub const MAX_PEOPLE: usize = 1000;
 
 /// Any packet towards a viewer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +51,10 @@ pub enum ServerPacket {
     Ping(Ping),
     /// What limits the picture.
     Condition(Condition),
+    /// Who is there.
+    People(People),
+    /// Where somebody points.
+    Pointing(Pointing),
 }
 
 impl ServerPacket {
@@ -59,6 +69,8 @@ impl ServerPacket {
             Self::DisplayState(packet) => packet.encode(),
             Self::Ping(packet) => packet.encode(),
             Self::Condition(packet) => packet.encode(),
+            Self::People(packet) => packet.encode(),
+            Self::Pointing(packet) => packet.encode(),
         }
     }
 
@@ -73,6 +85,8 @@ impl ServerPacket {
             DISPLAY_STATE => DisplayState::decode(packet).map(Self::DisplayState),
             PING => Ping::decode(packet).map(Self::Ping),
             CONDITION => Condition::decode(packet).map(Self::Condition),
+            PEOPLE => People::decode(packet).map(Self::People),
+            POINTING => Pointing::decode(packet).map(Self::Pointing),
             kind => Err(DecodeError::UnknownKind(kind)),
         }
     }
@@ -125,13 +139,27 @@ impl Cursor {
     }
 }
 
-/// What a viewer may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a viewer may do; each may what those before it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
-    /// Looks only.
-    Watch,
-    /// May drive when it is the controller.
+    /// Looks.
+    View,
+    /// Points at things: the others see where its pointer is.
+    Assist,
+    /// Drives when given control, and may ask for it.
     Control,
+    /// The desktop is theirs: drives whenever it wishes, gives control, sees who is there.
+    Own,
+}
+
+impl Role {
+    /// All of them, by their number on the wire.
+    pub const ALL: [Self; 4] = [Self::View, Self::Assist, Self::Control, Self::Own];
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let number = usize::from(reader.u8()?);
+        Self::ALL.get(number).copied().ok_or(DecodeError::Invalid("role"))
+    }
 }
 
 /// The gateway's answer to a viewer's hello.
@@ -156,7 +184,7 @@ impl Welcome {
         Writer::packet(WELCOME, 32 + self.name.len())
             .u16(self.version)
             .u32(self.viewer.0)
-            .u8(u8::from(self.role == Role::Control))
+            .u8(self.role as u8)
             .size(self.limits.0)
             .size(self.limits.1)
             .str16(&self.name, MAX_TEXT)
@@ -169,7 +197,7 @@ impl Welcome {
         expect_kind(&mut reader, WELCOME)?;
         let version = reader.u16()?;
         let viewer = ViewerId(reader.u32()?);
-        let role = if reader.flag("role")? { Role::Control } else { Role::Watch };
+        let role = Role::read(&mut reader)?;
         let limits = (reader.size()?, reader.size()?);
         let name = reader.str16("name", MAX_TEXT)?.to_owned();
         reader.end()?;
@@ -199,6 +227,81 @@ impl Control {
         let (controller, viewers) = (ViewerId(reader.u32()?), reader.u16()?);
         reader.end()?;
         Ok(Self { controller, viewers })
+    }
+}
+
+/// Somebody who looks at the desktop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// Their viewer.
+    pub viewer: ViewerId,
+    /// What they may do.
+    pub role: Role,
+    /// Whether they wait to be given control.
+    pub asks: bool,
+    /// What they are called.
+    pub name: String,
+}
+
+/// All who look at the desktop, in the order in which they came; told to owners only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct People(pub Vec<Person>);
+
+impl People {
+    /// The packet. Those beyond [`MAX_PEOPLE`] are left out.
+    pub fn encode(&self) -> Vec<u8> {
+        let people = &self.0[..self.0.len().min(MAX_PEOPLE)];
+        let out = Writer::packet(PEOPLE, 2 + 24 * people.len()).u16(people.len() as u16);
+        let write = |out: Writer, person: &Person| {
+            out.u32(person.viewer.0)
+                .u8(person.role as u8)
+                .u8(u8::from(person.asks))
+                .str8(&person.name)
+        };
+        people.iter().fold(out, write).finish()
+    }
+
+    /// Reads a packet.
+    pub fn decode(packet: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(packet);
+        expect_kind(&mut reader, PEOPLE)?;
+        let count = reader.count("people", MAX_PEOPLE)?;
+        let mut people = Vec::new();
+        for _ in 0..count {
+            people.push(Person {
+                viewer: ViewerId(reader.u32()?),
+                role: Role::read(&mut reader)?,
+                asks: reader.flag("asks")?,
+                name: reader.str8("name")?.to_owned(),
+            });
+        }
+        reader.end()?;
+        Ok(Self(people))
+    }
+}
+
+/// Where a viewer that does not drive points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pointing {
+    /// Who points.
+    pub viewer: ViewerId,
+    /// At which pixel.
+    pub at: Point,
+}
+
+impl Pointing {
+    /// The packet.
+    pub fn encode(&self) -> Vec<u8> {
+        Writer::packet(POINTING, 8).u32(self.viewer.0).point(self.at).finish()
+    }
+
+    /// Reads a packet.
+    pub fn decode(packet: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(packet);
+        expect_kind(&mut reader, POINTING)?;
+        let (viewer, at) = (ViewerId(reader.u32()?), reader.point()?);
+        reader.end()?;
+        Ok(Self { viewer, at })
     }
 }
 

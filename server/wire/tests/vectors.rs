@@ -168,16 +168,34 @@ fn vectors() -> Vec<Vector> {
             ServerPacket::Welcome(Welcome {
                 version: VERSION,
                 viewer: ViewerId(7),
-                role: Role::Control,
+                role: Role::Own,
                 limits: (Size::new(320, 200), Size::new(3840, 2160)),
                 name: "Ann’s desktop".into(),
             }),
-            json!({"type": "welcome", "version": VERSION, "viewer": 7, "control": true, "minWidth": 320, "minHeight": 200, "maxWidth": 3840, "maxHeight": 2160, "name": "Ann’s desktop"}),
+            json!({"type": "welcome", "version": VERSION, "viewer": 7, "role": "own", "minWidth": 320, "minHeight": 200, "maxWidth": 3840, "maxHeight": 2160, "name": "Ann’s desktop"}),
         ),
         server(
             "control",
             ServerPacket::Control(Control { controller: ViewerId(7), viewers: 2 }),
             json!({"type": "control", "controller": 7, "viewers": 2}),
+        ),
+        server(
+            "people",
+            ServerPacket::People(People(vec![
+                Person { viewer: ViewerId(7), role: Role::Own, asks: false, name: "Ann".into() },
+                Person {
+                    viewer: ViewerId(9), role: Role::Control, asks: true, name: "Zoë".into()
+                },
+            ])),
+            json!({"type": "people", "people": [
+                {"viewer": 7, "role": "own", "asks": false, "name": "Ann"},
+                {"viewer": 9, "role": "control", "asks": true, "name": "Zoë"},
+            ]}),
+        ),
+        server(
+            "pointing",
+            ServerPacket::Pointing(Pointing { viewer: ViewerId(9), at: Point { x: 640, y: 3 } }),
+            json!({"type": "pointing", "viewer": 9, "x": 640, "y": 3}),
         ),
         server(
             "display lost",
@@ -223,6 +241,17 @@ fn vectors() -> Vec<Vector> {
         ),
         client("refresh", ClientPacket::Refresh, json!({"type": "refresh"})),
         client("take control", ClientPacket::TakeControl, json!({"type": "takeControl"})),
+        client(
+            "give control",
+            ClientPacket::GiveControl(ViewerId(9)),
+            json!({"type": "giveControl", "viewer": 9}),
+        ),
+        client("release control", ClientPacket::ReleaseControl, json!({"type": "releaseControl"})),
+        client(
+            "point",
+            ClientPacket::Point(Point { x: 640, y: 3 }),
+            json!({"type": "point", "x": 640, "y": 3}),
+        ),
         client(
             "key",
             ClientPacket::Input(Input::Key(key.clone())),

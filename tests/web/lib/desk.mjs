@@ -27,8 +27,12 @@ export class Desk {
     this.#size = size;
   }
 
-  /** Lets the next viewer in and shows it a desktop of one colour. @param {import('./impostor.mjs').Impostor} impostor @param {Size} size @param {number} color */
-  static next(impostor, size, color) {
+  /**
+   * Lets the next viewer in and shows it a desktop of one colour.
+   * @param {import('./impostor.mjs').Impostor} impostor @param {Size} size @param {number} color
+   * @param {import('../../../web/protocol/types.js').Role} role
+   */
+  static next(impostor, size, color, role = 'own') {
     /** @type {Promise<Desk>} */
     const desk = new Promise((resolve) => {
       impostor.answer = (viewer) => resolve(new Desk(viewer, size));
@@ -36,7 +40,7 @@ export class Desk {
     return desk.then(async (desk) => {
       await desk.heard('hello');
       const { viewer } = desk;
-      viewer.send(encodeServer({ type: 'welcome', version: VERSION, viewer: 1, control: true, minWidth: 1, minHeight: 1, maxWidth: 1, maxHeight: 1, name: 'Desk' }));
+      viewer.send(encodeServer({ type: 'welcome', version: VERSION, viewer: 1, role, minWidth: 1, minHeight: 1, maxWidth: 1, maxHeight: 1, name: 'Desk' }));
       viewer.display('live', '');
       desk.keyframe(color);
       return desk;

@@ -6,7 +6,7 @@
 
 import { KIND as CLIENT, MAX_KEY_NAME, MAX_TEXT as CLIENT_MAX_TEXT } from '../../../web/protocol/client.js';
 import { DecodeError, Reader, atMost, invalid } from '../../../web/protocol/reader.js';
-import { BOTTLENECKS, KIND, MAX_TEXT, STATES } from '../../../web/protocol/server.js';
+import { BOTTLENECKS, KIND, MAX_TEXT, ROLES, STATES } from '../../../web/protocol/server.js';
 import { Writer, utf8Length } from '../../../web/protocol/writer.js';
 
 /** @import { ClientPacket, Frame, Op, ServerPacket } from '../../../web/protocol/types.js' */
@@ -32,7 +32,7 @@ export function encodeServer(packet) {
         .u32(packet.png.length).bytes(packet.png).finish();
     case 'welcome':
       return new Writer(KIND.WELCOME, 32 + packet.name.length)
-        .u16(packet.version).u32(packet.viewer).flag(packet.control)
+        .u16(packet.version).u32(packet.viewer).u8(ROLES.indexOf(packet.role))
         .u16(packet.minWidth).u16(packet.minHeight).u16(packet.maxWidth).u16(packet.maxHeight)
         .str16(packet.name, MAX_TEXT).finish();
     case 'control': return new Writer(KIND.CONTROL, 6).u32(packet.controller).u16(packet.viewers).finish();
@@ -42,6 +42,15 @@ export function encodeServer(packet) {
     case 'condition':
       return new Writer(KIND.CONDITION, 7)
         .u8(BOTTLENECKS.indexOf(packet.bottleneck)).u32(packet.bitrate).u16(packet.debtMs).finish();
+    case 'people': {
+      const out = new Writer(KIND.PEOPLE, 2 + packet.people.length * 24).u16(packet.people.length);
+      for (const { viewer, role, asks, name } of packet.people) {
+        out.u32(viewer).u8(ROLES.indexOf(role)).flag(asks).str8(name);
+      }
+      return out.finish();
+    }
+    case 'pointing':
+      return new Writer(KIND.POINTING, 8).u32(packet.viewer).u16(packet.x).u16(packet.y).finish();
     case 'ping': return new Writer(KIND.PING, 12).u64(packet.sentUs).u32(packet.roundTripUs).finish();
   }
 }
@@ -115,6 +124,9 @@ function read(reader) {
     case CLIENT.RESIZE: return { type: 'resize', width: reader.u16(), height: reader.u16() };
     case CLIENT.REFRESH: return { type: 'refresh' };
     case CLIENT.TAKE_CONTROL: return { type: 'takeControl' };
+    case CLIENT.GIVE_CONTROL: return { type: 'giveControl', viewer: reader.u32() };
+    case CLIENT.RELEASE_CONTROL: return { type: 'releaseControl' };
+    case CLIENT.POINT: return { type: 'point', x: reader.u16(), y: reader.u16() };
     case CLIENT.KEY:
       return {
         type: 'key', seq: reader.u32(), down: reader.flag('key state'),

@@ -3,10 +3,12 @@
 //! Of pointer motions and sizes the newest wins; other packets are dropped beyond a rate that no
 //! person reaches. Pure: time comes in as an argument.
 
-use lattice_wire::{ClientPacket, Input, Micros, PointerAt, Size};
+use lattice_wire::{ClientPacket, Input, Micros, Point, PointerAt, Size};
 
 /// 500 motions a second: twice what any screen shows.
 const MOTION_INTERVAL: Micros = Micros(2_000);
+/// Where somebody points is drawn for all others.
+const POINT_INTERVAL: Micros = Micros(33_000);
 /// A drag of the window's edge asks for a new size with each event.
 const RESIZE_INTERVAL: Micros = Micros::from_millis(100);
 /// Other packets a second, and at once.
@@ -34,6 +36,7 @@ pub enum Admission {
 #[derive(Debug)]
 pub struct Intake {
     motion: Held<PointerAt>,
+    point: Held<Point>,
     resize: Held<Size>,
     tokens: u64,
     filled: Micros,
@@ -54,6 +57,7 @@ impl Intake {
     pub fn new(now: Micros) -> Self {
         Self {
             motion: Held { waiting: None, next: now, interval: MOTION_INTERVAL },
+            point: Held { waiting: None, next: now, interval: POINT_INTERVAL },
             resize: Held { waiting: None, next: now, interval: RESIZE_INTERVAL },
             tokens: BURST,
             filled: now,
@@ -77,6 +81,7 @@ impl Intake {
             ClientPacket::Input(Input::Pointer(motion)) => {
                 self.motion.offer(motion, now, |motion| ClientPacket::Input(Input::Pointer(motion)))
             }
+            ClientPacket::Point(at) => self.point.offer(at, now, ClientPacket::Point),
             ClientPacket::Resize(size) => self.resize.offer(size, now, ClientPacket::Resize),
             packet if !is_due(&packet) && !self.take_token(now) => Admission::Dropped,
             // Input keeps its order: the pointer was there before the key was pressed.
@@ -90,14 +95,16 @@ impl Intake {
     }
 
     /// What waited until `now`.
-    pub fn release(&mut self, now: Micros) -> [Option<ClientPacket>; 2] {
+    pub fn release(&mut self, now: Micros) -> [Option<ClientPacket>; 3] {
         let motion = self.motion.release(now).map(Input::Pointer).map(ClientPacket::Input);
-        [motion, self.resize.release(now).map(ClientPacket::Resize)]
+        let point = self.point.release(now).map(ClientPacket::Point);
+        [motion, point, self.resize.release(now).map(ClientPacket::Resize)]
     }
 
     /// When to call [`Intake::release`].
     pub fn deadline(&self) -> Option<Micros> {
-        self.motion.deadline().into_iter().chain(self.resize.deadline()).min()
+        let deadlines = [self.motion.deadline(), self.point.deadline(), self.resize.deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
     fn take_token(&mut self, now: Micros) -> bool {
@@ -122,7 +129,10 @@ fn is_due(packet: &ClientPacket) -> bool {
         | ClientPacket::Pong(_)
         | ClientPacket::Resize(_)
         | ClientPacket::Refresh
-        | ClientPacket::TakeControl => false,
+        | ClientPacket::TakeControl
+        | ClientPacket::GiveControl(_)
+        | ClientPacket::ReleaseControl
+        | ClientPacket::Point(_) => false,
     }
 }
 
@@ -176,9 +186,9 @@ mod tests {
         assert_eq!(intake.admit(motion(1), Micros(0)), Admission::Pass([Some(motion(1)), None]));
         assert_eq!(intake.admit(motion(2), Micros(10)), Admission::Held { replaced: false });
         assert_eq!(intake.admit(motion(3), Micros(20)), Admission::Held { replaced: true });
-        assert_eq!(intake.release(Micros(1999)), [None, None]);
+        assert_eq!(intake.release(Micros(1999)), [None, None, None]);
         assert_eq!(intake.deadline(), Some(Micros(2000)));
-        assert_eq!(intake.release(Micros(2000)), [Some(motion(3)), None]);
+        assert_eq!(intake.release(Micros(2000)), [Some(motion(3)), None, None]);
         assert_eq!(intake.deadline(), None);
     }
 
@@ -201,7 +211,7 @@ mod tests {
             let held = intake.admit(size(width), Micros(u64::from(width)));
             assert!(matches!(held, Admission::Held { .. }));
         }
-        assert_eq!(intake.release(RESIZE_INTERVAL), [None, Some(size(49))]);
+        assert_eq!(intake.release(RESIZE_INTERVAL), [None, None, Some(size(49))]);
     }
 
     #[test]

@@ -1,21 +1,22 @@
 //! The session's state and what each event does to it. Nothing here waits.
 
+mod people;
 mod report;
 
 use super::outbox::{FrameMark, Outbox};
-use super::{AgentEvent, Event, Full, Seat, Settings, Status, packet};
+use super::{AgentEvent, Event, Full, Seat, Settings, Status, Visitor, packet};
 use crate::clock;
 use bytes::Bytes;
 use lattice_engine::arbiter::{Arbiter, Grant};
 use lattice_engine::fanout::{Effect, Fanout, Limits, Sees};
 use lattice_engine::rate::{Bitrate, Pace};
 use lattice_wire::{
-    Ack, AgentHello, AgentStats, Availability, Capabilities, ClientPacket, Condition, Control,
-    DisplayState, FrameRef, FrameTable, FromAgent, Input, Micros, Role, Seq, ServerPacket, Size,
-    ToAgent, VERSION, ViewerId, Welcome, close,
+    Ack, AgentHello, AgentStats, Availability, Capabilities, ClientPacket, Condition, DisplayState,
+    FrameRef, FrameTable, FromAgent, Input, Micros, Role, Seq, ServerPacket, Size, ToAgent,
+    VERSION, ViewerId, Welcome, close,
 };
 use metrics::{counter, histogram};
-use report::drop_input;
+use report::{Counted, drop_input};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -44,10 +45,11 @@ pub(super) struct Session {
     stats: AgentStats,
     arrivals: VecDeque<(ViewerId, Seq, Micros)>,
     status: watch::Sender<Status>,
+    counted: Counted,
 }
 
 struct Member {
-    role: Role,
+    visitor: Visitor,
     outbox: Arc<Outbox>,
     dismiss: Option<oneshot::Sender<(u16, &'static str)>>,
     /// Counts the drops of its frames: reports of frames from before one no longer matter.
@@ -65,8 +67,15 @@ impl Session {
     pub(super) fn new(settings: Settings) -> Self {
         let name = settings.name.clone().unwrap_or_default();
         let reason = "the desktop's agent is starting".to_owned();
-        let status = Status { name, display: None, reason, linked: false, viewers: 0 };
-        let session = Self {
+        let status = Status {
+            name,
+            display: None,
+            reason,
+            linked: false,
+            people: Vec::new(),
+            controller: None,
+        };
+        Self {
             settings,
             fanout: Fanout::new(Limits::default()),
             arbiter: Arbiter::new(),
@@ -80,9 +89,8 @@ impl Session {
             stats: AgentStats::default(),
             arrivals: VecDeque::new(),
             status: watch::Sender::new(status),
-        };
-        session.count();
-        session
+            counted: Counted::default(),
+        }
     }
 
     pub(super) fn status(&self) -> watch::Receiver<Status> {
@@ -95,8 +103,17 @@ impl Session {
 
     pub(super) fn handle_event(&mut self, event: Event, now: Micros) {
         match event {
-            Event::Join { role, capabilities, reply } => self.join(role, capabilities, reply, now),
+            Event::Join { visitor, capabilities, reply } => {
+                self.join(visitor, capabilities, reply, now);
+            }
             Event::Left(viewer) => self.leave(viewer),
+            Event::Give(to) => self.give_from_outside(to),
+            Event::Encoders(encoders) => self.settings.encoders = encoders,
+            Event::Dismiss(whose, code, reason) => {
+                for viewer in self.those(whose) {
+                    self.dismiss(viewer, code, reason);
+                }
+            }
             Event::Packet(viewer, packet, at) => self.handle_packet(viewer, packet, at, now),
             Event::Taken(viewer, run) => {
                 if self.viewers.get(&viewer).is_some_and(|member| member.run == run) {
@@ -170,7 +187,7 @@ impl Session {
 
     fn join(
         &mut self,
-        role: Role,
+        visitor: Visitor,
         capabilities: Capabilities,
         reply: oneshot::Sender<Result<Seat, Full>>,
         now: Micros,
@@ -184,8 +201,9 @@ impl Session {
         self.last_id = viewer;
         let (dismiss, dismissed) = oneshot::channel();
         let outbox = Arc::new(Outbox::default());
+        let role = visitor.role;
         let member = Member {
-            role,
+            visitor,
             outbox: outbox.clone(),
             dismiss: Some(dismiss),
             run: 0,
@@ -215,7 +233,7 @@ impl Session {
         self.arbiter.leave(viewer);
         self.fanout.leave(viewer);
         if let Some(grant) = drove {
-            self.release(grant, member.last_seq);
+            self.let_go(grant, member.last_seq);
         }
         self.announce_control();
     }
@@ -224,7 +242,10 @@ impl Session {
         match packet {
             ClientPacket::Ack(ack) => self.ack(viewer, ack, at),
             ClientPacket::Refresh => self.fanout.handle_refresh_request(viewer, now),
-            ClientPacket::TakeControl => self.take_control(viewer),
+            ClientPacket::TakeControl => self.pass_control(|arbiter| arbiter.take(viewer)),
+            ClientPacket::GiveControl(to) => self.pass_control(|arbiter| arbiter.give(viewer, to)),
+            ClientPacket::ReleaseControl => self.pass_control(|arbiter| arbiter.release(viewer)),
+            ClientPacket::Point(at) => self.point(viewer, at),
             ClientPacket::Input(input) => match self.arbiter.authorize(viewer) {
                 Some(grant) => self.inject(grant, input, at),
                 None => drop_input("not_controller"),
@@ -243,20 +264,6 @@ impl Session {
         if let Some(debt) = self.fanout.handle_ack(viewer, ack, at) {
             histogram!("lattice_viewer_debt_seconds").record(debt.0 as f64 / 1e6);
         }
-    }
-
-    fn take_control(&mut self, viewer: ViewerId) {
-        let before = self.arbiter.controller();
-        self.arbiter.take(viewer);
-        let after = self.arbiter.controller();
-        if before == after {
-            return;
-        }
-        if let Some(old) = before {
-            let seq = self.viewers.get(&old).map_or(Seq(0), |member| member.last_seq);
-            self.input_or_count(ToAgent::Input(old, Input::ReleaseAll(seq)), 0);
-        }
-        self.announce_control();
     }
 
     fn inject(&mut self, grant: Grant, input: Input, at: Micros) {
@@ -281,7 +288,7 @@ impl Session {
     }
 
     /// Nothing that this viewer held stays pressed.
-    fn release(&mut self, grant: Grant, seq: Seq) {
+    fn let_go(&mut self, grant: Grant, seq: Seq) {
         self.input_or_count(ToAgent::Input(grant.viewer(), Input::ReleaseAll(seq)), 0);
     }
 
@@ -315,7 +322,7 @@ impl Session {
         }
         (self.limits, self.agent_name) = (limits, hello.name);
         for (&viewer, member) in &self.viewers {
-            member.outbox.push_latest(self.welcome(viewer, member.role));
+            member.outbox.push_latest(self.welcome(viewer, member.visitor.role));
         }
     }
 
@@ -443,14 +450,6 @@ impl Session {
             (Some(_) | None, _) => return None,
         };
         Some(packet(&ServerPacket::DisplayState(state)))
-    }
-
-    fn announce_control(&mut self) {
-        self.fanout.handle_controller(self.arbiter.controller());
-        let viewers = u16::try_from(self.viewers.len()).unwrap_or(u16::MAX);
-        let controller = self.arbiter.controller().unwrap_or_default();
-        self.broadcast(&packet(&ServerPacket::Control(Control { controller, viewers })));
-        self.count();
     }
 
     fn broadcast(&self, bytes: &Bytes) {

@@ -7,13 +7,14 @@ use crate::auth::Credential;
 use crate::http::origin::{OriginCheck, Site};
 use crate::http::problem::Problem;
 use crate::http::{App, refuse};
+use crate::hub::{Hub, Visitor};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use hyper_util::rt::TokioIo;
-use lattice_wire::{MAX_CLIENT_PACKET, Role, SUBPROTOCOL};
+use lattice_wire::{MAX_CLIENT_PACKET, SUBPROTOCOL};
 use std::sync::Arc;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -25,19 +26,28 @@ pub async fn share(
     State(app): State<Arc<App>>,
     Extension(connection): Extension<Connection>,
     Extension(site): Extension<Site>,
-    mut request: Request,
+    request: Request,
 ) -> Result<Response, Problem> {
     authorize(&app, &connection, &site, request.headers())?;
+    upgrade(request, connection, app.hub.clone(), Visitor::owner())
+}
+
+/// Answers the upgrade of a visitor who may look, and serves them once it is done.
+pub fn upgrade(
+    mut request: Request,
+    connection: Connection,
+    hub: Hub,
+    visitor: Visitor,
+) -> Result<Response, Problem> {
     let accept = handshake(request.headers())?;
     let upgrade = hyper::upgrade::on(&mut request);
-    let hub = app.hub.clone();
     tokio::spawn(async move {
         match upgrade.await {
             Ok(upgraded) => {
                 let (io, role) = (TokioIo::new(upgraded), protocol::Role::Server);
                 let socket = WebSocketStream::from_raw_socket(io, role, Some(limits())).await;
                 let Connection { path, guard, .. } = connection;
-                viewer::serve(socket, &hub, Role::Control, &path, guard).await;
+                viewer::serve(socket, &hub, visitor, &path, guard).await;
             }
             Err(error) => tracing::debug!(%error, "a connection ended before its upgrade"),
         }

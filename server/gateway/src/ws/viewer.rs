@@ -7,12 +7,12 @@ use crate::accept::Guard;
 use crate::clock;
 use crate::hub::intake::{Admission, Intake};
 use crate::hub::outbox::{Item, Outbox};
-use crate::hub::{Event, Hub, Seat, sleep_until};
+use crate::hub::{Event, Hub, Seat, Visitor, sleep_until};
 use crate::tcp::PathRtt;
 use bytes::Bytes;
 use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
 use lattice_wire::{
-    ClientPacket, DecodeError, Hello, Micros, Ping, Role, ServerPacket, VERSION, ViewerId, close,
+    ClientPacket, DecodeError, Hello, Micros, Ping, ServerPacket, VERSION, ViewerId, close,
 };
 use metrics::{counter, histogram};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -67,14 +67,14 @@ struct Life {
 pub async fn serve<S>(
     mut socket: Socket<S>,
     hub: &Hub,
-    role: Role,
+    visitor: Visitor,
     path: &PathRtt,
     mut guard: Guard,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let ending = tokio::select! {
-        ending = session(&mut socket, hub, role, path) => ending,
+        ending = session(&mut socket, hub, visitor, path) => ending,
         () = guard.closing() => Ending::Close(close::RESTART, "restarting"),
     };
     match ending {
@@ -108,7 +108,7 @@ where
     while let Some(Ok(_)) = socket.next().await {}
 }
 
-async fn session<S>(socket: &mut Socket<S>, hub: &Hub, role: Role, path: &PathRtt) -> Ending
+async fn session<S>(socket: &mut Socket<S>, hub: &Hub, visitor: Visitor, path: &PathRtt) -> Ending
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
@@ -116,7 +116,7 @@ where
         Ok(hello) => hello,
         Err(ending) => return ending,
     };
-    let seat = match hub.join(role, hello.capabilities).await {
+    let seat = match hub.join(visitor, hello.capabilities).await {
         Some(Ok(seat)) => seat,
         Some(Err(full)) => {
             tracing::warn!(viewers.max = full.max, "a viewer was turned away: the session is full");
@@ -180,7 +180,7 @@ where
         ClientPacket::Hello(hello) if hello.version == VERSION => Ok(hello),
         ClientPacket::Hello(_) => Err(Ending::Close(
             close::VERSION,
-            "this gateway speaks protocol version 2; reload the page",
+            "this gateway speaks protocol version 3; reload the page",
         )),
         _ => Err(refused("misplaced", "the first packet must be a hello")),
     }
@@ -252,7 +252,12 @@ async fn read(
     }
 }
 
-async fn pass(hub: &Hub, viewer: ViewerId, packets: [Option<ClientPacket>; 2], now: Micros) {
+async fn pass(
+    hub: &Hub,
+    viewer: ViewerId,
+    packets: impl IntoIterator<Item = Option<ClientPacket>>,
+    now: Micros,
+) {
     for packet in packets.into_iter().flatten() {
         hub.send(Event::Packet(viewer, packet, now)).await;
     }

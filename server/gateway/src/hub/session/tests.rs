@@ -1,6 +1,8 @@
 use super::*;
+use crate::hub::{Right, Whose};
 use lattice_wire::{
-    Bottleneck, Epoch, Frame, FrameFlags, FrameId, Key, Modifiers, Op, OpKind, Rect, Video,
+    Bottleneck, Epoch, Frame, FrameFlags, FrameId, Key, Modifiers, Op, OpKind, Point, Rect, Role,
+    Video,
 };
 
 const NOW: Micros = Micros(1);
@@ -31,8 +33,12 @@ impl Room {
     }
 
     fn join(&mut self, capabilities: Capabilities) -> Seat {
+        self.admit(Visitor::owner(), capabilities)
+    }
+
+    fn admit(&mut self, visitor: Visitor, capabilities: Capabilities) -> Seat {
         let (reply, mut seat) = oneshot::channel();
-        let join = Event::Join { role: Role::Control, capabilities, reply };
+        let join = Event::Join { visitor, capabilities, reply };
         self.session.handle_event(join, NOW);
         self.session.settle(NOW);
         seat.try_recv().expect("an answer").expect("a seat")
@@ -172,4 +178,97 @@ async fn a_viewer_is_told_that_its_network_limits_it() {
         _ => None,
     });
     assert_eq!(told, Some(Bottleneck::Network));
+}
+
+/// Somebody who came by a link.
+fn guest(role: Role, name: &str, link: i64) -> Visitor {
+    let right = Right { link: Some(link), ..Right::default() };
+    Visitor { role, name: name.into(), right }
+}
+
+/// The packets besides frames that wait for a viewer.
+async fn heard(seat: &Seat) -> Vec<ServerPacket> {
+    let mut packets = Vec::new();
+    while let Ok(item) = tokio::time::timeout(std::time::Duration::ZERO, seat.outbox.next()).await {
+        packets.push(ServerPacket::decode(&item.bytes).expect("a good packet"));
+    }
+    packets
+}
+
+fn say(room: &mut Room, viewer: ViewerId, packet: ClientPacket) {
+    room.session.handle_event(Event::Packet(viewer, packet, NOW), NOW);
+    room.session.settle(NOW);
+}
+
+#[tokio::test(start_paused = true)]
+async fn owners_hear_who_is_there_and_guests_do_not() {
+    let mut room = Room::new(0, 100);
+    let owner = room.join(Capabilities(0));
+    let sue = room.admit(guest(Role::Control, "Sue", 4), Capabilities(0));
+    say(&mut room, sue.viewer, ClientPacket::TakeControl);
+    let people = heard(&owner).await.into_iter().find_map(|packet| match packet {
+        ServerPacket::People(people) => Some(people.0),
+        _ => None,
+    });
+    let people: Vec<_> = people.expect("a list").into_iter().map(|p| (p.name, p.asks)).collect();
+    assert_eq!(people, [(String::new(), false), ("Sue".to_owned(), true)]);
+    assert!(!heard(&sue).await.iter().any(|packet| matches!(packet, ServerPacket::People(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn control_that_is_handed_over_lets_go_of_what_was_held() {
+    let mut room = Room::new(0, 100);
+    let owner = room.join(Capabilities(0)).viewer;
+    let sue = room.admit(guest(Role::Control, "Sue", 4), Capabilities(0)).viewer;
+    say(&mut room, owner, ClientPacket::Input(key(7, true)));
+    say(&mut room, sue, ClientPacket::Input(key(1, true)));
+    say(&mut room, owner, ClientPacket::GiveControl(sue));
+    say(&mut room, owner, ClientPacket::Input(key(8, true)));
+    say(&mut room, sue, ClientPacket::Input(key(2, true)));
+    let inputs: Vec<_> = room
+        .told()
+        .into_iter()
+        .filter_map(|told| match told {
+            ToAgent::Input(viewer, input) => Some((viewer, input)),
+            _ => None,
+        })
+        .collect();
+    let expected = [(owner, key(7, true)), (owner, Input::ReleaseAll(Seq(7))), (sue, key(2, true))];
+    assert_eq!(inputs, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_may_point_is_seen_by_the_others() {
+    let mut room = Room::new(0, 100);
+    let owner = room.join(Capabilities(0));
+    let helper = room.admit(guest(Role::Assist, "Hal", 4), Capabilities(0));
+    let watcher = room.admit(guest(Role::View, "Eve", 5), Capabilities(0));
+    let at = Point { x: 5, y: 6 };
+    for viewer in [owner.viewer, helper.viewer, watcher.viewer] {
+        say(&mut room, viewer, ClientPacket::Point(at));
+    }
+    for (seat, expected) in [(&owner, 1), (&helper, 0), (&watcher, 1)] {
+        let seen: Vec<_> = heard(seat)
+            .await
+            .into_iter()
+            .filter_map(|packet| match packet {
+                ServerPacket::Pointing(pointing) => Some(pointing),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(seen.len(), expected);
+        assert!(seen.iter().all(|seen| (seen.viewer, seen.at) == (helper.viewer, at)));
+    }
+}
+
+#[test]
+fn a_revoked_link_takes_those_with_it_who_came_by_it() {
+    let mut room = Room::new(0, 100);
+    let mut owner = room.join(Capabilities(0));
+    let mut sue = room.admit(guest(Role::Control, "Sue", 4), Capabilities(0));
+    let mut eve = room.admit(guest(Role::View, "Eve", 5), Capabilities(0));
+    let revoke = Event::Dismiss(Whose::Link(4), close::REVOKED, "the link was revoked");
+    room.session.handle_event(revoke, NOW);
+    assert_eq!(sue.dismissed.try_recv(), Ok((close::REVOKED, "the link was revoked")));
+    assert!(owner.dismissed.try_recv().is_err() && eve.dismissed.try_recv().is_err());
 }
