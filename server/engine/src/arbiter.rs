@@ -19,13 +19,13 @@ impl Grant {
 }
 
 /// The viewers of a session in the order in which they came, and the one that drives.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Arbiter {
     viewers: Vec<Seat>,
     controller: Option<ViewerId>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Seat {
     viewer: ViewerId,
     role: Role,
@@ -74,15 +74,7 @@ impl Arbiter {
             (Some(_), Some(Role::Own)) => self.controller == Some(by),
             _ => false,
         };
-        if allowed {
-            self.grant(to);
-        }
-    }
-
-    /// `to` drives from here on, if it may drive at all: somebody said so who is no viewer.
-    pub fn grant(&mut self, to: ViewerId) {
-        let may = |seat: &&mut Seat| matches!(seat.role, Role::Control | Role::Own);
-        if let Some(seat) = self.seat(to).filter(may) {
+        if let Some(seat) = self.seat(to).filter(|_| allowed) {
             seat.asks = false;
             self.controller = Some(to);
         }

@@ -10,7 +10,7 @@ use crate::cli::{self, ShareArgs, Switch};
 use crate::http::origin::Sites;
 use crate::http::{self, App};
 use crate::hub::{Hub, Settings, Status};
-use crate::telemetry::{self, Metrics};
+use crate::telemetry::Metrics;
 use anyhow::{Context as _, bail};
 use lattice_wire::Availability;
 use lattice_wire::picture::MAX_STREAMS;
@@ -116,8 +116,6 @@ impl Server {
     async fn serve(&mut self, args: &ShareArgs, token: &Token) -> anyhow::Result<()> {
         let mut upkeep = interval(UPKEEP);
         let mut status = self.status.clone();
-        let mut counted = self.status.clone();
-        telemetry::count_sessions([counted.borrow().state()].into_iter());
         let announce = announce(&mut status, args, self.address, token);
         tokio::pin!(announce);
         let mut announced = false;
@@ -134,9 +132,6 @@ impl Server {
                 ended = &mut self.hub => {
                     return ended.context("run the session").and(
                         Err(anyhow::anyhow!("the session ended")));
-                }
-                Ok(()) = counted.changed() => {
-                    telemetry::count_sessions([counted.borrow_and_update().state()].into_iter());
                 }
                 _ = upkeep.tick() => self.metrics.upkeep(),
             }

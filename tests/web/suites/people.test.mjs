@@ -3,45 +3,29 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { launch, open, reachTools, shoot, waitState } from '../lib/browser.mjs';
+import { open, reachTools, shoot, waitState } from '../lib/browser.mjs';
 import { Desk } from '../lib/desk.mjs';
-import { Impostor } from '../lib/impostor.mjs';
 import { encodeServer } from '../lib/mirror.mjs';
-import { Share } from '../lib/share.mjs';
-import { Stage } from '../lib/stage.mjs';
+import { setUp } from '../lib/set.mjs';
 import { eventually } from '../lib/wait.mjs';
 
 /** @import { Role, ServerPacket } from '../../../web/protocol/types.js' */
 
 const SIZE = { width: 1366, height: 768 };
 
-/** @type {import('playwright-core').Browser} */
-let browser;
-/** @type {Stage} */
-let stage;
-/** @type {Share} */
-let share;
-/** @type {Impostor} */
-let impostor;
+/** @type {Awaited<ReturnType<typeof setUp>>} */
+let set;
 
 before(async () => {
-  browser = await launch();
-  stage = await Stage.start(SIZE.width, SIZE.height);
-  share = await Share.start(stage);
-  impostor = await Impostor.start(share);
+  set = await setUp(SIZE);
 });
 
-after(async () => {
-  await browser.close();
-  impostor.end();
-  await share.end();
-  await stage.end();
-});
+after(() => set.end());
 
 /** A viewer with a role at a desktop that the test plays. @param {Role} role */
 async function enter(role) {
-  const next = Desk.next(impostor, SIZE, 0x2f4f4f, role);
-  const opened = await open(browser, `http://127.0.0.1:${impostor.port}/d/share#${share.token}`);
+  const next = Desk.next(set.impostor, SIZE, 0x2f4f4f, role);
+  const opened = await open(set.browser, set.page());
   const desk = await next;
   await waitState(opened.page, 'live');
   const tell = (/** @type {ServerPacket} */ packet) => desk.viewer.send(encodeServer(packet));

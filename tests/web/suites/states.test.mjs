@@ -3,11 +3,10 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { launch, open, reachTools, shoot, state, waitState, worker } from '../lib/browser.mjs';
-import { Impostor } from '../lib/impostor.mjs';
+import { open, reachTools, shoot, state, waitState, worker } from '../lib/browser.mjs';
 import { assertExact } from '../lib/picture.mjs';
+import { setUp } from '../lib/set.mjs';
 import { Share } from '../lib/share.mjs';
-import { Stage } from '../lib/stage.mjs';
 import { GENEROUS_MS, eventually, patience, sleep } from '../lib/wait.mjs';
 
 const SCHEMES = /** @type {const} */ (['light', 'dark']);
@@ -18,33 +17,16 @@ const CLOSE = { version: 4002, revoked: 4003, full: 4013, ended: 4100 };
 
 /** @typedef {import('playwright-core').Page} Page */
 
-/** @type {import('playwright-core').Browser} */
-let browser;
-/** @type {Stage} */
-let stage;
-/** @type {Share} */
-let share;
-/** @type {Impostor} */
-let impostor;
+/** @type {Awaited<ReturnType<typeof setUp>>} */
+let set;
 
 before(async () => {
   // A name that is not this machine's own: pages of it are in no secure context.
-  browser = await launch(['--host-resolver-rules=MAP desk.example 127.0.0.1']);
-  stage = await Stage.start(1366, 768);
-  await stage.say('text');
-  share = await Share.start(stage);
-  impostor = await Impostor.start(share);
+  set = await setUp({ width: 1366, height: 768 }, '--host-resolver-rules=MAP desk.example 127.0.0.1');
+  await set.stage.say('text');
 });
 
-after(async () => {
-  await browser.close();
-  impostor.end();
-  await share.end();
-  await stage.end();
-});
-
-/** The page through the impostor. */
-const throughImpostor = () => `http://127.0.0.1:${impostor.port}/d/share#${share.token}`;
+after(() => set.end());
 
 /** @param {Page} page */
 async function namesAreThere(page) {
@@ -78,22 +60,22 @@ async function inBothSchemes(name, reach, look = async () => {}) {
 }
 
 test('connecting', () => inBothSchemes('connecting', async (colorScheme) => {
-  impostor.answer = () => {};
-  const opened = await open(browser, throughImpostor(), { colorScheme });
+  set.impostor.answer = () => {};
+  const opened = await open(set.browser, set.page(), { colorScheme });
   assert.equal(await state(opened.page), 'connecting');
   const waiting = opened.page.locator('.waiting');
   await waiting.waitFor({ state: 'visible' });
   return opened;
 }, async (page) => {
-  impostor.answer = null;
+  set.impostor.answer = null;
   await page.reload();
   await waitState(page, 'live');
 }));
 
 test('live', () => inBothSchemes('live', async (colorScheme) => {
-  const opened = await open(browser, share.url, { colorScheme });
+  const opened = await open(set.browser, set.share.url, { colorScheme });
   await waitState(opened.page, 'live');
-  await assertExact(opened.page, stage);
+  await assertExact(opened.page, set.stage);
   return opened;
 }, async (page) => {
   assert.equal(new URL(page.url()).hash, '', 'the secret has left the address');
@@ -102,17 +84,17 @@ test('live', () => inBothSchemes('live', async (colorScheme) => {
 }));
 
 test('live with statistics', () => inBothSchemes('live-stats', async (colorScheme) => {
-  const url = new URL(share.url);
+  const url = new URL(set.share.url);
   url.searchParams.set('stats', '1');
-  const opened = await open(browser, url.href, { colorScheme });
+  const opened = await open(set.browser, url.href, { colorScheme });
   await waitState(opened.page, 'live');
   await opened.page.locator('#stats').waitFor({ state: 'visible' });
-  await assertExact(opened.page, stage);
+  await assertExact(opened.page, set.stage);
   return opened;
 }));
 
 test('the tools are reached and operated by keyboard alone', async () => {
-  const { page, complaints, close } = await open(browser, share.url);
+  const { page, complaints, close } = await open(set.browser, set.share.url);
   await waitState(page, 'live');
   await reachTools(page);
   const wanted = await page.locator('#bar button:visible').evaluateAll((buttons) => buttons.map((button) => button.id));
@@ -144,7 +126,7 @@ test('the tools are reached and operated by keyboard alone', async () => {
 });
 
 test('lost and found: agent, display and gateway', async () => {
-  const { page, complaints, close } = await open(browser, share.url);
+  const { page, complaints, close } = await open(set.browser, set.share.url);
   await waitState(page, 'live');
   const seen = await page.evaluateHandle(() => {
     /** @type {(string | undefined)[]} */
@@ -154,36 +136,36 @@ test('lost and found: agent, display and gateway', async () => {
     return states;
   });
 
-  const agent = await share.agent();
+  const agent = await set.share.agent();
   process.kill(agent, 'SIGKILL');
-  await eventually('another agent', async () => (await share.agent()) !== agent);
+  await eventually('another agent', async () => (await set.share.agent()) !== agent);
   await waitState(page, 'live');
-  await stage.say('scroll', 2);
-  await eventually('the picture to be right', () => assertExact(page, stage).then(() => true, () => false));
+  await set.stage.say('scroll', 2);
+  await eventually('the picture to be right', () => assertExact(page, set.stage).then(() => true, () => false));
 
-  await stage.say('kill');
+  await set.stage.say('kill');
   await waitState(page, 'reconnecting', patience(3000));
   for (const colorScheme of SCHEMES) {
     await page.emulateMedia({ colorScheme });
     await namesAreThere(page);
     await shoot(page, `reconnecting-display-${colorScheme}`);
   }
-  await stage.say('restart');
+  await set.stage.say('restart');
   await waitState(page, 'live');
-  await stage.say('text');
-  await assertExact(page, stage);
+  await set.stage.say('text');
+  await assertExact(page, set.stage);
 
-  await share.kill();
+  await set.share.kill();
   await waitState(page, 'reconnecting', patience(3000));
   for (const colorScheme of SCHEMES) {
     await page.emulateMedia({ colorScheme });
     await namesAreThere(page);
     await shoot(page, `reconnecting-gateway-${colorScheme}`);
   }
-  await share.restart();
+  await set.share.restart();
   await waitState(page, 'live', GENEROUS_MS);
-  await stage.say('scroll', 2);
-  await assertExact(page, stage);
+  await set.stage.say('scroll', 2);
+  await assertExact(page, set.stage);
   const states = await seen.jsonValue();
   const known = new Set(['live', 'lagging', 'reconnecting']);
   assert.deepEqual(states.filter((name) => !known.has(name ?? '')), [], `${states}`);
@@ -192,8 +174,8 @@ test('lost and found: agent, display and gateway', async () => {
 });
 
 test('ended', () => inBothSchemes('ended', async (colorScheme) => {
-  impostor.answer = (viewer) => viewer.display('ended', 'the desktop was closed');
-  const opened = await open(browser, throughImpostor(), { colorScheme });
+  set.impostor.answer = (viewer) => viewer.display('ended', 'the desktop was closed');
+  const opened = await open(set.browser, set.page(), { colorScheme });
   await waitState(opened.page, 'ended');
   return opened;
 }));
@@ -205,13 +187,13 @@ for (const [name, code, expected] of /** @type {const} */ ([
   ['version', CLOSE.version, 'error'],
 ])) {
   test(`closed: ${name}`, () => inBothSchemes(`closed-${name.replaceAll(' ', '-')}`, async (colorScheme) => {
-    impostor.answer = (viewer) => viewer.close(code);
-    const opened = await open(browser, throughImpostor(), { colorScheme });
+    set.impostor.answer = (viewer) => viewer.close(code);
+    const opened = await open(set.browser, set.page(), { colorScheme });
     await waitState(opened.page, expected);
     return opened;
   }, async (page) => {
     // The way back works.
-    impostor.answer = null;
+    set.impostor.answer = null;
     const button = page.locator('.card-actions .button');
     if (await button.isVisible()) {
       await button.click();
@@ -221,9 +203,9 @@ for (const [name, code, expected] of /** @type {const} */ ([
 }
 
 test('error: a link that opens nothing', () => inBothSchemes('error', async (colorScheme) => {
-  const url = new URL(share.url);
+  const url = new URL(set.share.url);
   url.hash = 'this-is-not-the-secret-of-any-share';
-  const opened = await open(browser, url.href, { colorScheme });
+  const opened = await open(set.browser, url.href, { colorScheme });
   await waitState(opened.page, 'error');
   return opened;
 }));
@@ -232,22 +214,22 @@ test('error: a link that opens nothing', () => inBothSchemes('error', async (col
 const reason = (page) => page.evaluate(() => document.documentElement.dataset.reason);
 
 test('refused: a page of an address that the server does not know', () => inBothSchemes('refused', async (colorScheme) => {
-  impostor.answer = null;
-  impostor.isCandid = true;
-  const opened = await open(browser, throughImpostor(), { colorScheme });
+  set.impostor.answer = null;
+  set.impostor.isCandid = true;
+  const opened = await open(set.browser, set.page(), { colorScheme });
   await waitState(opened.page, 'error');
   assert.equal(await reason(opened.page), 'refused');
   assert.match(await opened.page.locator('.card-detail').innerText(), /pages of http:.* only/, 'in the server’s own words');
   return opened;
 }, async (page) => {
-  impostor.isCandid = false;
+  set.impostor.isCandid = false;
   await page.locator('.card-actions .button').click();
   await waitState(page, 'live');
 }));
 
 test('gone: nothing has answered for long', () => inBothSchemes('gone', async (colorScheme) => {
-  const other = await Share.start(stage);
-  const opened = await open(browser, 'about:blank', { colorScheme });
+  const other = await Share.start(set.stage);
+  const opened = await open(set.browser, 'about:blank', { colorScheme });
   const { page } = opened;
   await page.clock.install();
   await page.goto(other.url);
@@ -267,8 +249,8 @@ test('gone: nothing has answered for long', () => inBothSchemes('gone', async (c
 }));
 
 test('crashed: the worker has thrown', () => inBothSchemes('crashed', async (colorScheme) => {
-  impostor.answer = null;
-  const opened = await open(browser, throughImpostor(), { colorScheme });
+  set.impostor.answer = null;
+  const opened = await open(set.browser, set.page(), { colorScheme });
   const { page, complaints } = opened;
   await waitState(page, 'live');
   await (await worker(page)).evaluate(() => { setTimeout(() => { throw new Error('planted'); }); });
@@ -283,9 +265,8 @@ test('crashed: the worker has thrown', () => inBothSchemes('crashed', async (col
 }));
 
 test('insecure: a page without TLS', () => inBothSchemes('insecure', async (colorScheme) => {
-  impostor.answer = null;
-  const url = `http://desk.example:${impostor.port}/d/share#${share.token}`;
-  const opened = await open(browser, url, { colorScheme });
+  set.impostor.answer = null;
+  const opened = await open(set.browser, set.page('', 'desk.example'), { colorScheme });
   await waitState(opened.page, 'live');
   assert.equal(await opened.page.evaluate(() => isSecureContext), false);
   await opened.page.locator('#notice').waitFor({ state: 'visible' });
@@ -293,4 +274,4 @@ test('insecure: a page without TLS', () => inBothSchemes('insecure', async (colo
 }));
 
 test('not found', () => inBothSchemes('not-found', async (colorScheme) => (
-  open(browser, `http://${share.address}/no/such/page`, { colorScheme }))));
+  open(set.browser, `http://${set.share.address}/no/such/page`, { colorScheme }))));

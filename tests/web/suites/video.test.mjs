@@ -4,13 +4,11 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
-import { launch, open, shoot, stats, waitState, worker } from '../lib/browser.mjs';
+import { open, shoot, stats, waitState, worker } from '../lib/browser.mjs';
 import { Desk, assertColors, video } from '../lib/desk.mjs';
 import { encode } from '../lib/h264.mjs';
-import { Impostor } from '../lib/impostor.mjs';
 import { encodeServer } from '../lib/mirror.mjs';
-import { Share } from '../lib/share.mjs';
-import { Stage } from '../lib/stage.mjs';
+import { setUp } from '../lib/set.mjs';
 import { eventually, patience, sleep } from '../lib/wait.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
@@ -25,28 +23,14 @@ const TOLERANCE = 4;
 const [RED, GREEN, BLUE, GREY] = [0xc81e3c, 0x14b45a, 0x46648c, 0x808080];
 const GARBAGE = new Uint8Array(200).fill(7);
 
-/** @type {import('playwright-core').Browser} */
-let browser;
-/** @type {Stage} */
-let stage;
-/** @type {Share} */
-let share;
-/** @type {Impostor} */
-let impostor;
+/** @type {Awaited<ReturnType<typeof setUp>>} */
+let set;
 
 before(async () => {
-  browser = await launch(['--host-resolver-rules=MAP desk.example 127.0.0.1']);
-  stage = await Stage.start(320, 200);
-  share = await Share.start(stage);
-  impostor = await Impostor.start(share);
+  set = await setUp({ width: 320, height: 200 }, '--host-resolver-rules=MAP desk.example 127.0.0.1');
 });
 
-after(async () => {
-  await browser.close();
-  impostor.end();
-  await share.end();
-  await stage.end();
-});
+after(() => set.end());
 
 /**
  * A page with a desktop of one colour.
@@ -54,8 +38,8 @@ after(async () => {
  * @param {{ search?: string, host?: string, options?: import('playwright-core').BrowserContextOptions }} how
  */
 async function withDesk(body, { search = '', host = '127.0.0.1', options = {} } = {}) {
-  const coming = Desk.next(impostor, SIZE, GROUND);
-  const opened = await open(browser, `http://${host}:${impostor.port}/d/share${search}#${share.token}`, options);
+  const coming = Desk.next(set.impostor, SIZE, GROUND);
+  const opened = await open(set.browser, set.page(search, host), options);
   const { page, complaints, close } = opened;
   try {
     const desk = await coming;
@@ -255,7 +239,7 @@ test('a unit that is garbage shows nothing of its frame; the screen is asked for
 
 test('a browser that fails again and again is served without H.264', () => withDesk(async (page, desk) => {
   const units = await flat(page, PLACE, [RED]);
-  const next = Desk.next(impostor, SIZE, 0x334455);
+  const next = Desk.next(set.impostor, SIZE, 0x334455);
   // Parameter sets that are right, and then nothing that is.
   const broken = Uint8Array.from([...units[0].subarray(0, 40), ...GARBAGE]);
   for (let step = 0; step < 3; step += 1) {
@@ -322,7 +306,7 @@ test('decoders are closed when they are idle, and when the connection ends', () 
   desk.frame([video(PLACE, units[1])]);
   await desk.settled();
   await assertStats(page, { videoSkipped: 1 });
-  const next = Desk.next(impostor, SIZE, GROUND);
+  const next = Desk.next(set.impostor, SIZE, GROUND);
   desk.viewer.close(1012);
   await eventually('no decoder', async () => (await decoders(page)) === 0);
   (await next).frame([video(PLACE, units[2])]);

@@ -16,7 +16,7 @@ use lattice_wire::{
     VERSION, ViewerId, Welcome, close,
 };
 use metrics::{counter, histogram};
-use report::{Counted, drop_input};
+use report::drop_input;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -45,7 +45,6 @@ pub(super) struct Session {
     stats: AgentStats,
     arrivals: VecDeque<(ViewerId, Seq, Micros)>,
     status: watch::Sender<Status>,
-    counted: Counted,
 }
 
 struct Member {
@@ -67,15 +66,8 @@ impl Session {
     pub(super) fn new(settings: Settings) -> Self {
         let name = settings.name.clone().unwrap_or_default();
         let reason = "the desktop's agent is starting".to_owned();
-        let status = Status {
-            name,
-            display: None,
-            reason,
-            linked: false,
-            people: Vec::new(),
-            controller: None,
-        };
-        Self {
+        let status = Status { name, display: None, reason, linked: false, viewers: 0 };
+        let session = Self {
             settings,
             fanout: Fanout::new(Limits::default()),
             arbiter: Arbiter::new(),
@@ -89,8 +81,9 @@ impl Session {
             stats: AgentStats::default(),
             arrivals: VecDeque::new(),
             status: watch::Sender::new(status),
-            counted: Counted::default(),
-        }
+        };
+        session.count();
+        session
     }
 
     pub(super) fn status(&self) -> watch::Receiver<Status> {
@@ -107,13 +100,6 @@ impl Session {
                 self.join(visitor, capabilities, reply, now);
             }
             Event::Left(viewer) => self.leave(viewer),
-            Event::Give(to) => self.give_from_outside(to),
-            Event::Encoders(encoders) => self.settings.encoders = encoders,
-            Event::Dismiss(whose, code, reason) => {
-                for viewer in self.those(whose) {
-                    self.dismiss(viewer, code, reason);
-                }
-            }
             Event::Packet(viewer, packet, at) => self.handle_packet(viewer, packet, at, now),
             Event::Taken(viewer, run) => {
                 if self.viewers.get(&viewer).is_some_and(|member| member.run == run) {

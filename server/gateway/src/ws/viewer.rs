@@ -180,7 +180,7 @@ where
         ClientPacket::Hello(hello) if hello.version == VERSION => Ok(hello),
         ClientPacket::Hello(_) => Err(Ending::Close(
             close::VERSION,
-            "this gateway speaks protocol version 3; reload the page",
+            "the gateway speaks another protocol version; reload the page",
         )),
         _ => Err(refused("misplaced", "the first packet must be a hello")),
     }
