@@ -14,6 +14,7 @@ pub mod healthcheck;
 pub mod http;
 pub mod hub;
 pub mod share;
+pub mod store;
 pub mod tcp;
 pub mod telemetry;
 pub mod ws;

@@ -1,5 +1,6 @@
 //! The addresses of the server, and what every answer carries.
 
+pub mod api;
 mod health;
 pub mod origin;
 pub mod problem;

@@ -89,6 +89,17 @@ impl Site {
         self.origin.starts_with("https://")
     }
 
+    /// Whether browsers keep cookies that are `Secure` for it: they trust the way to their own
+    /// machine like one by TLS.
+    pub fn takes_secure_cookies(&self) -> bool {
+        let Some((scheme, authority)) = self.origin.split_once("://") else { return false };
+        let host = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => host,
+            _ => authority,
+        };
+        scheme == "https" || matches!(host, "localhost" | "127.0.0.1" | "[::1]")
+    }
+
     /// Compares a request's origin with this site's, to the byte: browsers write origins one way.
     pub fn check_origin(&self, headers: &HeaderMap) -> OriginCheck {
         let mut origins = headers.get_all(header::ORIGIN).iter();

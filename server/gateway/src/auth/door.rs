@@ -4,14 +4,13 @@
 //! as a bearer. Both are compared in constant time. A right token always passes, however many wrong
 //! ones came from the same address: a school is one address.
 
+use super::limits::Budgets;
 use crate::clock;
 use axum::http::{HeaderMap, HeaderValue, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use lattice_wire::Micros;
 use metrics::counter;
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, Write as _};
 use std::net::IpAddr;
@@ -22,9 +21,6 @@ use subtle::ConstantTimeEq;
 
 /// Wrong credentials answered with 401 per address and minute; later ones get 429.
 const MAX_FAILURES: u32 = 60;
-const WINDOW: Micros = Micros::from_millis(60_000);
-/// Addresses remembered at once; beyond, strangers share one budget.
-const MAX_ADDRESSES: usize = 1024;
 /// Fewer characters of base64 would be less than 128 bits.
 const MIN_TOKEN: usize = 22;
 /// What the agent's link allows too.
@@ -142,7 +138,7 @@ pub struct Door {
     cookie: [u8; 32],
     cookie_name: String,
     cookie_value: String,
-    failures: Mutex<Failures>,
+    failures: Mutex<Budgets>,
 }
 
 impl Door {
@@ -159,7 +155,7 @@ impl Door {
             cookie: hash(&cookie_value),
             cookie_name: format!("lattice_share_{port}"),
             cookie_value,
-            failures: Mutex::default(),
+            failures: Mutex::new(Budgets::new(MAX_FAILURES)),
         }
     }
 
@@ -205,52 +201,10 @@ impl Door {
 
     fn fail(&self, peer: IpAddr) -> Refusal {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.add(prefix(peer), clock::now())
-    }
-}
-
-/// How often each address failed in its current minute.
-///
-/// INVARIANT: at most [`MAX_ADDRESSES`] entries, and one for all strangers beyond them.
-#[derive(Debug, Default)]
-struct Failures {
-    seen: HashMap<IpAddr, Budget>,
-    strangers: Budget,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Budget {
-    since: Micros,
-    used: u32,
-}
-
-impl Failures {
-    fn add(&mut self, peer: IpAddr, now: Micros) -> Refusal {
-        if self.seen.len() >= MAX_ADDRESSES && !self.seen.contains_key(&peer) {
-            self.seen.retain(|_, budget| now.since(budget.since) < WINDOW);
+        match failures.spend(peer, clock::now()) {
+            Ok(()) => Refusal::Wrong,
+            Err(retry_after_s) => Refusal::TooMany { retry_after_s },
         }
-        let budget = if self.seen.len() < MAX_ADDRESSES || self.seen.contains_key(&peer) {
-            self.seen.entry(peer).or_insert(Budget { since: now, used: 0 })
-        } else {
-            &mut self.strangers
-        };
-        if now.since(budget.since) >= WINDOW {
-            *budget = Budget { since: now, used: 0 };
-        }
-        budget.used = budget.used.saturating_add(1);
-        if budget.used <= MAX_FAILURES {
-            return Refusal::Wrong;
-        }
-        let left = WINDOW.since(now.since(budget.since));
-        Refusal::TooMany { retry_after_s: left.0.div_ceil(1_000_000) }
-    }
-}
-
-/// One household or machine has a whole /64, so that is what is counted.
-fn prefix(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() & !u128::from(u64::MAX)).into()),
-        v4 => v4,
     }
 }
 
@@ -258,13 +212,13 @@ fn hash(text: &str) -> [u8; 32] {
     Sha256::digest(text.as_bytes()).into()
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers
         .get_all(header::COOKIE)
         .iter()
@@ -321,16 +275,6 @@ mod tests {
         assert_eq!(wrong, MAX_FAILURES as usize);
         assert!(matches!(answers.last(), Some(Some(Refusal::TooMany { retry_after_s: 1..=60 }))));
         assert!(door.swap(token.expose(), PEER, false).is_ok());
-    }
-
-    #[test]
-    fn a_million_addresses_cost_no_memory_and_share_a_budget() {
-        let mut failures = Failures::default();
-        let refusals = (0..5000u32).map(|n| failures.add(IpAddr::V4(n.into()), Micros(0)));
-        let limited = refusals.filter(|refusal| *refusal != Refusal::Wrong).count();
-        assert_eq!(failures.seen.len(), MAX_ADDRESSES);
-        assert_eq!(limited, 5000 - MAX_ADDRESSES - MAX_FAILURES as usize);
-        assert_eq!(failures.add(IpAddr::V4(9999.into()), WINDOW), Refusal::Wrong);
     }
 
     #[test]

@@ -1,0 +1,171 @@
+//! The API's side of the session manager: what runs is read from a snapshot, what is to happen is
+//! said by orders. The store holds what is desired; an order only says where to look.
+
+use crate::store::{LinkId, LoginId, UserId};
+use lattice_engine::session::SessionId;
+use lattice_wire::ViewerId;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Orders that wait; beyond, the requests that give them wait.
+const ORDERS: usize = 256;
+
+/// What a session does, as the API names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It is to run; nothing was done yet.
+    Requested,
+    /// It waits for room.
+    Queued,
+    /// Its desktop is starting.
+    Starting,
+    /// Its desktop is there.
+    Running,
+    /// Its desktop is paused because nobody looks.
+    Idle,
+    /// Its desktop is ending.
+    Stopping,
+    /// There is no desktop.
+    Stopped,
+    /// Its desktop could not be started, or ended by itself too often.
+    Failed,
+}
+
+impl State {
+    /// As the API writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::Queued => "queued",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Idle => "idle",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// A session as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Live {
+    /// What it does.
+    pub state: State,
+    /// Why, for a person to read; may be empty.
+    pub reason: String,
+    /// How many look.
+    pub viewers: usize,
+}
+
+/// Somebody who looks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Presence {
+    /// Their place.
+    pub viewer: ViewerId,
+    /// What they are called.
+    pub name: String,
+    /// What they may do, as the API writes it.
+    pub role: &'static str,
+    /// Whether they drive.
+    pub driving: bool,
+    /// By which login they came, to be told "you".
+    pub login: Option<LoginId>,
+}
+
+/// Whose sockets are to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// Everybody's who came by this link.
+    Link(LinkId),
+    /// One browser's.
+    Login(LoginId),
+    /// A user's, wherever they are. They may come back by what they may do now.
+    User(UserId),
+}
+
+/// That viewer is not there, may not drive, or nothing runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoSuchViewer;
+
+/// What the manager is told.
+#[derive(Debug)]
+pub enum Order {
+    /// What is desired of this session may have changed.
+    Look(SessionId),
+    /// Say who looks at it.
+    Viewers(SessionId, oneshot::Sender<Vec<Presence>>),
+    /// Have that viewer drive it, or whoever owns it.
+    GiveControl(SessionId, Option<ViewerId>, oneshot::Sender<Result<(), NoSuchViewer>>),
+    /// End these sockets now.
+    Dismiss(Whose),
+}
+
+/// A handle to the manager.
+#[derive(Debug, Clone)]
+pub struct Desktops {
+    live: watch::Receiver<Arc<HashMap<SessionId, Live>>>,
+    orders: mpsc::Sender<Order>,
+}
+
+/// The manager's end.
+#[derive(Debug)]
+pub struct Inbox {
+    /// Where it says what is: all sessions of the runtime.
+    pub live: watch::Sender<Arc<HashMap<SessionId, Live>>>,
+    /// Where it is told.
+    pub orders: mpsc::Receiver<Order>,
+}
+
+impl Desktops {
+    /// Both ends.
+    pub fn channel() -> (Self, Inbox) {
+        let (says, live) = watch::channel(Arc::default());
+        let (orders, told) = mpsc::channel(ORDERS);
+        (Self { live, orders }, Inbox { live: says, orders: told })
+    }
+
+    /// What runs.
+    pub(super) fn list(&self) -> Arc<HashMap<SessionId, Live>> {
+        self.live.borrow().clone()
+    }
+
+    /// What runs, and its changes.
+    pub(super) fn changes(&self) -> watch::Receiver<Arc<HashMap<SessionId, Live>>> {
+        self.live.clone()
+    }
+
+    /// Has the manager look at what is desired of a session.
+    pub(super) async fn wake(&self, session: &SessionId) {
+        self.order(Order::Look(session.clone())).await;
+    }
+
+    /// Who looks at a session.
+    pub(super) async fn viewers(&self, session: &SessionId) -> Vec<Presence> {
+        let (reply, answer) = oneshot::channel();
+        self.order(Order::Viewers(session.clone(), reply)).await;
+        answer.await.unwrap_or_default()
+    }
+
+    /// Has a viewer drive.
+    pub(super) async fn give_control(
+        &self,
+        session: &SessionId,
+        to: Option<ViewerId>,
+    ) -> Result<(), NoSuchViewer> {
+        let (reply, answer) = oneshot::channel();
+        self.order(Order::GiveControl(session.clone(), to, reply)).await;
+        answer.await.unwrap_or(Err(NoSuchViewer))
+    }
+
+    /// Ends sockets.
+    pub(super) async fn dismiss(&self, whose: Whose) {
+        self.order(Order::Dismiss(whose)).await;
+    }
+
+    /// A manager that is gone needs no orders: the process ends then.
+    async fn order(&self, order: Order) {
+        let _ = self.orders.send(order).await;
+    }
+}

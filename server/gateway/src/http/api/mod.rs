@@ -1,0 +1,170 @@
+//! `/api/v1` of `lattice serve`: what people and programs ask of the server.
+//!
+//! INVARIANT: a route is reached through the gate only, which asks the policy; [`routes`] gives each
+//! its action, so none can be forgotten. The store says what is wanted, the manager (behind
+//! [`Desktops`]) makes it true and says what is.
+
+mod admission;
+mod answers;
+mod desktops;
+mod events;
+mod gate;
+mod links;
+mod logins;
+mod openapi;
+mod sessions;
+#[cfg(test)]
+mod tests;
+mod upkeep;
+mod users;
+mod viewers;
+
+pub use admission::Admission;
+pub use desktops::{
+    Desktops, Inbox, Live, NoSuchViewer, Order, Presence, State as DesktopState, Whose,
+};
+
+use crate::auth::Auth;
+use crate::store::Store;
+use axum::Router;
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use lattice_engine::policy::Action;
+use serde::Serialize;
+use std::sync::Arc;
+use tokio::sync::watch;
+use utoipa::ToSchema;
+
+/// Sessions of one user; more would starve the others.
+const MOST_SESSIONS: u32 = 8;
+/// Links of one session that have not ended.
+const MOST_LINKS: u32 = 100;
+
+/// What a desktop can be made of.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Template {
+    /// Its name in the API.
+    #[schema(example = "desktop")]
+    pub id: String,
+    /// Its name for people.
+    #[schema(example = "Plain desktop")]
+    pub title: String,
+    /// What is in it.
+    pub summary: String,
+}
+
+/// What the handlers share.
+#[derive(Debug, Clone)]
+pub struct Api(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    store: Store,
+    auth: Auth,
+    desktops: Desktops,
+    templates: Vec<Template>,
+    /// Bumped whenever the store may say something else than before.
+    changed: watch::Sender<u64>,
+}
+
+impl Api {
+    /// The API over these parts.
+    pub fn new(store: Store, auth: Auth, desktops: Desktops, templates: Vec<Template>) -> Self {
+        let changed = watch::Sender::new(0);
+        Self(Arc::new(Parts { store, auth, desktops, templates, changed }))
+    }
+
+    /// The database.
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// Who comes.
+    pub fn auth(&self) -> &Auth {
+        &self.0.auth
+    }
+
+    /// The manager.
+    pub fn desktops(&self) -> &Desktops {
+        &self.0.desktops
+    }
+
+    fn templates(&self) -> &[Template] {
+        &self.0.templates
+    }
+
+    /// Has everybody who follows events look again.
+    fn note_change(&self) {
+        self.0.changed.send_modify(|count| *count += 1);
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changed.subscribe()
+    }
+}
+
+/// A route, and what it lets one do.
+struct Route {
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the test that walks all routes"))]
+    method: Method,
+    path: &'static str,
+    action: Action,
+    handler: MethodRouter<Api>,
+}
+
+fn route<H, T>(method: Method, path: &'static str, action: Action, handler: H) -> Route
+where
+    H: Handler<T, Api>,
+    T: 'static,
+{
+    // Only CONNECT and methods of one's own have no filter; none of them is in the list.
+    let filter = MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::TRACE);
+    Route { method, path, action, handler: on(filter, handler) }
+}
+
+/// All of them. `{id}` of an action about a session is the session's.
+fn routes() -> Vec<Route> {
+    const GET: Method = Method::GET;
+    const PUT: Method = Method::PUT;
+    const POST: Method = Method::POST;
+    const PATCH: Method = Method::PATCH;
+    const DELETE: Method = Method::DELETE;
+    vec![
+        route(GET, "/api/openapi.json", Action::ReadDescription, openapi::description),
+        route(POST, "/api/v1/login", Action::SignIn, logins::login),
+        route(POST, "/api/v1/enter", Action::SignIn, logins::enter),
+        route(POST, "/api/v1/logout", Action::SignOut, logins::logout),
+        route(GET, "/api/v1/me", Action::ReadSelf, logins::me),
+        route(PUT, "/api/v1/me/password", Action::SetOwnPassword, logins::set_password),
+        route(GET, "/api/v1/users", Action::ManageUsers, users::list),
+        route(POST, "/api/v1/users", Action::ManageUsers, users::create),
+        route(PATCH, "/api/v1/users/{id}", Action::ManageUsers, users::change),
+        route(DELETE, "/api/v1/users/{id}", Action::ManageUsers, users::delete),
+        route(GET, "/api/v1/templates", Action::ListTemplates, sessions::templates),
+        route(GET, "/api/v1/sessions", Action::ListSessions, sessions::list),
+        route(POST, "/api/v1/sessions", Action::CreateSession, sessions::create),
+        route(GET, "/api/v1/sessions/{id}", Action::ReadSession, sessions::read),
+        route(DELETE, "/api/v1/sessions/{id}", Action::DeleteSession, sessions::delete),
+        route(POST, "/api/v1/sessions/{id}/start", Action::RunSession, sessions::start),
+        route(POST, "/api/v1/sessions/{id}/stop", Action::RunSession, sessions::stop),
+        route(GET, "/api/v1/sessions/{id}/links", Action::ShareSession, links::list),
+        route(POST, "/api/v1/sessions/{id}/links", Action::ShareSession, links::create),
+        route(DELETE, "/api/v1/sessions/{id}/links/{link}", Action::ShareSession, links::revoke),
+        route(GET, "/api/v1/sessions/{id}/viewers", Action::ListViewers, viewers::list),
+        route(POST, "/api/v1/sessions/{id}/control", Action::GiveControl, viewers::give_control),
+        route(POST, "/api/v1/redeem", Action::Redeem, links::redeem),
+        route(GET, "/api/v1/events", Action::FollowEvents, events::follow),
+    ]
+}
+
+/// The routes of the API. Requests must carry [`crate::accept::Connection`] and
+/// [`super::origin::Site`].
+pub fn router(api: Api) -> Router {
+    let gated = routes().into_iter().fold(Router::new(), |router, route| {
+        let gate = from_fn_with_state((api.clone(), route.action), gate::gate);
+        router.route(route.path, route.handler.route_layer(gate))
+    });
+    gated.with_state(api)
+}

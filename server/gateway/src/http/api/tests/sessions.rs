@@ -1,0 +1,109 @@
+//! Sessions as their owners meet them.
+
+use super::*;
+
+#[tokio::test]
+async fn a_session_is_made_shown_stopped_started_and_deleted() {
+    let world = World::new().await;
+    let user = world.user().await;
+    let who = world.browser(&user).await;
+    let templates = world.get("/api/v1/templates", &who).await.json();
+    assert_eq!(templates["templates"][0]["id"], "desktop");
+    let body = json!({ "template": "desktop", "name": "Maths" });
+    let made = world.ask(Method::POST, "/api/v1/sessions", &who, body).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.detail());
+    let view = made.json();
+    let id = view["id"].as_str().expect("an id").to_owned();
+    assert_eq!(made.headers[header::LOCATION], format!("/api/v1/sessions/{id}"));
+    assert_eq!(view["url"], format!("/d/{id}"));
+    assert_eq!(view["owner"]["id"], user.id.0.to_string());
+    let facts = ["name", "state", "role", "template"].map(|field| view[field].clone());
+    assert_eq!(facts, ["Maths", "requested", "owner", "desktop"].map(Value::from));
+    assert!(view["created_at"].as_str().is_some_and(|at| at.ends_with('Z') && at.len() == 20));
+    assert_eq!(world.told().await, [format!("look {id}")]);
+
+    let session: SessionId = id.parse().expect("an id");
+    world.show(&session, DesktopState::Running, 2);
+    let path = format!("/api/v1/sessions/{id}");
+    let shown = world.get(&path, &who).await.json();
+    assert_eq!((&shown["state"], &shown["viewers"]), (&json!("running"), &json!(2)));
+    for (order, state) in [("stop", "stopping"), ("start", "running")] {
+        let path = format!("{path}/{order}");
+        let answer = world.ask(Method::POST, &path, &who, Value::Null).await;
+        assert_eq!(answer.status, StatusCode::ACCEPTED);
+        assert_eq!(answer.json()["state"], state);
+        assert_eq!(world.told().await, [format!("look {id}")]);
+    }
+    let gone = world.ask(Method::DELETE, &path, &who, Value::Null).await;
+    assert_eq!(gone.status, StatusCode::NO_CONTENT);
+    assert_eq!(world.told().await, [format!("look {id}")]);
+    assert_eq!(world.get(&path, &who).await.status, StatusCode::NOT_FOUND);
+    let listed = world.get("/api/v1/sessions", &who).await.json();
+    assert_eq!(listed, json!({ "sessions": [] }));
+}
+
+#[tokio::test]
+async fn an_administrator_sees_all_when_asking_for_all() {
+    let world = World::new().await;
+    let ann = world.user().await;
+    let session = world.session_of(&ann).await;
+    let root = world.browser(&world.admin().await).await;
+    let own = world.get("/api/v1/sessions", &root).await.json();
+    assert_eq!(own, json!({ "sessions": [] }));
+    let all = world.get("/api/v1/sessions?all=1", &root).await.json();
+    assert_eq!(all["sessions"][0]["id"], session.as_str());
+    assert_eq!(all["sessions"][0]["role"], "admin");
+    let hers = world.browser(&ann).await;
+    for path in ["/api/v1/sessions?all=1", "/api/v1/events?all=1"] {
+        assert_eq!(world.get(path, &hers).await.status, StatusCode::FORBIDDEN);
+    }
+    let odd = world.get("/api/v1/sessions?owner=1", &hers).await;
+    assert_eq!(odd.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn nobody_has_more_sessions_than_may_be() {
+    let world = World::new().await;
+    let who = world.browser(&world.user().await).await;
+    let make = async || {
+        let body = json!({ "template": "desktop" });
+        world.ask(Method::POST, "/api/v1/sessions", &who, body).await
+    };
+    for _ in 0..MOST_SESSIONS {
+        assert_eq!(make().await.status, StatusCode::CREATED);
+    }
+    let refused = make().await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    assert!(refused.detail().contains("8 already"), "{}", refused.detail());
+}
+
+#[tokio::test]
+async fn what_a_session_cannot_be_made_of_is_refused() {
+    let world = World::new().await;
+    let who = world.browser(&world.user().await).await;
+    let long = "n".repeat(65);
+    for body in [
+        json!({ "template": "nonsense" }),
+        json!({ "template": "../desktop" }),
+        json!({ "template": "desktop", "name": "" }),
+        json!({ "template": "desktop", "name": "a\nb" }),
+        json!({ "template": "desktop", "name": long }),
+    ] {
+        let answer = world.ask(Method::POST, "/api/v1/sessions", &who, body.clone()).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{body}");
+    }
+    let shown = json!({ "template": "desktop", "name": "<svg onload=alert(1)>" });
+    let answer = world.ask(Method::POST, "/api/v1/sessions", &who, shown).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "markup is a name like another");
+}
+
+#[tokio::test]
+async fn a_locked_database_is_told_as_busy() {
+    let world = World::new().await;
+    let error = crate::store::StoreError::Busy;
+    let response =
+        axum::response::IntoResponse::into_response(crate::http::problem::Problem::from(error));
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(response.headers()[header::RETRY_AFTER], "2");
+    drop(world);
+}
