@@ -2,9 +2,11 @@
 
 use lattice_engine::picture::{Picture, RGB};
 use lattice_wire::Size;
+use std::collections::BTreeSet;
 use std::os::unix::net::UnixStream;
 use x11rb::connection::Connection;
-use x11rb::protocol::xproto::{ConnectionExt, ImageFormat, Window};
+use x11rb::errors::ConnectError;
+use x11rb::protocol::xproto::{AtomEnum, ConnectionExt, ImageFormat, MapState, Window};
 use x11rb::rust_connection::{DefaultStream, RustConnection};
 
 /// The only kind of cookie in use.
@@ -16,11 +18,28 @@ pub const COOKIE_NAME: &[u8] = b"MIT-MAGIC-COOKIE-1";
 /// Where the server is not there or refuses the cookie.
 pub fn connect(number: u32, cookie: &[u8]) -> RustConnection {
     let path = format!("/tmp/.X11-unix/X{number}");
-    let stream = UnixStream::connect(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    connect_by(UnixStream::connect(&path).unwrap_or_else(|error| panic!("{path}: {error}")), cookie)
+}
+
+/// The same by a socket that is connected already.
+///
+/// # Panics
+/// Where the server refuses the cookie.
+pub fn connect_by(stream: UnixStream, cookie: &[u8]) -> RustConnection {
+    try_connect_by(stream, cookie).unwrap_or_else(|error| panic!("the X server: {error}"))
+}
+
+/// The same where the server may refuse.
+///
+/// # Errors
+/// Where it does.
+///
+/// # Panics
+/// Where the socket cannot be used at all.
+pub fn try_connect_by(stream: UnixStream, cookie: &[u8]) -> Result<RustConnection, ConnectError> {
     let (stream, _) = DefaultStream::from_unix_stream(stream).expect("a fresh socket is usable");
     let name = if cookie.is_empty() { Vec::new() } else { COOKIE_NAME.to_vec() };
     RustConnection::connect_to_stream_with_auth_info(stream, 0, name, cookie.to_vec())
-        .unwrap_or_else(|error| panic!("X server {number}: {error}"))
 }
 
 /// The window that all others are in.
@@ -47,6 +66,36 @@ pub fn screen_image(connection: &RustConnection) -> Picture {
         *pixel = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) & RGB;
     }
     picture
+}
+
+/// The classes of the windows that are shown, wherever a window manager has put them.
+///
+/// # Panics
+/// Where the server is gone.
+pub fn window_classes(connection: &RustConnection) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut windows = vec![root(connection)];
+    while let Some(window) = windows.pop() {
+        // A window may go while it is asked about.
+        let class = connection.get_property(
+            false,
+            window,
+            AtomEnum::WM_CLASS,
+            AtomEnum::STRING,
+            0,
+            u32::from(u8::MAX),
+        );
+        let class = class.expect("send").reply().map(|reply| reply.value).unwrap_or_default();
+        // Two names, each with a zero byte after it; the second is the class.
+        let class = class.split(|byte| *byte == 0).nth(1).unwrap_or_default();
+        let attributes = connection.get_window_attributes(window).expect("send").reply();
+        if attributes.is_ok_and(|window| window.map_state == MapState::VIEWABLE) {
+            found.insert(String::from_utf8_lossy(class).into_owned());
+        }
+        let children = connection.query_tree(window).expect("send").reply();
+        windows.extend(children.map(|tree| tree.children).unwrap_or_default());
+    }
+    found
 }
 
 /// Waits until the server has done all that this connection asked for.

@@ -10,6 +10,8 @@ mod faults;
 mod hostile;
 mod idle;
 mod packets;
+mod runtime;
 mod soak;
 mod typing;
 mod video;
+mod walls;

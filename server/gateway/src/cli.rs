@@ -26,6 +26,9 @@ pub enum Command {
     Share(ShareArgs),
     /// Ask a running lattice whether it answers; exits with 0 if so, for container health checks.
     Healthcheck(HealthcheckArgs),
+    /// Look after one desktop; started by the gateway.
+    #[command(hide = true)]
+    Supervise(SuperviseArgs),
 }
 
 /// Options of `lattice share`.
@@ -111,6 +114,13 @@ pub struct HealthcheckArgs {
     /// What to ask; /readyz instead of /healthz asks whether the desktop can be seen.
     #[arg(long, env = "LATTICE_HEALTHCHECK__URL", default_value = "http://127.0.0.1:8080/healthz")]
     pub url: String,
+}
+
+/// Arguments of `lattice supervise`.
+#[derive(Debug, Clone, Args)]
+pub struct SuperviseArgs {
+    /// The session's run directory.
+    pub directory: PathBuf,
 }
 
 /// Refuses at once what can never be a display; one that is only absent is waited for.

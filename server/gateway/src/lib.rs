@@ -1,7 +1,8 @@
 //! The gateway: who may look, who drives, and who gets which bytes. It never touches a pixel.
 //!
 //! `share` builds the parts and runs them; `accept` and `http` are the way in, `auth` the door, `ws`
-//! one viewer's socket, `hub` the session.
+//! one viewer's socket, `hub` the session. `runtime` starts desktops, each under a process of its own
+//! (`supervise`).
 
 #![forbid(unsafe_code)]
 
@@ -13,8 +14,10 @@ pub mod clock;
 pub mod healthcheck;
 pub mod http;
 pub mod hub;
+pub mod runtime;
 pub mod share;
 pub mod store;
+pub mod supervise;
 pub mod tcp;
 pub mod telemetry;
 pub mod ws;

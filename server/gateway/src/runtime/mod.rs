@@ -1,0 +1,150 @@
+//! What runs desktops. To the rest of the gateway every runtime looks the same: it starts and stops
+//! sessions, says what really runs, and for what runs gives an address and a token.
+//!
+//! INVARIANT: the truth lies outside the gateway, in processes and run directories, so that a
+//! gateway that was killed finds it again: [`Runtime::list`] reads it anew each time, and
+//! [`Runtime::changes`] only says when that is worth while.
+
+mod fake;
+pub mod process;
+
+pub use fake::Fake;
+pub use process::{Process, Settings};
+
+use crate::auth::Token;
+use lattice_engine::session::SessionId;
+use std::io;
+use std::path::{Path, PathBuf};
+use tokio::sync::watch;
+
+/// What to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spec {
+    /// Which session.
+    pub session: SessionId,
+    /// The user it belongs to, whose home and Data it gets.
+    pub owner: i64,
+    /// What viewers call it.
+    pub title: String,
+    /// The first size of its screen.
+    pub geometry: (u16, u16),
+}
+
+/// What a runtime runs, or ran until it ended by itself.
+#[derive(Debug, Clone)]
+pub struct Instance {
+    /// Which session.
+    pub session: SessionId,
+    /// The user it belongs to.
+    pub owner: i64,
+    /// How it is.
+    pub state: InstanceState,
+}
+
+/// How an instance is.
+#[derive(Debug, Clone)]
+pub enum InstanceState {
+    /// Under way.
+    Starting,
+    /// There, to be linked to.
+    Running(Address),
+    /// It ended by itself. It is listed so until it is started again, stopped or removed.
+    Ended {
+        /// Why, for a person.
+        reason: String,
+    },
+}
+
+/// Where an instance's agent listens, and what it expects to be told.
+#[derive(Debug, Clone)]
+pub struct Address {
+    /// Its Unix socket.
+    pub socket: PathBuf,
+    /// Its token.
+    pub token: Token,
+}
+
+/// The runtimes there are.
+#[derive(Debug)]
+pub enum Runtime {
+    /// Desktops as sandboxed processes of this machine.
+    Process(Process),
+    /// Nothing but the bookkeeping, for tests.
+    Fake(Fake),
+}
+
+/// Why a runtime did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    /// This machine cannot run desktops as it is.
+    #[error("{what}; {remedy}")]
+    Unusable {
+        /// What is missing.
+        what: String,
+        /// What to do about it.
+        remedy: String,
+    },
+    /// A step failed.
+    #[error("{step} {}", path.display())]
+    Step {
+        /// Which.
+        step: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// What was asked for cannot be.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl RuntimeError {
+    fn step(step: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Step { step, path: path.to_owned(), source }
+    }
+}
+
+impl Runtime {
+    /// Starts a session; returns once that is under way. Starting what runs is fine.
+    pub async fn start(&self, spec: &Spec) -> Result<(), RuntimeError> {
+        match self {
+            Self::Process(process) => process.start(spec).await,
+            Self::Fake(fake) => fake.start(spec),
+        }
+    }
+
+    /// Ends a session; its whole process tree is gone when this returns. Stopping what is not there
+    /// is fine.
+    pub async fn stop(&self, session: &SessionId) -> Result<(), RuntimeError> {
+        match self {
+            Self::Process(process) => process.stop(session).await,
+            Self::Fake(fake) => fake.stop(session),
+        }
+    }
+
+    /// Ends a session and removes what was kept of it beside its owner's home and Data.
+    pub async fn remove(&self, session: &SessionId) -> Result<(), RuntimeError> {
+        match self {
+            Self::Process(process) => process.remove(session).await,
+            Self::Fake(fake) => fake.stop(session),
+        }
+    }
+
+    /// What there is at this moment. A session that was stopped is not listed.
+    pub async fn list(&self) -> Result<Vec<Instance>, RuntimeError> {
+        match self {
+            Self::Process(process) => process.list().await,
+            Self::Fake(fake) => Ok(fake.list()),
+        }
+    }
+
+    /// Changes whenever a look at the list is worth while.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        match self {
+            Self::Process(process) => process.changes(),
+            Self::Fake(fake) => fake.changes(),
+        }
+    }
+}

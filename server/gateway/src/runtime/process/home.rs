@@ -1,0 +1,95 @@
+//! A user's home and Data: `<data>/homes/<user>/{home,data}`.
+//!
+//! Where desktops have user ids of their own, what is in the home is not to be trusted: a link in it
+//! may lead anywhere. So nothing here follows one.
+
+use super::place::private_dir;
+use crate::runtime::RuntimeError;
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+/// Where Data appears in the home.
+pub(crate) const DATA: &str = "Data";
+
+/// Makes what is missing, for the user id that is to own it, and returns home and Data.
+pub(super) fn prepare(
+    base: &Path,
+    owner: i64,
+    uid: Option<u32>,
+) -> Result<(PathBuf, PathBuf), RuntimeError> {
+    let user = base.join("homes").join(owner.to_string());
+    private_dir(&user).map_err(RuntimeError::step("make the directory", &user))?;
+    let (home, data) = (user.join("home"), user.join("data"));
+    for path in [&home, &data] {
+        let made = private_dir(path).and_then(|()| open_directory(CWD, path));
+        made.and_then(|directory| own(&directory, uid))
+            .map_err(RuntimeError::step("make the directory", path))?;
+    }
+    mount_point(&home, uid).map_err(RuntimeError::step("make the directory Data in", &home))?;
+    Ok((home, data))
+}
+
+/// The empty directory in the home that Data is mounted on. Whatever else has that name gives way.
+fn mount_point(home: &Path, uid: Option<u32>) -> io::Result<()> {
+    let home = open_directory(CWD, home)?;
+    match rustix::fs::statat(&home, DATA, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(found) if FileType::from_raw_mode(found.st_mode) == FileType::Directory => return Ok(()),
+        Ok(_) => rustix::fs::renameat(&home, DATA, &home, format!("{DATA} (old)"))?,
+        Err(rustix::io::Errno::NOENT) => {}
+        Err(error) => return Err(error.into()),
+    }
+    rustix::fs::mkdirat(&home, DATA, Mode::RWXU)?;
+    own(&open_directory(&home, Path::new(DATA))?, uid)
+}
+
+fn open_directory(at: impl AsFd, path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(at, path, flags, Mode::empty())?)
+}
+
+fn own(directory: &OwnedFd, uid: Option<u32>) -> io::Result<()> {
+    let Some(uid) = uid else { return Ok(()) };
+    Ok(rustix::fs::fchown(directory, Some(Uid::from_raw(uid)), Some(Gid::from_raw(uid)))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+
+    fn uid() -> Option<u32> {
+        rustix::process::geteuid().is_root().then_some(100_007)
+    }
+
+    #[test]
+    fn a_home_is_made_once_for_its_owner_alone() {
+        let base = tempfile::tempdir().expect("a directory");
+        let (home, data) = prepare(base.path(), 7, uid()).expect("made");
+        fs::write(home.join("essay"), "words").expect("written");
+        assert_eq!(prepare(base.path(), 7, uid()).expect("there"), (home.clone(), data.clone()));
+        assert_eq!(fs::read_to_string(home.join("essay")).expect("kept"), "words");
+        for path in [home.join(DATA), home, data] {
+            let found = fs::symlink_metadata(&path).expect("there");
+            assert_eq!(found.permissions().mode() & 0o777, 0o700, "{}", path.display());
+            assert_eq!(Some(found.uid()), uid().or(Some(found.uid())), "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn a_link_in_the_way_of_data_is_moved_aside_and_leads_nowhere() {
+        let base = tempfile::tempdir().expect("a directory");
+        let (home, _) = prepare(base.path(), 7, uid()).expect("made");
+        let elsewhere = base.path().join("elsewhere");
+        fs::create_dir(&elsewhere).expect("made");
+        let before = fs::metadata(&elsewhere).expect("there").uid();
+        fs::remove_dir(home.join(DATA)).expect("empty");
+        std::os::unix::fs::symlink(&elsewhere, home.join(DATA)).expect("made");
+        prepare(base.path(), 7, uid()).expect("made");
+        assert!(fs::symlink_metadata(home.join(DATA)).expect("there").is_dir());
+        assert!(fs::symlink_metadata(home.join("Data (old)")).expect("kept").is_symlink());
+        assert_eq!(fs::metadata(&elsewhere).expect("there").uid(), before);
+    }
+}

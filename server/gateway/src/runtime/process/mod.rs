@@ -1,0 +1,326 @@
+//! Desktops as processes of this machine, each in a bubblewrap sandbox under a supervisor of its own
+//! (`crate::supervise`).
+//!
+//! A supervisor is started detached, so that it outlives this process however that ends. Nothing
+//! about it is kept in memory: its run directory says who it is and how it is (`place`), and a
+//! gateway that starts over the same directories reads the same.
+//!
+//! What isolates: process, IPC, host name, mount and network namespaces, and where the gateway is root
+//! a user id of its own for every owner. A desktop's network is its own loopback and nothing else. No
+//! setting shares this machine's network: with it would come its abstract sockets, where whoever first
+//! binds the name that X clients try before any file would be given the keys of other desktops.
+
+pub(crate) mod home;
+pub mod place;
+mod probe;
+mod watcher;
+
+pub use place::Limits;
+pub(crate) use watcher::processes;
+
+use super::{Instance, InstanceState, RuntimeError, Spec};
+use crate::supervise::limits;
+use lattice_engine::session::SessionId;
+use place::{Order, Place, Said};
+use rustix::process::{Signal, pidfd_send_signal};
+use std::collections::HashMap;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::process::Command;
+use tokio::sync::{OwnedMutexGuard, watch};
+use tokio::time::timeout;
+use watcher::Watcher;
+
+/// The user id of user 0's desktops where each owner has one: beyond those of people and of
+/// distributions' services.
+const FIRST_UID: i64 = 100_000;
+/// How long a supervisor may take to end its desktop; it kills what takes longer than 3 s.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+/// How long the kernel may take to end what was killed.
+const KILL_PATIENCE: Duration = Duration::from_secs(5);
+/// The longest path that a Unix socket's address holds, see unix(7).
+const MAX_SOCKET_PATH: usize = 107;
+
+/// How desktops are run on this machine.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where homes are: `<data>/homes/<user>/{home,data}`.
+    pub data: PathBuf,
+    /// Where sessions have their run directories.
+    pub run: PathBuf,
+    /// The program that is a supervisor when it is called `PROGRAM supervise DIRECTORY`.
+    pub supervisor: PathBuf,
+    /// The agent's program.
+    pub agent: PathBuf,
+    /// The directory with `xorg/` and `desktop/`.
+    pub containers: PathBuf,
+    /// What one desktop may use.
+    pub limits: Limits,
+}
+
+impl Settings {
+    /// The usual ones: this program and what is installed beside it.
+    pub fn new(data: PathBuf, run: PathBuf) -> anyhow::Result<Self> {
+        Ok(Self {
+            data,
+            run,
+            supervisor: probe::own_program()?,
+            agent: crate::agent::find_program()?,
+            containers: probe::find_containers()?,
+            limits: limits::defaults(),
+        })
+    }
+}
+
+/// The runtime.
+#[derive(Debug)]
+pub struct Process {
+    settings: Settings,
+    bwrap: PathBuf,
+    watcher: Watcher,
+    /// One of start, stop and remove at a time for each session.
+    turns: Mutex<HashMap<SessionId, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl Process {
+    /// Makes the directories, tries whether sandboxes work, and watches what runs already.
+    pub async fn open(settings: Settings) -> Result<Self, RuntimeError> {
+        for dir in [&settings.data, &settings.run] {
+            place::private_dir(dir).map_err(RuntimeError::step("make the directory", dir))?;
+        }
+        check_length(&settings.run)?;
+        let bwrap = probe::sandbox(&settings).await?;
+        limits::make_room();
+        let watcher = Watcher::start().map_err(RuntimeError::step("watch", &settings.run))?;
+        let process = Self { settings, bwrap, watcher, turns: Mutex::default() };
+        for (_, place) in process.places()? {
+            process.watch(&place);
+        }
+        Ok(process)
+    }
+
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.watcher.changes()
+    }
+
+    pub(super) async fn start(&self, spec: &Spec) -> Result<(), RuntimeError> {
+        let _turn = self.turn(&spec.session).await;
+        let place = self.place(&spec.session);
+        match observe(&place) {
+            Some(InstanceState::Starting | InstanceState::Running(_)) => return Ok(()),
+            // What its last supervisor left behind when it was killed may still be going.
+            Some(InstanceState::Ended { .. }) => clear(&place)
+                .await
+                .map_err(RuntimeError::step("end what is left of", place.dir()))?,
+            None => {}
+        }
+        let order = self.order(spec)?;
+        place.prepare(&order)?;
+        self.spawn(&place)?;
+        Ok(())
+    }
+
+    pub(super) async fn stop(&self, session: &SessionId) -> Result<(), RuntimeError> {
+        let _turn = self.turn(session).await;
+        self.stop_in(&self.place(session)).await
+    }
+
+    pub(super) async fn remove(&self, session: &SessionId) -> Result<(), RuntimeError> {
+        let _turn = self.turn(session).await;
+        let place = self.place(session);
+        self.stop_in(&place).await?;
+        match fs::remove_dir_all(place.dir()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(RuntimeError::step("remove the run directory", place.dir())(error))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    pub(super) async fn list(&self) -> Result<Vec<Instance>, RuntimeError> {
+        let mut found = Vec::new();
+        for (session, place) in self.places()? {
+            let Some(state) = observe(&place) else { continue };
+            let Some(owner) = place.order().ok().map(|order| order.owner) else { continue };
+            found.push(Instance { session, owner, state });
+        }
+        Ok(found)
+    }
+
+    /// Waits for the session's turn.
+    async fn turn(&self, session: &SessionId) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+            turns.entry(session.clone()).or_default().clone()
+        };
+        turn.lock_owned().await
+    }
+
+    fn place(&self, session: &SessionId) -> Place {
+        Place::new(&self.settings.run.join(session.as_str()))
+    }
+
+    /// The run directories there are.
+    fn places(&self) -> Result<Vec<(SessionId, Place)>, RuntimeError> {
+        let run = &self.settings.run;
+        let entries = fs::read_dir(run).map_err(RuntimeError::step("list", run))?;
+        let sessions = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let with_place = |session: SessionId| {
+            let place = self.place(&session);
+            (session, place)
+        };
+        Ok(sessions.map(with_place).collect())
+    }
+
+    fn order(&self, spec: &Spec) -> Result<Order, RuntimeError> {
+        let uid = own_uid(spec.owner)?;
+        let (home, data) = home::prepare(&self.settings.data, spec.owner, uid)?;
+        let Settings { agent, containers, limits, .. } = self.settings.clone();
+        Ok(Order {
+            session: spec.session.to_string(),
+            owner: spec.owner,
+            title: spec.title.clone(),
+            geometry: spec.geometry,
+            home,
+            data,
+            uid,
+            bwrap: self.bwrap.clone(),
+            agent,
+            containers,
+            limits,
+        })
+    }
+
+    /// Starts a supervisor that does not depend on this process: it has no descriptor of ours, and
+    /// leaves our session and terminal by itself.
+    fn spawn(&self, place: &Place) -> Result<(), RuntimeError> {
+        let log = OpenOptions::new().create(true).append(true).mode(0o600).open(place.join("log"));
+        let log = log.map_err(RuntimeError::step("open the log in", place.dir()))?;
+        let program = &self.settings.supervisor;
+        let child = Command::new(program)
+            .arg("supervise")
+            .arg(place.dir())
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .map_err(RuntimeError::step("start the supervisor", program))?;
+        self.watcher.watch_directory(place.dir());
+        self.watcher.watch_child(child);
+        Ok(())
+    }
+
+    /// Watches what an earlier gateway started.
+    fn watch(&self, place: &Place) {
+        self.watcher.watch_directory(place.dir());
+        if let Some((_, descriptor)) = place.supervisor() {
+            self.watcher.watch_process(descriptor);
+        }
+    }
+
+    async fn stop_in(&self, place: &Place) -> Result<(), RuntimeError> {
+        let failed = |step| RuntimeError::step(step, place.dir());
+        if let Some(descriptor) = taken_up(place).await {
+            end(place, descriptor).await.map_err(failed("end the desktop of"))?;
+        }
+        clear(place).await.map_err(failed("end what is left of"))?;
+        if let Ok(order) = place.order() {
+            limits::remove(&order.session);
+            place.say(&Said::Stopped).map_err(failed("note the end in"))?;
+        }
+        Ok(())
+    }
+}
+
+/// The supervisor. One that is just starting is waited for, lest it start what was stopped.
+async fn taken_up(place: &Place) -> Option<OwnedFd> {
+    loop {
+        if let Some((_, descriptor)) = place.supervisor() {
+            return Some(descriptor);
+        }
+        let is_starting = place.said().is_none() && place.was_just_ordered();
+        if !is_starting || place.join("pid").exists() {
+            return None;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Ends a supervisor, which ends all that is below it; what it was killed over is left.
+async fn end(place: &Place, supervisor: OwnedFd) -> io::Result<()> {
+    let _ = pidfd_send_signal(&supervisor, Signal::TERM);
+    let supervisor = watcher::awaitable(supervisor)?;
+    if timeout(STOP_PATIENCE, supervisor.readable()).await.is_err() {
+        tracing::warn!(directory = %place.dir().display(), "the supervisor does not end and is killed");
+        let _ = pidfd_send_signal(supervisor.get_ref(), Signal::KILL);
+        watcher::ended(supervisor, KILL_PATIENCE).await?;
+    }
+    Ok(())
+}
+
+/// Waits until nothing of a session is left whose supervisor is gone. A supervisor that was killed has
+/// not waited for its sandboxes, which the kernel kills just then.
+async fn clear(place: &Place) -> io::Result<()> {
+    let left = watcher::marked(place.session().as_bytes());
+    for descriptor in &left {
+        let _ = pidfd_send_signal(descriptor, Signal::KILL);
+    }
+    for descriptor in left {
+        watcher::ended(watcher::awaitable(descriptor)?, KILL_PATIENCE).await?;
+    }
+    Ok(())
+}
+
+/// What really is at a place; nothing where it was stopped or never ordered.
+fn observe(place: &Place) -> Option<InstanceState> {
+    // Looked for first: what it says last, it says before it goes.
+    let lives = place.supervisor().is_some();
+    let ended = |reason: &str| Some(InstanceState::Ended { reason: reason.to_owned() });
+    match (place.said(), lives) {
+        (Some(Said::Stopped), _) => None,
+        (Some(Said::Ended { reason }), _) => Some(InstanceState::Ended { reason }),
+        (Some(Said::Running), true) => match place.address() {
+            Ok(address) => Some(InstanceState::Running(address)),
+            Err(error) => ended(&format!("its token cannot be read: {error}")),
+        },
+        (Some(Said::Starting) | None, true) => Some(InstanceState::Starting),
+        (Some(Said::Running | Said::Starting), false) => ended("its supervisor was killed"),
+        (None, false) if place.join("pid").exists() => ended("its supervisor was killed"),
+        (None, false) if place.was_just_ordered() => Some(InstanceState::Starting),
+        (None, false) if place.join("spec.json").exists() => {
+            ended("its supervisor did not start; its log says more")
+        }
+        (None, false) => None,
+    }
+}
+
+/// The user id for an owner's desktops, where this process may choose one.
+fn own_uid(owner: i64) -> Result<Option<u32>, RuntimeError> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(None);
+    }
+    let uid = FIRST_UID.checked_add(owner).and_then(|uid| u32::try_from(uid).ok());
+    let uid = uid.filter(|uid| owner >= 0 && *uid < u32::MAX / 2);
+    uid.map(Some).ok_or_else(|| RuntimeError::Refused(format!("user {owner} has no user id")))
+}
+
+fn check_length(run: &Path) -> Result<(), RuntimeError> {
+    let longest = run.join("a".repeat(16)).join("link/agent.sock").as_os_str().len();
+    if longest <= MAX_SOCKET_PATH {
+        return Ok(());
+    }
+    let too_long = longest - MAX_SOCKET_PATH;
+    Err(RuntimeError::Unusable {
+        what: format!("the run directory {} is {too_long} characters too long", run.display()),
+        remedy: "a socket in it would have no valid address; choose a shorter one".into(),
+    })
+}
