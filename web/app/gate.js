@@ -9,6 +9,9 @@ const PATIENCE_MS = 8000;
 /** The session that this page's address names. */
 const sessionId = () => decodeURIComponent(location.pathname.split('/').filter(Boolean).at(-1) ?? '');
 
+/** Whether this server has a page of its people's desktops: one that shares a single display has not. */
+export const hasHome = () => sessionId() !== 'share';
+
 /** The WebSocket's absolute address: a worker does not know the page's. */
 export function socketUrl() {
   const url = new URL(`../ws/${encodeURIComponent(sessionId())}`, location.href);

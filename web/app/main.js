@@ -13,7 +13,7 @@ import { Pointer } from '../input/pointer.js';
 import { noticeInsecure } from './abilities.js';
 import { byId, markWalks } from './dom.js';
 import { wishedSize } from './fit.js';
-import { isLoopback, socketUrl } from './gate.js';
+import { hasHome, isLoopback, socketUrl } from './gate.js';
 import { Overlay } from './overlay.js';
 import { People } from './people.js';
 import { Pointers } from './pointers.js';
@@ -79,7 +79,7 @@ function stats() {
 
 // Views -------------------------------------------------------------------------------------------
 
-const overlay = new Overlay(byId('overlay', HTMLElement), () => dispatch({ type: 'retry' }));
+const overlay = new Overlay(byId('overlay', HTMLElement), hasHome(), () => dispatch({ type: 'retry' }));
 const panel = new StatsPanel(() => setStats(false));
 const stage = new Stage(byId('stage', HTMLElement), canvas, () => wishSize());
 const toolbar = new Toolbar({

@@ -1,7 +1,7 @@
 /** The states without a live desktop, drawn over the last picture. */
 
 import { setText, within } from './dom.js';
-import { WORDS } from './words.js';
+import { wordsFor } from './words.js';
 
 /** @import { Session } from '../client/session.js' */
 
@@ -25,10 +25,12 @@ export class Overlay {
   #waitTimer = 0;
   /** @type {Session | null} */
   #session = null;
+  #hasHome;
 
-  /** @param {HTMLElement} root @param {() => void} onRetry */
-  constructor(root, onRetry) {
+  /** @param {HTMLElement} root @param {boolean} hasHome @param {() => void} onRetry */
+  constructor(root, hasHome, onRetry) {
     this.#root = root;
+    this.#hasHome = hasHome;
     this.#waiting = within(root, '.waiting');
     this.#card = within(root, '.card');
     this.#title = within(root, '.card-title');
@@ -38,7 +40,9 @@ export class Overlay {
     this.#countdown = within(root, '.countdown');
     this.#icon = /** @type {Element} */ (root.querySelector('.glyph use'));
     this.#button.addEventListener('click', () => {
-      if (this.#session && WORDS[this.#session.reason].action === 'reload') location.reload();
+      const action = this.#session && wordsFor(this.#session.reason, this.#hasHome).action;
+      if (action === 'reload') location.reload();
+      else if (action === 'home') location.assign('../');
       else onRetry();
     });
   }
@@ -67,7 +71,7 @@ export class Overlay {
 
   /** @param {Session} session */
   #fill({ reason, detail }) {
-    const words = WORDS[reason];
+    const words = wordsFor(reason, this.#hasHome);
     this.#card.dataset.tone = words.tone;
     this.#icon.setAttribute('href', `#i-${words.icon}`);
     setText(this.#title, words.title);
@@ -90,7 +94,7 @@ export class Overlay {
 
   /** @param {Session | null} session @param {number} left */
   #words(session, left) {
-    if (session?.phase !== 'reconnecting' || WORDS[session.reason].action === null) return '';
+    if (session?.phase !== 'reconnecting' || wordsFor(session.reason, this.#hasHome).action === null) return '';
     if (left > COUNT_FROM_MS || (left > 0 && this.#countdown.textContent?.startsWith('Trying again in'))) {
       return `Trying again in ${Math.ceil(left / 1000)} s`;
     }

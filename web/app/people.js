@@ -8,6 +8,9 @@ import { byId, element, setText } from './dom.js';
 
 /** @typedef {{ act(action: Action): void, give(viewer: number): void }} Actions */
 
+/** Whoever drives needs the whole screen: the chip is then only there with the tools. */
+const READ_MS = 4000;
+
 /** The views of one room. */
 export class People {
   #chip = byId('driver', HTMLElement);
@@ -24,6 +27,7 @@ export class People {
   /** Requests that were put off; asked anew, they show anew. @type {Set<number>} */
   #putOff = new Set();
   #shown = '';
+  #asideTimer = 0;
 
   /** @param {Actions} actions */
   constructor(actions) {
@@ -47,8 +51,20 @@ export class People {
     setText(this.#words, stands?.words ?? '');
     this.#act.hidden = this.#action === null;
     setText(this.#act, stands?.label ?? '');
+    this.#stepAside(this.#action === 'release');
     this.#renderList(room);
     this.#renderRequest(room, isLive);
+  }
+
+  /** @param {boolean} isInTheWay */
+  #stepAside(isInTheWay) {
+    if (!isInTheWay) {
+      clearTimeout(this.#asideTimer);
+      this.#asideTimer = 0;
+      delete this.#chip.dataset.aside;
+    } else if (this.#asideTimer === 0) {
+      this.#asideTimer = setTimeout(() => { this.#chip.dataset.aside = ''; }, READ_MS);
+    }
   }
 
   /** @param {Room} room */

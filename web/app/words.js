@@ -4,20 +4,21 @@
 
 /**
  * @typedef {{ icon: string, tone: '' | 'warn' | 'stop', title: string, text: string,
- *   action: null | 'retry' | 'reload', label: string }} Words
+ *   action: null | 'retry' | 'reload' | 'home', label: string }} Words
+ *   `home`: leads to the page with the person's desktops
  */
 
 /** @param {string} icon @param {Words['tone']} tone @param {string} title @param {string} text @returns {Words} */
 const tell = (icon, tone, title, text) => ({ icon, tone, title, text, action: null, label: '' });
 
-/** @param {Words} words @param {'retry' | 'reload'} action @param {string} label @returns {Words} */
+/** @param {Words} words @param {'retry' | 'reload' | 'home'} action @param {string} label @returns {Words} */
 const offer = (words, action, label) => ({ ...words, action, label });
 
 const AWAY = 'The desktop goes on running meanwhile, and nothing in it is lost.';
 const NOW = 'Try now';
 
-/** @type {Readonly<Record<Reason, Words>>} */
-export const WORDS = {
+/** Of a desktop that is shared by itself: its server has no other page. @type {Readonly<Record<Reason, Words>>} */
+const WORDS = {
   starting: tell('signal', '', 'Connecting', 'One moment.'),
   slow: tell('signal', 'warn', 'Slow connection', 'The picture is behind.'),
   network: offer(tell('signal', 'warn', 'The connection was lost', `Reconnecting as soon as the network lets us. ${AWAY}`), 'retry', NOW),
@@ -40,3 +41,14 @@ export const WORDS = {
   unsupported: tell('alert', 'stop', 'This browser cannot show the desktop', 'Lattice needs a current version of Chrome, Edge, Firefox or Safari.'),
   crashed: offer(tell('alert', 'warn', 'This page has stopped working', `Load it again to go on. ${AWAY}`), 'reload', 'Load again'),
 };
+
+/** What is said otherwise where people have desktops and sign in. @type {Readonly<Partial<Record<Reason, Words>>>} */
+const AT_HOME = {
+  'desktop-ended': offer(tell('door', '', 'This desktop is stopped', 'What is in its files is kept. Start it again from the list of desktops.'), 'home', 'My desktops'),
+  revoked: offer(tell('link', 'stop', 'You can no longer see this desktop', 'You were signed out, or whoever shared it has ended that. Sign in again, or ask them for a new link.'), 'home', 'Sign in'),
+  denied: offer(tell('door', '', 'Sign in to see this desktop', 'This browser is not signed in, or what was shared with it has ended.'), 'home', 'Sign in'),
+  missing: offer(tell('door', '', 'There is no desktop here for you', 'It was deleted, it is not shared with you any more, or the address is mistyped.'), 'home', 'My desktops'),
+};
+
+/** @param {Reason} reason @param {boolean} hasHome @returns {Words} */
+export const wordsFor = (reason, hasHome) => (hasHome && AT_HOME[reason]) || WORDS[reason];

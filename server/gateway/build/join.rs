@@ -10,6 +10,9 @@
 //! - `import.meta` is asked for only in the directory of the script itself;
 //! - nothing but a comment spans lines: no template literal, no string.
 //!
+//! A module whose name ends in `.mjs` is other people's: it stays a file of its own, as it was
+//! published, and the script imports it.
+//!
 //! By the last rule, comments that start a line and indentation can be left out without knowing more
 //! of the language.
 
@@ -65,6 +68,14 @@ impl Join<'_> {
         Ok(())
     }
 
+    /// Imports a module that stays as it is. The script may say so anywhere: imports come first.
+    fn keep(&mut self, path: &str) {
+        if self.done.insert(path.to_owned(), true).is_none() {
+            let up = "../".repeat(self.entry.matches('/').count());
+            let _ = writeln!(self.script, "import * as {} from './{up}{path}';", variable(path));
+        }
+    }
+
     fn parse(&mut self, path: &str, source: &str) -> Result<Module, String> {
         let mut module = Module::default();
         let mut lines = code(source)?.into_iter();
@@ -96,7 +107,11 @@ impl Join<'_> {
             statement.trim_end_matches(';').rsplit_once(" from ").ok_or_else(refused)?;
         let from = from.strip_prefix('\'').and_then(|from| from.strip_suffix('\''));
         let from = from.and_then(|from| resolve(path, from)).ok_or_else(refused)?;
-        self.add(&from)?;
+        if from.ends_with(".mjs") {
+            self.keep(&from);
+        } else {
+            self.add(&from)?;
+        }
         let other = variable(&from);
         if let Some(name) = what.strip_prefix("import * as ") {
             push(&mut module.body, &format!("const {name} = {other};"));
@@ -189,7 +204,10 @@ fn resolve(path: &str, relative: &str) -> Option<String> {
 
 /// What the functions' results are called.
 fn variable(path: &str) -> String {
-    let name = path.trim_end_matches(".js").replace(|at: char| !at.is_ascii_alphanumeric(), "_");
+    let name = path
+        .trim_end_matches(".mjs")
+        .trim_end_matches(".js")
+        .replace(|at: char| !at.is_ascii_alphanumeric(), "_");
     format!("${name}")
 }
 

@@ -54,6 +54,22 @@ fn imports_of_several_lines_and_exports_from_elsewhere_are_taken_in() {
 }
 
 #[test]
+fn other_peoples_modules_stay_files_and_are_imported_once() {
+    let modules = [
+        (
+            "app/main.js",
+            "import { a } from './deep/a.js';\nimport { h as b } from '../v/x.mjs';\na(b);",
+        ),
+        ("app/deep/a.js", "import { h } from '../../v/x.mjs';\nexport const a = h;"),
+        ("v/x.mjs", "let $a=1;export{$a as h};export default $a"),
+    ];
+    let expected = "import * as $v_x from './../v/x.mjs';\n\
+        const $app_deep_a = (() => {\nconst { h } = $v_x;\nconst a = h;\nreturn { a };\n})();\n\
+        const { a } = $app_deep_a;\nconst { h: b } = $v_x;\na(b);\n";
+    check(&modules, expected);
+}
+
+#[test]
 fn comments_and_indentation_are_left_out_and_nothing_else() {
     let main = "/** One. */\n\n/**\n * import { x } from './x.js';\n */\n  /* two */ f('// no', 1); \
         // three\n  // four\n/* five\n */ g(`${1} /* no */`);\n";

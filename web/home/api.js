@@ -1,0 +1,45 @@
+/** Asks the server, and gives its answer or what is wrong as a value. */
+
+import { AWAY, problemOf } from './problems.js';
+
+/** @import { Answer } from './types.js' */
+
+const PATIENCE_MS = 15_000;
+
+export class Api {
+  #root;
+
+  /** @param {string} base where the server's pages are, absolute */
+  constructor(base) {
+    this.#root = new URL('api/v1/', base);
+  }
+
+  /** Where changes are told. @param {string} path */
+  url(path) {
+    return new URL(path, this.#root).href;
+  }
+
+  /**
+   * @template T
+   * @param {'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'} method
+   * @param {string} path below `/api/v1/`
+   * @param {object} [body]
+   * @returns {Promise<Answer<T>>} the value of an answer without a body is null
+   */
+  async ask(method, path, body) {
+    try {
+      const response = await fetch(new URL(path, this.#root), {
+        method, credentials: 'same-origin', cache: 'no-store', signal: AbortSignal.timeout(PATIENCE_MS),
+        ...(body && { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }),
+      });
+      const value = await response.json().catch(() => null);
+      if (response.ok) return { ok: true, value };
+      return { ok: false, problem: problemOf(response.status, value, response.headers.get('Retry-After')) };
+    } catch {
+      return { ok: false, problem: AWAY };
+    }
+  }
+}
+
+/** A path whose parts may hold anything. @param {...string} parts */
+export const path = (...parts) => parts.map(encodeURIComponent).join('/');

@@ -1,0 +1,90 @@
+/** A one-time sign-in (`/enter#<token>`): swaps it for a cookie, then offers to set a password. */
+
+import { base, next, secret } from './secret-hash.js';
+import { h, render } from '../vendor/preact/preact.mjs';
+import { desktopAt } from './addresses.js';
+import { Api } from './api.js';
+import { backoffMs } from './backoff.js';
+import { ENTER_WORDS } from './doors.js';
+import { asSentence, linkTrouble } from './problems.js';
+import { called } from './state.js';
+import { Shut, Waiting } from './view/door.js';
+import { Password, Trouble, filledIn } from './view/parts.js';
+
+/** @import { Child } from '../vendor/preact/preact.mjs' */
+/** @import { Answer, Me, Problem } from './types.js' */
+/** @import { DoorTrouble } from './doors.js' */
+
+const api = new Api(base);
+const root = /** @type {HTMLElement} */ (document.getElementById('app'));
+let failures = 0;
+let timer = 0;
+
+/** @param {'entering' | 'shut' | 'password'} state @param {Child} node */
+function draw(state, node) {
+  document.documentElement.dataset.state = state;
+  render(node, root);
+}
+
+const desktop = desktopAt(base, next);
+const goHome = () => location.replace(base);
+
+/** @param {DoorTrouble} trouble @param {string} [detail] @param {number} [waitMs] */
+function shut(trouble, detail = '', waitMs = 0) {
+  const mayRetry = trouble === 'away' || trouble === 'slow-down';
+  document.documentElement.dataset.reason = trouble;
+  draw('shut', h(Shut, {
+    words: ENTER_WORDS[trouble], detail, home: base, onRetry: mayRetry ? () => void enter() : null,
+    retryAt: trouble === 'slow-down' ? Date.now() + waitMs : 0,
+  }));
+  if (mayRetry) timer = setTimeout(() => void enter(), waitMs);
+}
+
+async function enter() {
+  clearTimeout(timer);
+  if (!secret) return shut('missing');
+  draw('entering', h(Waiting, { text: 'Signing you in…' }));
+  const answer = await api.ask('POST', 'enter', { token: secret });
+  if (answer.ok && desktop) return location.replace(desktop);
+  if (!answer.ok) {
+    failures += 1;
+    const { problem } = answer;
+    const trouble = linkTrouble(problem);
+    const waitMs = Math.max(problem.retryAfterS * 1000, backoffMs(failures + 1, Math.random()));
+    return shut(trouble, trouble === 'refused' && problem.detail ? asSentence(problem.detail) : '', waitMs);
+  }
+  /** @type {Answer<{ user?: Me }>} */
+  const asked = await api.ask('GET', 'me');
+  const me = asked.ok ? asked.value?.user : undefined;
+  if (!me || me.has_password) return goHome();
+  return offerPassword(me, false, null);
+}
+
+/** @param {Me} me @param {boolean} busy @param {Problem | null} problem */
+function offerPassword(me, busy, problem) {
+  const isFirst = document.documentElement.dataset.state !== 'password';
+  draw('password', h('main', { class: 'door' },
+    h('div', { class: 'door-card' },
+      h('div', { class: 'door-head' },
+        h('span', { class: 'mark', 'aria-hidden': 'true' }),
+        h('h1', null, `Welcome, ${called(me)}`),
+        h('p', { class: 'soft' }, 'Choose a password, so that you can sign in again on any device.')),
+      h('form', { onSubmit: (event) => void setPassword(me, filledIn(event).fresh ?? '') },
+        h('input', { class: 'away', name: 'username', autocomplete: 'username', value: me.name, readonly: true, tabindex: -1, 'aria-hidden': 'true' }),
+        h(Password, { label: 'New password', name: 'fresh', autocomplete: 'new-password', minlength: 8, hint: 'At least 8 characters. Three or four words are easy to keep in mind.' }),
+        h('p', { class: 'hint' }, 'Your name to sign in with is ', h('b', null, me.name), '.'),
+        h(Trouble, { problem }),
+        h('button', { class: 'button primary wide', disabled: busy }, busy ? 'Saving…' : 'Set password'),
+        h('button', { type: 'button', class: 'button quiet wide', onClick: goHome }, 'Not now')))));
+  if (isFirst) document.getElementById('f-fresh')?.focus();
+}
+
+/** @param {Me} me @param {string} fresh */
+async function setPassword(me, fresh) {
+  offerPassword(me, true, null);
+  const answer = await api.ask('PUT', 'me/password', { new: fresh });
+  if (answer.ok) goHome();
+  else offerPassword(me, false, answer.problem);
+}
+
+void enter();

@@ -1,0 +1,140 @@
+/**
+ * What the home page shows: `apply` says what an event makes of it. Pure.
+ *
+ * INVARIANT: what belongs to a person who is signed in is forgotten when they no longer are.
+ */
+
+import { stateWord } from './words.js';
+
+/** @import { Dialog, Event, Listed, Model, Session, Tab, User } from './types.js' */
+
+const NOTHING_YET = Object.freeze({ items: null, problem: null });
+const QUIET = Object.freeze({ busy: false, problem: null, retryAt: 0 });
+
+/** @param {Tab} [tab] @returns {Model} */
+export function initial(tab = 'mine') {
+  return {
+    phase: 'checking', now: 0, me: null, guest: null, problem: null, signIn: QUIET, tab,
+    sessions: NOTHING_YET, users: NOTHING_YET, templates: [], live: { state: 'joining', retryAt: 0 },
+    acting: new Set(), dialog: null, toast: null, said: '',
+  };
+}
+
+/** @param {Model} before @param {Event} event @returns {Model} */
+export function apply(before, event) {
+  const model = event.now === undefined || event.now === before.now ? before : { ...before, now: event.now };
+  switch (event.type) {
+    case 'asked': return model.me ? model : { ...model, phase: 'checking', problem: null };
+    case 'away': return { ...model, phase: 'away', problem: event.problem };
+    case 'signed-in': return {
+      ...model, phase: 'in', me: event.me, guest: null, problem: null, signIn: QUIET,
+      tab: allowed(model.tab, event.me.role),
+    };
+    case 'signed-out': return {
+      ...initial(), now: model.now, phase: 'out', guest: event.guest, said: model.me ? 'You are signed out.' : model.phase === 'out' ? model.said : '',
+    };
+    case 'signing-in': return { ...model, signIn: { ...QUIET, busy: true } };
+    case 'sign-in-failed': return {
+      ...model,
+      signIn: { busy: false, problem: event.problem, retryAt: model.now + event.problem.retryAfterS * 1000 },
+    };
+    case 'tab': return { ...model, tab: model.me ? allowed(event.tab, model.me.role) : event.tab };
+    case 'templates': return { ...model, templates: event.templates };
+    case 'sessions': return { ...model, sessions: listed(newestFirst(event.sessions)) };
+    case 'sessions-failed': return { ...model, sessions: { ...model.sessions, problem: event.problem } };
+    case 'session': return changed(model, event.session);
+    case 'gone': return {
+      ...model, sessions: without(model.sessions, event.id), acting: minus(model.acting, event.id),
+      dialog: isAbout(model.dialog, event.id) ? null : model.dialog,
+    };
+    case 'users': return { ...model, users: listed(byName(event.users)) };
+    case 'users-failed': return { ...model, users: { ...model.users, problem: event.problem } };
+    case 'user': return { ...model, users: listed(byName(put(model.users.items ?? [], event.user))) };
+    case 'user-gone': return { ...model, users: without(model.users, event.id), acting: minus(model.acting, event.id) };
+    case 'acting': return { ...model, acting: new Set([...model.acting, event.id]) };
+    case 'acted': return { ...model, acting: minus(model.acting, event.id) };
+    case 'live': return { ...model, live: event.live };
+    case 'open': return { ...model, dialog: event.dialog };
+    case 'close': return { ...model, dialog: null };
+    case 'asking': return model.dialog ? { ...model, dialog: { ...model.dialog, busy: true, problem: null } } : model;
+    case 'refused': return model.dialog?.kind === event.kind
+      ? { ...model, dialog: { ...model.dialog, busy: false, problem: event.problem } } : model;
+    case 'links': return sharing(model, event.session, () => ({ links: newestFirst(event.links) }));
+    case 'link-made': return sharing(model, event.session, ({ links }) => ({
+      busy: false, problem: null, made: event.link, links: newestFirst(put(links ?? [], event.link)),
+    }));
+    case 'link-gone': return sharing(model, event.session, ({ links, made }) => ({
+      links: links?.filter(({ id }) => id !== event.id) ?? null, made: made?.id === event.id ? null : made,
+    }));
+    case 'viewers': return sharing(model, event.session, () => ({ viewers: event.viewers }));
+    case 'password-set': return model.me ? { ...model, me: { ...model.me, has_password: true } } : model;
+    case 'toast': return {
+      ...model, said: event.text,
+      toast: { text: event.text, tone: event.tone ?? '', id: (model.toast?.id ?? 0) + 1 },
+    };
+    case 'toast-over': return model.toast?.id === event.id ? { ...model, toast: null } : model;
+    case 'tick': return model;
+  }
+}
+
+/** @param {Model} model @param {Session} session @returns {Model} */
+function changed(model, session) {
+  const before = model.sessions.items?.find(({ id }) => id === session.id);
+  const isNews = before !== undefined && before.state !== session.state
+    && ['running', 'stopped', 'failed'].includes(session.state);
+  return {
+    ...model,
+    sessions: listed(newestFirst(put(model.sessions.items ?? [], session))),
+    said: isNews ? `${titled(session)}: ${stateWord(session.state)}` : model.said,
+  };
+}
+
+/** A dialog of sharing this session, changed. @param {Model} model @param {string} session @param {(dialog: Extract<Dialog, { kind: 'share' }>) => object} change @returns {Model} */
+function sharing(model, session, change) {
+  const { dialog } = model;
+  if (dialog?.kind !== 'share' || dialog.session !== session) return model;
+  return { ...model, dialog: { ...dialog, ...change(dialog) } };
+}
+
+/** @param {Dialog | null} dialog @param {string} session */
+const isAbout = (dialog, session) => dialog !== null && 'session' in dialog && dialog.session === session;
+
+/** @param {Tab} tab @param {'member' | 'admin'} role @returns {Tab} */
+const allowed = (tab, role) => (role === 'admin' ? tab : 'mine');
+
+/** @template T @param {readonly T[]} items @returns {Listed<T>} */
+const listed = (items) => ({ items, problem: null });
+
+/** @template {{ id: string }} T @param {readonly T[]} items @param {T} item */
+const put = (items, item) => [...items.filter(({ id }) => id !== item.id), item];
+
+/** @template {{ id: string }} T @param {Listed<T>} list @param {string} gone @returns {Listed<T>} */
+const without = (list, gone) => ({ ...list, items: list.items?.filter(({ id }) => id !== gone) ?? null });
+
+/** @param {ReadonlySet<string>} set @param {string} item */
+const minus = (set, item) => new Set([...set].filter((other) => other !== item));
+
+/** @template {{ id: string, created_at: string }} T @param {readonly T[]} items */
+const newestFirst = (items) => [...items].sort((a, b) => (
+  Date.parse(b.created_at) - Date.parse(a.created_at) || (a.id < b.id ? -1 : 1)));
+
+/** @param {readonly User[]} users */
+const byName = (users) => [...users].sort((a, b) => called(a).localeCompare(called(b)) || (a.id < b.id ? -1 : 1));
+
+/** What a desktop is called. @param {{ name: string }} session */
+export const titled = ({ name }) => name || 'Desktop';
+
+/** What a person is called. @param {{ name: string, display_name: string }} person */
+export const called = ({ name, display_name: display }) => display || name;
+
+// What views show of it -----------------------------------------------------------------------------
+
+/** @param {Model} model */
+export const mine = ({ sessions }) => sessions.items?.filter(({ role }) => role === 'owner') ?? [];
+
+/** @param {Model} model */
+export const shared = ({ sessions }) => (
+  sessions.items?.filter(({ role }) => role === 'view' || role === 'assist' || role === 'control') ?? []);
+
+/** @param {Model} model @param {string} id */
+export const sessionOf = ({ sessions }, id) => sessions.items?.find((session) => session.id === id) ?? null;

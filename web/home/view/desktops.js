@@ -1,0 +1,113 @@
+/** Desktops as cards: one's own, those of others, and all of them. */
+
+import { h } from '../../vendor/preact/preact.mjs';
+import { called, mine, shared, titled } from '../state.js';
+import { counted, offers, since, standing, stateTone, stateWord, wallpaper } from '../words.js';
+import { Failed, IconButton, icon } from './parts.js';
+
+/** @import { Actions } from '../main.js' */
+/** @import { Model, Session } from '../types.js' */
+/** @import { Child } from '../../vendor/preact/preact.mjs' */
+
+/** @typedef {{ model: Model, actions: Actions }} Props */
+
+/** @param {Props} props */
+export function Mine(props) {
+  const { model, actions } = props;
+  const [own, others] = [mine(model), shared(model)];
+  return h('main', { class: 'content', id: 'content' },
+    passwordNote(model, actions),
+    h('section', { 'aria-labelledby': 'mine-title' },
+      h('div', { class: 'section-head' },
+        h('h1', { id: 'mine-title' }, 'My desktops'),
+        own.length > 0 && h('button', { type: 'button', class: 'button primary', onClick: () => actions.openNew() }, icon('plus'), 'New desktop')),
+      cards(props, own, () => h(FirstDesktop, props))),
+    others.length > 0 && h('section', { 'aria-labelledby': 'shared-title' },
+      h('div', { class: 'section-head' }, h('h2', { id: 'shared-title' }, 'Shared with me')),
+      cards(props, others, () => null)));
+}
+
+/** @param {Props} props */
+export const All = (props) => h('main', { class: 'content', id: 'content' },
+  h('section', { 'aria-labelledby': 'all-title' },
+    h('div', { class: 'section-head' },
+      h('h1', { id: 'all-title' }, 'All desktops'),
+      h('p', { class: 'count' }, tally(props.model))),
+    cards(props, props.model.sessions.items ?? [], () => h('div', { class: 'empty' },
+      h('span', { class: 'glyph' }, icon('screen')),
+      h('h3', null, 'Nobody has a desktop yet'),
+      h('p', null, 'Desktops of all people appear here as soon as they start them.')))));
+
+/** @param {Model} model */
+function tally({ sessions }) {
+  const all = sessions.items ?? [];
+  const up = all.filter(({ state }) => offers(state).open).length;
+  return sessions.items ? `${up} of ${counted(all.length, 'desktop', 'desktops')} running` : '';
+}
+
+/** @param {Props} props @param {readonly Session[]} sessions @param {() => Child} empty */
+function cards(props, sessions, empty) {
+  const { model: { sessions: { items, problem } }, actions } = props;
+  if (problem && !items) return h(Failed, { title: 'The desktops could not be read', problem, onRetry: () => void actions.readSessions() });
+  if (!items) return h('ul', { class: 'cards', 'aria-busy': 'true', 'aria-label': 'Reading the desktops' }, ...[1, 2, 3].map((key) => h('li', { key, class: 'desk ghost' })));
+  if (sessions.length === 0) return empty();
+  return h('ul', { class: 'cards' }, ...sessions.map((session) => h(Desk, { key: session.id, session, ...props })));
+}
+
+/** An invitation. @param {Props} props */
+const FirstDesktop = ({ actions, model }) => h('div', { class: 'empty invite' },
+  h('span', { class: 'glyph' }, icon('screen')),
+  h('h2', null, 'Start your first desktop'),
+  h('p', null, 'A whole computer of your own, in this browser. It goes on running when you close the page, and is there again on any other device.'),
+  h('button', { type: 'button', class: 'button primary large', disabled: model.acting.has('new'), onClick: () => actions.startFirst() }, icon('play'), 'Start a desktop'));
+
+/** Who came by a one-time sign-in has no way back. @param {Model} model @param {Actions} actions */
+const passwordNote = ({ me }, actions) => me && !me.has_password && h('div', { class: 'banner', role: 'note' },
+  icon('key'),
+  h('p', null, h('b', null, 'You have no password yet. '), 'Set one to be able to sign in again.'),
+  h('button', { type: 'button', class: 'button', onClick: () => actions.openPassword() }, 'Set a password'));
+
+/** @param {{ session: Session, model: Model, actions: Actions }} props */
+function Desk({ session, model, actions }) {
+  const { id, state, role, viewers } = session;
+  const name = titled(session);
+  const can = offers(state);
+  const mayManage = role === 'owner' || role === 'admin';
+  const isActing = model.acting.has(id);
+  return h('li', { class: 'desk', 'data-tone': stateTone(state), 'data-session': id, 'aria-labelledby': `d-${id}` },
+    h('div', { class: 'desk-screen', 'data-paper': wallpaper(id), 'aria-hidden': 'true' }, h('span', { class: 'desk-glyph' }, icon('screen'))),
+    h('div', { class: 'desk-body' },
+      h('h3', { id: `d-${id}`, title: name }, name),
+      h('p', { class: 'soft clip' }, about(session, model)),
+      h('p', { class: 'desk-state' },
+        h('span', { class: 'state', 'data-tone': stateTone(state) }, icon(`state-${stateTone(state)}`), stateWord(state)),
+        viewers > 0 && h('span', { class: 'watching' }, icon('eye'), counted(viewers, 'watching', 'watching'))),
+      state === 'failed' && session.reason && h('p', { class: 'reason' }, session.reason)),
+    h('div', { class: 'desk-actions' },
+      main(session, actions, isActing),
+      mayManage && h('button', { type: 'button', class: 'button', 'aria-label': `Share ${name}`, onClick: () => actions.openShare(id) }, icon('share'), 'Share'),
+      h('span', { class: 'push' }),
+      mayManage && can.stop && h(IconButton, { label: `Stop ${name}`, icon: 'stop', disabled: isActing, onClick: () => actions.openStop(id) }),
+      mayManage && h(IconButton, { label: `Delete ${name}`, icon: 'bin', disabled: isActing, onClick: () => actions.openDelete(id) })));
+}
+
+/** What is under way, in a word that fits a button. @type {Readonly<Partial<Record<Session['state'], string>>>} */
+const BUSY = { queued: 'Waiting…', stopping: 'Stopping…' };
+
+/** What is done most with a desktop as it is. @param {Session} session @param {Actions} actions @param {boolean} isActing */
+function main(session, actions, isActing) {
+  const { id, state, role } = session;
+  const name = titled(session);
+  const can = offers(state);
+  if (can.open) return h('a', { class: 'button primary', href: actions.desktop(id), 'aria-label': `Open ${name}` }, icon('open'), role === 'view' ? 'Watch' : 'Open');
+  const mayStart = role === 'owner' || role === 'admin';
+  if (can.start && mayStart) return h('button', { type: 'button', class: 'button primary', disabled: isActing, 'aria-label': `Start ${name}`, onClick: () => void actions.start(id) }, icon('play'), 'Start');
+  return h('button', { type: 'button', class: 'button primary', disabled: true }, can.start ? 'Not running' : BUSY[state] ?? 'Starting…');
+}
+
+/** @param {Session} session @param {Model} model */
+function about({ template, owner, role, created_at: created }, { templates, now }) {
+  const kind = templates.find(({ id }) => id === template)?.title ?? template;
+  if (role === 'owner') return `${kind} · made ${since(created, now)}`;
+  return role === 'admin' ? `${called(owner)} · ${kind}` : `${called(owner)} · ${standing(role)}`;
+}

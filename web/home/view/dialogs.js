@@ -1,0 +1,133 @@
+/** The dialogs: one at a time. */
+
+import { h } from '../../vendor/preact/preact.mjs';
+import { called, sessionOf, titled } from '../state.js';
+import { CopyField, FIRST, Field, Modal, Password, Trouble, filledIn, icon } from './parts.js';
+import { QrCode } from './qr-code.js';
+import { Share } from './share.js';
+
+/** @import { Actions } from '../main.js' */
+/** @import { Dialog, Model } from '../types.js' */
+/** @import { Child } from '../../vendor/preact/preact.mjs' */
+
+/** @template {Dialog['kind']} K @typedef {{ model: Model, dialog: Extract<Dialog, { kind: K }>, actions: Actions }} Props */
+
+/** @param {{ model: Model, actions: Actions }} props @returns {Child} */
+export function Dialogs({ model, actions }) {
+  const { dialog } = model;
+  switch (dialog?.kind) {
+    case undefined: return null;
+    case 'new': return h(NewDesktop, { model, dialog, actions, key: dialog.kind });
+    case 'share': return h(Share, { model, dialog, actions, key: dialog.kind });
+    case 'stop': return h(Stop, { model, dialog, actions, key: dialog.kind });
+    case 'delete': return h(Delete, { model, dialog, actions, key: dialog.kind });
+    case 'password': return h(SetPassword, { model, dialog, actions, key: dialog.kind });
+    case 'person': return h(NewPerson, { model, dialog, actions, key: dialog.kind });
+    case 'invited': return h(Invited, { model, dialog, actions, key: dialog.kind });
+    case 'delete-person': return h(DeletePerson, { model, dialog, actions, key: dialog.kind });
+  }
+}
+
+/** @param {() => void} close @param {Child} go */
+const foot = (close, go) => h('div', { class: 'modal-foot' }, h('button', { type: 'button', class: 'button', onClick: close }, 'Cancel'), go);
+
+/** @param {Props<'new'>} props */
+function NewDesktop({ model, dialog, actions }) {
+  return h(Modal, { title: 'New desktop', model, actions },
+    h('form', {
+      onSubmit: (event) => {
+        const { name = '', template = '' } = filledIn(event);
+        void actions.create(template, name.trim());
+      },
+    },
+    h(Field, { label: 'Name', name: 'name', maxlength: 64, autocomplete: 'off', placeholder: 'Maths project', ...FIRST, hint: 'Only to tell it from others. You may leave it empty.' }),
+    h('fieldset', { class: 'choices' },
+      h('legend', null, 'What is on it'),
+      ...model.templates.map(({ id, title, summary }, at) => h('label', { key: id, class: 'choice' },
+        h('input', { type: 'radio', name: 'template', value: id, defaultChecked: at === 0, required: true }),
+        h('span', null, h('b', null, title), h('small', null, summary))))),
+    h(Trouble, { problem: dialog.problem }),
+    foot(actions.close, h('button', { class: 'button primary', disabled: dialog.busy || model.templates.length === 0 }, icon('play'), dialog.busy ? 'Starting…' : 'Start'))));
+}
+
+/**
+ * A question before something that cannot be undone. The answer that changes nothing has the focus.
+ * @param {{ title: string, text: string, verb: string, model: Model, dialog: Dialog, actions: Actions, go: () => void }} props
+ */
+const Confirm = ({ title, text, verb, model, dialog, actions, go }) => h(Modal, { title, model, actions },
+  h('p', { class: 'question' }, text),
+  h(Trouble, { problem: dialog.problem }),
+  h('div', { class: 'modal-foot' },
+    h('button', { type: 'button', class: 'button', ...FIRST, onClick: actions.close }, 'Cancel'),
+    h('button', { type: 'button', class: 'button danger solid', disabled: dialog.busy, onClick: go }, verb)));
+
+/** @param {Props<'stop' | 'delete'>} props */
+const named = ({ model, dialog }) => titled(sessionOf(model, dialog.session) ?? { name: '' });
+
+/** @param {Props<'stop' | 'delete'>} props */
+const Stop = (props) => h(Confirm, {
+  title: `Stop ${named(props)}?`, verb: 'Stop', ...props,
+  text: 'Its programs are closed, and what is not saved in them is lost. Saved files stay, and you can start it again.',
+  go: () => void props.actions.stop(props.dialog.session),
+});
+
+/** @param {Props<'stop' | 'delete'>} props */
+const Delete = (props) => h(Confirm, {
+  title: `Delete ${named(props)}?`, verb: 'Delete', ...props,
+  text: 'The desktop and its links are gone for good, and what is not saved is lost. Files saved in the home folder stay.',
+  go: () => void props.actions.remove(props.dialog.session),
+});
+
+/** @param {Props<'delete-person'>} props */
+const DeletePerson = ({ model, dialog, actions }) => h(Confirm, {
+  title: `Delete ${called(dialog.user)}?`, verb: 'Delete', model, dialog, actions,
+  text: 'The account, its desktops and their links are gone for good. To keep them and only keep the person out, switch the account off instead.',
+  go: () => void actions.removePerson(dialog.user),
+});
+
+/** @param {Props<'password'>} props */
+function SetPassword({ model, dialog, actions }) {
+  const has = model.me?.has_password ?? false;
+  return h(Modal, { title: has ? 'Change password' : 'Set a password', model, actions },
+    h('form', {
+      onSubmit: (event) => {
+        const { current = '', fresh = '' } = filledIn(event);
+        void actions.setPassword(has ? current : null, fresh);
+      },
+    },
+    // Password managers want to know whose it is.
+    h('input', { class: 'away', name: 'username', autocomplete: 'username', value: model.me?.name ?? '', readonly: true, tabindex: -1, 'aria-hidden': 'true' }),
+    has && h(Password, { label: 'Current password', name: 'current', autocomplete: 'current-password', first: true }),
+    h(Password, { label: 'New password', name: 'fresh', autocomplete: 'new-password', minlength: 8, first: !has, hint: 'At least 8 characters. Three or four words are easy to keep in mind.' }),
+    h(Trouble, { problem: dialog.problem }),
+    foot(actions.close, h('button', { class: 'button primary', disabled: dialog.busy }, dialog.busy ? 'Saving…' : 'Save'))));
+}
+
+/** @param {Props<'person'>} props */
+function NewPerson({ model, dialog, actions }) {
+  return h(Modal, { title: 'Add a person', model, actions },
+    h('form', {
+      onSubmit: (event) => {
+        const { name = '', display = '', role = 'member' } = filledIn(event);
+        void actions.addPerson(name.trim(), display.trim(), role === 'admin' ? 'admin' : 'member');
+      },
+    },
+    h(Field, { label: 'Name to sign in with', name: 'name', required: true, maxlength: 64, autocomplete: 'off', autocapitalize: 'off', spellcheck: false, ...FIRST }),
+    h(Field, { label: 'Name that others see', name: 'display', maxlength: 64, autocomplete: 'off', hint: 'May be left empty.' }),
+    h('label', { class: 'choice' },
+      h('input', { type: 'checkbox', name: 'role', value: 'admin' }),
+      h('span', null, h('b', null, 'Administrator'), h('small', null, 'Sees all desktops and manages people.'))),
+    h('p', { class: 'hint' }, 'You get a link for them. It signs them in once, and they choose a password then.'),
+    h(Trouble, { problem: dialog.problem }),
+    foot(actions.close, h('button', { class: 'button primary', disabled: dialog.busy }, dialog.busy ? 'Adding…' : 'Add'))));
+}
+
+/** @param {Props<'invited'>} props */
+const Invited = ({ model, dialog, actions }) => h(Modal, { title: `${dialog.name} can sign in`, class: 'share', model, actions },
+  h('section', { class: 'made', 'aria-label': 'One-time sign-in' },
+    h('div', { class: 'made-text' },
+      h('p', { class: 'soft' }, 'Give this link to them and to nobody else: it signs in whoever opens it, once.'),
+      h(CopyField, { label: 'One-time sign-in link', url: dialog.url, onCopied: actions.copied }),
+      h('p', { class: 'hint' }, 'It is shown only now.'),
+      h('button', { type: 'button', class: 'button', onClick: actions.close }, 'Done')),
+    h(QrCode, { text: dialog.url, label: 'QR code of the sign-in link' })));

@@ -1,0 +1,88 @@
+/** The whole page for who is there. */
+
+import { h } from '../../vendor/preact/preact.mjs';
+import { called } from '../state.js';
+import { All, Mine } from './desktops.js';
+import { Dialogs } from './dialogs.js';
+import { Avatar, Countdown, Toast, icon } from './parts.js';
+import { People } from './people.js';
+import { Away, SignIn } from './signin.js';
+
+/** @import { Actions } from '../main.js' */
+/** @import { Me, Model, Tab } from '../types.js' */
+
+/** @typedef {{ model: Model, actions: Actions }} Props */
+
+/** @type {readonly (readonly [Tab, string])[]} */
+const TABS = [['mine', 'My desktops'], ['all', 'All desktops'], ['people', 'People']];
+
+/** @param {Props} props */
+export function Page(props) {
+  const { model, actions } = props;
+  return [
+    h(Body, { key: 'body', ...props }),
+    h(Dialogs, { key: 'dialogs', ...props }),
+    h('p', { key: 'said', class: 'away', role: 'status' }, model.said),
+    !model.dialog && h(Toast, { key: 'toast', model, dismiss: actions.dismiss }),
+  ];
+}
+
+/** @param {Props} props */
+function Body(props) {
+  const { model } = props;
+  switch (model.phase) {
+    case 'checking': return null;
+    case 'away': return h(Away, props);
+    case 'out': return h(SignIn, props);
+    case 'in': return h('div', { class: 'page' }, h(Header, props), h(Offline, props), h(Content, props));
+  }
+}
+
+/** @param {Props} props */
+function Content(props) {
+  switch (props.model.tab) {
+    case 'mine': return h(Mine, props);
+    case 'all': return h(All, props);
+    case 'people': return h(People, props);
+  }
+}
+
+/** @param {Props} props */
+function Header({ model, actions }) {
+  const { me, tab } = model;
+  return h('header', { class: 'top' },
+    h('a', { class: 'brand', href: '#mine', 'aria-label': 'Lattice, my desktops' }, h('span', { class: 'mark', 'aria-hidden': 'true' }), h('span', { class: 'brand-word' }, 'Lattice')),
+    me?.role === 'admin' && h('nav', { 'aria-label': 'Main' }, ...TABS.map(([name, word]) => (
+      h('a', { key: name, href: `#${name}`, ...(name === tab && { 'aria-current': 'page' }) }, word)))),
+    h('span', { class: 'push' }),
+    me && account(me, actions));
+}
+
+/** @param {Me} me @param {Actions} actions */
+const account = (me, actions) => [
+  h('button', { type: 'button', class: 'account', popovertarget: 'account', 'aria-label': `Account of ${called(me)}` },
+    h(Avatar, { name: called(me) }), h('span', { class: 'account-name clip' }, called(me)), icon('down')),
+  h('div', { id: 'account', class: 'popover', popover: 'auto', role: 'group', 'aria-label': 'Account' },
+    h('p', { class: 'popover-head' }, h('b', { class: 'clip' }, called(me)), h('span', { class: 'soft clip' }, me.role === 'admin' ? `${me.name} · administrator` : me.name)),
+    h('button', { type: 'button', class: 'item', onClick: () => { hideAccount(); actions.openPassword(); } }, icon('key'), me.has_password ? 'Change password' : 'Set a password'),
+    h('button', { type: 'button', class: 'item', onClick: () => { hideAccount(); void actions.signOut(); } }, icon('door'), 'Sign out')),
+];
+
+/** Before anything opens from it, so that the focus goes back to the button. */
+function hideAccount() {
+  const popover = document.getElementById('account');
+  if (popover?.matches(':popover-open')) popover.hidePopover();
+}
+
+/** What is on the page may be old. @param {Props} props */
+function Offline({ model, actions }) {
+  const { live, sessions } = model;
+  const isLost = live.state === 'lost';
+  const isOld = sessions.problem !== null && sessions.items !== null;
+  if (!isLost && !isOld) return null;
+  return h('div', { class: 'offline', role: 'status' },
+    icon('signal'),
+    h('span', null, `${isLost ? 'The connection was lost.' : 'The list could not be read again.'} What you see may be old.`),
+    isLost && h('span', { class: 'soft', 'aria-hidden': 'true' }, h(Countdown, { until: live.retryAt, draw: (seconds) => (seconds > 0 ? `Trying again in ${seconds} s` : 'Trying now…') })),
+    h('button', { type: 'button', class: 'button small', onClick: () => actions.hurry() }, 'Try now'));
+}

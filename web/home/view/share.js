@@ -1,0 +1,118 @@
+/** Sharing a desktop: a new link, those that live, and who is there. */
+
+import { h } from '../../vendor/preact/preact.mjs';
+import { sessionOf, titled } from '../state.js';
+import { LINK_ROLES, left, used } from '../words.js';
+import { CopyField, FIRST, Modal, Trouble, filledIn, icon } from './parts.js';
+import { QrCode } from './qr-code.js';
+
+/** @import { Actions } from '../main.js' */
+/** @import { Dialog, Link, LinkRole, Model, Viewer } from '../types.js' */
+
+/** @typedef {Extract<Dialog, { kind: 'share' }>} ShareDialog */
+/** @typedef {{ model: Model, dialog: ShareDialog, actions: Actions }} Props */
+
+const ROLES = /** @type {readonly LinkRole[]} */ (['view', 'assist', 'control']);
+/** Seconds, and what they are called. @type {readonly (readonly [number, string])[]} */
+const SPANS = [[3600, '1 hour'], [28_800, '8 hours'], [86_400, '1 day'], [604_800, '1 week'], [2_592_000, '30 days']];
+const SPAN_AT_FIRST = 86_400;
+/** Nothing means as often as anybody likes. @type {readonly (readonly [string, string])[]} */
+const USES = [['1', 'Once'], ['5', '5 times'], ['30', '30 times'], ['', 'Any number of times']];
+const USES_AT_FIRST = '30';
+
+/** @param {Props} props */
+export function Share(props) {
+  const { model, dialog, actions } = props;
+  const name = titled(sessionOf(model, dialog.session) ?? { name: '' });
+  return h(Modal, { title: `Share ${name}`, class: 'share', model, actions },
+    dialog.made?.url ? h(Made, { link: dialog.made, url: dialog.made.url, model, actions }) : h(NewLink, props),
+    h(Watching, props),
+    h(Links, props));
+}
+
+/** @param {Props} props */
+function NewLink({ dialog, actions }) {
+  return h('form', {
+    class: 'new-link',
+    onSubmit: (event) => {
+      const { role = 'view', span = '', uses = '' } = filledIn(event);
+      void actions.makeLink(dialog.session, {
+        role: /** @type {LinkRole} */ (role), expires_in_s: Number(span), max_uses: uses === '' ? null : Number(uses),
+      });
+    },
+  },
+  h('fieldset', { class: 'choices' },
+    h('legend', null, 'Whoever opens the link'),
+    ...ROLES.map((role, at) => h('label', { key: role, class: 'choice' },
+      h('input', { type: 'radio', name: 'role', value: role, defaultChecked: at === 0, ...(at === 0 && FIRST) }),
+      h('span', null, h('b', null, LINK_ROLES[role].title), h('small', null, LINK_ROLES[role].text))))),
+  h('div', { class: 'two' },
+    choice('span', 'Works for', SPANS.map(([seconds, word]) => [String(seconds), word]), String(SPAN_AT_FIRST)),
+    choice('uses', 'Can be opened', USES, USES_AT_FIRST)),
+  h(Trouble, { problem: dialog.problem }),
+  h('button', { class: 'button primary wide', disabled: dialog.busy }, icon('link'), dialog.busy ? 'Creating…' : 'Create link'));
+}
+
+/** @param {string} name @param {string} label @param {readonly (readonly [string, string])[]} options @param {string} first */
+const choice = (name, label, options, first) => h('div', { class: 'field' },
+  h('label', { for: `f-${name}` }, label),
+  h('select', { id: `f-${name}`, name, class: 'input' },
+    ...options.map(([value, word]) => h('option', { key: value, value, defaultSelected: value === first, selected: value === first }, word))));
+
+/** The one time that the address is shown. @param {{ link: Link, url: string, model: Model, actions: Actions }} props */
+const Made = ({ link, url, model, actions }) => h('section', { class: 'made', 'aria-label': 'The new link' },
+  h('div', { class: 'made-text' },
+    h('h3', null, 'The link is ready'),
+    h('p', { class: 'soft' }, `${LINK_ROLES[link.role].text} ${usesWords(link)} ${left(link.expires_at, model.now)}.`),
+    h(CopyField, { label: 'Link', url, onCopied: actions.copied }),
+    h('p', { class: 'hint' }, 'It is shown only now. Give it to nobody whom you do not want here.'),
+    h('button', { type: 'button', class: 'button small', onClick: () => actions.openShare(null) }, icon('plus'), 'Another link')),
+  h(QrCode, { text: url, label: 'QR code of the link' }));
+
+/** @param {Link} link */
+const usesWords = ({ max_uses: most }) => (most === null ? 'Any number of people,' : most === 1 ? 'Opens once,' : `Opens ${most} times,`);
+
+/** @param {Props} props */
+function Links({ model, dialog, actions }) {
+  const { links } = dialog;
+  return h('section', { class: 'rows', 'aria-labelledby': 'links-title' },
+    h('h3', { id: 'links-title', tabindex: -1 }, 'Links that work now'),
+    links === null && h('p', { class: 'soft row-ghost' }, 'Reading the links…'),
+    links?.length === 0 && h('p', { class: 'soft' }, 'None. Nobody else can open this desktop.'),
+    links !== null && links.length > 0 && h('ul', null, ...links.map((link) => h('li', { key: link.id },
+      h('span', { class: 'row-main' },
+        h('b', null, LINK_ROLES[link.role].title),
+        h('span', { class: 'soft' }, `${used(link)}, ${left(link.expires_at, model.now)}`)),
+      h('button', {
+        type: 'button', class: 'button small danger', disabled: model.acting.has(link.id),
+        'aria-label': `Revoke the ${LINK_ROLES[link.role].title.toLowerCase()} link, ${used(link)}`,
+        onClick: () => void actions.revoke(dialog.session, link.id),
+      }, 'Revoke')))));
+}
+
+/** @param {Props} props */
+function Watching({ model, dialog, actions }) {
+  const viewers = dialog.viewers ?? [];
+  if (viewers.length === 0) return null;
+  const mayHand = ['owner', 'admin'].includes(sessionOf(model, dialog.session)?.role ?? '');
+  return h('section', { class: 'rows', 'aria-labelledby': 'watching-title' },
+    h('h3', { id: 'watching-title' }, 'Who is there'),
+    h('ul', null, ...viewers.map((viewer) => h('li', { key: viewer.viewer },
+      h('span', { class: 'row-main' },
+        h('b', { class: 'clip' }, viewer.name || 'Guest', viewer.you && h('span', { class: 'soft' }, ' (you)')),
+        h('span', { class: 'soft' }, viewer.driving ? 'has control' : ABILITIES[viewer.role])),
+      mayHand && hand(viewer, dialog.session, actions)))));
+}
+
+/** @type {Readonly<Record<Viewer['role'], string>>} */
+const ABILITIES = { owner: 'owner', admin: 'administrator', view: 'watches', assist: 'points', control: 'may take control' };
+
+/** @param {Viewer} viewer @param {string} session @param {Actions} actions */
+function hand(viewer, session, actions) {
+  const name = viewer.name || 'Guest';
+  if (viewer.driving && !viewer.you) {
+    return h('button', { type: 'button', class: 'button small', 'aria-label': `Take control back from ${name}`, onClick: () => void actions.giveControl(session, null) }, 'Take back');
+  }
+  if (viewer.driving || viewer.role === 'view') return null;
+  return h('button', { type: 'button', class: 'button small', 'aria-label': `Give control to ${name}`, onClick: () => void actions.giveControl(session, viewer.viewer) }, 'Give control');
+}
