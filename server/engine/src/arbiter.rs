@@ -74,7 +74,15 @@ impl Arbiter {
             (Some(_), Some(Role::Own)) => self.controller == Some(by),
             _ => false,
         };
-        if let Some(seat) = self.seat(to).filter(|_| allowed) {
+        if allowed {
+            self.grant(to);
+        }
+    }
+
+    /// `to` drives from here on, if it may drive at all: somebody said so who is no viewer.
+    pub fn grant(&mut self, to: ViewerId) {
+        let may = |seat: &&mut Seat| matches!(seat.role, Role::Control | Role::Own);
+        if let Some(seat) = self.seat(to).filter(may) {
             seat.asks = false;
             self.controller = Some(to);
         }

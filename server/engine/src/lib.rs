@@ -7,7 +7,8 @@
 //! colours, many) → [`plan`], at times that [`frame_clock`] chooses and at a cost that [`rate`]
 //! allows; what went out roughly is sent exactly once it rests ([`lossy`]). From a frame to viewers, in
 //! the gateway: [`fanout`]. From a viewer to the desktop: [`arbiter`] (who drives), [`keys`] (which
-//! keycodes type this). [`session`] is about desktops as such, [`policy`] about who may do what.
+//! keycodes type this). [`session`] names desktops, [`reconcile`]
+//! says what to do about each, [`policy`] who may.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -25,6 +26,7 @@ pub mod picture;
 pub mod plan;
 pub mod policy;
 pub mod rate;
+pub mod reconcile;
 pub mod region;
 pub mod session;
 pub mod video;

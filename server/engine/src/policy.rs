@@ -139,11 +139,13 @@ pub enum Action {
     Drive,
     /// Read, make, change and delete accounts.
     ManageUsers,
+    /// Read what the server has done, in numbers.
+    ReadMetrics,
 }
 
 impl Action {
     /// All of them, for whoever must not forget one.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::SignIn,
         Self::Redeem,
         Self::ReadDescription,
@@ -165,6 +167,7 @@ impl Action {
         Self::Point,
         Self::Drive,
         Self::ManageUsers,
+        Self::ReadMetrics,
     ];
 
     /// Whether it is about one session.
@@ -248,6 +251,7 @@ fn allowed(action: Action) -> Set {
         Action::Point => MASTER | ASSIST | CONTROL,
         Action::Drive => MASTER | CONTROL,
         Action::ManageUsers => ADMIN,
+        Action::ReadMetrics => ADMIN,
     })
 }
 
@@ -331,6 +335,7 @@ mod tests {
             check(action, &[OWNER, ADMIN]);
         }
         check(Action::ManageUsers, &[ADMIN]);
+        check(Action::ReadMetrics, &[ADMIN]);
         check(Action::ListAllSessions, &[ADMIN]);
     }
 

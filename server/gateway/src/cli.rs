@@ -2,9 +2,11 @@
 //! for `--max-viewers` of `lattice share`, `LATTICE_VIDEO__H264` for what is the same for all
 //! desktops; the command line wins.
 
+use crate::config::RuntimeChoice;
 use crate::telemetry::LogFormat;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// Lattice: a desktop in a browser tab.
@@ -24,11 +26,18 @@ pub struct Cli {
 pub enum Command {
     /// Show one existing X display in the browser, to whoever has the URL that is printed.
     Share(ShareArgs),
-    /// Ask a running lattice whether it answers; exits with 0 if so, for container health checks.
-    Healthcheck(HealthcheckArgs),
+    /// Give everybody a desktop of their own on this machine, with sign-in and share links.
+    Serve(ServeArgs),
+    /// Say whether the configuration that `lattice serve` would use is good, and what it is.
+    CheckConfig(ServeArgs),
+    /// Print a one-time sign-in or a token, from the machine that `lattice serve` runs on.
+    #[command(subcommand)]
+    Admin(AdminCommand),
     /// Look after one desktop; started by the gateway.
     #[command(hide = true)]
     Supervise(SuperviseArgs),
+    /// Ask a running lattice whether it answers; exits with 0 if so, for container health checks.
+    Healthcheck(HealthcheckArgs),
 }
 
 /// Options of `lattice share`.
@@ -99,8 +108,69 @@ pub struct ShareArgs {
     pub agent_socket: Option<PathBuf>,
 }
 
+/// Options of `lattice serve`; each can also stand in the file, and in the environment as
+/// LATTICE_SECTION__KEY.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ServeArgs {
+    /// The configuration. Default: /etc/lattice/lattice.toml, or lattice/lattice.toml where XDG keeps
+    /// configuration.
+    #[arg(long, env = "LATTICE_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where to serve. Default: 127.0.0.1:8080, or the next port that is free.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<String>,
+    /// The address that a proxy in front publishes, such as https://desk.example; may be repeated.
+    #[arg(long, value_name = "URL", value_delimiter = ',')]
+    pub public_url: Vec<String>,
+    /// Where accounts, homes and projects are kept. Default: /var/lib/lattice for root, lattice where
+    /// XDG keeps data for others.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub data_dir: Option<PathBuf>,
+    /// What runs desktops.
+    #[arg(long, value_name = "auto|process", hide_possible_values = true)]
+    pub runtime: Option<RuntimeChoice>,
+    /// Send what moves as H.264 video; see `lattice share --help`.
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
+    pub h264: Option<Switch>,
+    /// Print an address that signs the first administrator in and leads to a desktop of theirs, which
+    /// is started: to look at Lattice on one's own machine.
+    #[arg(long)]
+    pub open: bool,
+    /// End all desktops with this process. Else they run on and are found again.
+    #[arg(long)]
+    pub end_desktops: bool,
+}
+
+/// Arguments of `lattice supervise`.
+#[derive(Debug, Clone, Args)]
+pub struct SuperviseArgs {
+    /// The session's run directory.
+    pub directory: PathBuf,
+}
+
+/// What the machine's own administrator can have.
+#[derive(Debug, Subcommand)]
+pub enum AdminCommand {
+    /// Print an address that signs in once, within an hour.
+    Url(AdminArgs),
+    /// Print a token for a program, which is good until it is deleted with its user.
+    Token(AdminArgs),
+}
+
+/// Options of `lattice admin`.
+#[derive(Debug, Clone, Args)]
+pub struct AdminArgs {
+    /// For whom. Default: the first administrator.
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// The configuration, and where things are.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+}
+
 /// Whether something is to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Switch {
     /// It is.
     On,
@@ -114,13 +184,6 @@ pub struct HealthcheckArgs {
     /// What to ask; /readyz instead of /healthz asks whether the desktop can be seen.
     #[arg(long, env = "LATTICE_HEALTHCHECK__URL", default_value = "http://127.0.0.1:8080/healthz")]
     pub url: String,
-}
-
-/// Arguments of `lattice supervise`.
-#[derive(Debug, Clone, Args)]
-pub struct SuperviseArgs {
-    /// The session's run directory.
-    pub directory: PathBuf,
 }
 
 /// Refuses at once what can never be a display; one that is only absent is waited for.
@@ -148,7 +211,8 @@ fn name(text: &str) -> Result<String, String> {
     }
 }
 
-/// Finds the first variable of ours, `LATTICE_SHARE__…` or `LATTICE_VIDEO__…`, that no option reads, with the nearest that one does.
+/// Finds the first variable of ours, `LATTICE_SHARE__…` or `LATTICE_VIDEO__…`, that no option reads,
+/// with the nearest that one does.
 pub fn misspelt(names: impl IntoIterator<Item = String>) -> Option<(String, &'static str)> {
     let known = [
         "LATTICE_SHARE__DISPLAY",
@@ -167,8 +231,13 @@ pub fn misspelt(names: impl IntoIterator<Item = String>) -> Option<(String, &'st
     let unknown = names.find(|name| {
         ours.iter().any(|prefix| name.starts_with(prefix)) && !known.contains(&name.as_str())
     })?;
-    let nearest = known.into_iter().min_by_key(|known| distance(known, &unknown))?;
-    Some((unknown, nearest))
+    let near = nearest(&known, &unknown)?;
+    Some((unknown, near))
+}
+
+/// The one of these words that a misspelt one was probably meant to be.
+pub fn nearest(known: &[&'static str], misspelt: &str) -> Option<&'static str> {
+    known.iter().copied().min_by_key(|known| distance(known, misspelt))
 }
 
 /// The fewest letters to insert, remove or replace that make `a` into `b`.

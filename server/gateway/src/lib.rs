@@ -1,21 +1,28 @@
 //! The gateway: who may look, who drives, and who gets which bytes. It never touches a pixel.
 //!
-//! `share` builds the parts and runs them; `accept` and `http` are the way in, `auth` the door, `ws`
-//! one viewer's socket, `hub` the session. `runtime` starts desktops, each under a process of its own
-//! (`supervise`).
+//! `share` and `serve` build the parts and run them; `accept` and `http` are the way in, `auth` the
+//! door, `ws` one viewer's socket, `hub` the session. Of `serve`, `store` says what is wanted,
+//! `runtime` starts desktops, each under a process of its own (`supervise`), and `manager` brings the
+//! two together.
 
 #![forbid(unsafe_code)]
 
 pub mod accept;
+pub mod admin;
 pub mod agent;
 pub mod auth;
 pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod healthcheck;
 pub mod http;
 pub mod hub;
+pub mod listen;
+pub mod manager;
 pub mod runtime;
+pub mod serve;
 pub mod share;
+pub mod signals;
 pub mod store;
 pub mod supervise;
 pub mod tcp;

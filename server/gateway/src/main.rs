@@ -5,7 +5,7 @@
 use anyhow::Context as _;
 use clap::Parser as _;
 use lattice_gateway::cli::{Cli, Command};
-use lattice_gateway::{healthcheck, share, supervise, telemetry};
+use lattice_gateway::{admin, config, healthcheck, serve, share, supervise, telemetry};
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -26,12 +26,15 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     let mut runtime = match cli.command {
         // It waits nearly always, and its children are to die with the thread that started them.
         Command::Supervise(_) => tokio::runtime::Builder::new_current_thread(),
-        Command::Share(_) | Command::Healthcheck(_) => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
     };
     let runtime = runtime.enable_all().build().context("start the runtime")?;
     runtime.block_on(async {
         match cli.command {
             Command::Share(args) => share::run(args).await,
+            Command::Serve(args) => serve::run(args).await,
+            Command::CheckConfig(args) => config::check(&args),
+            Command::Admin(command) => admin::run(command).await,
             Command::Healthcheck(args) => healthcheck::run(&args).await,
             Command::Supervise(args) => supervise::run(&args.directory).await,
         }

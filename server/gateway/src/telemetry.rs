@@ -2,6 +2,7 @@
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::sync::OnceLock;
@@ -134,6 +135,19 @@ impl Metrics {
         text
     }
 }
+
+/// Counts the sessions by state, as the API names it.
+pub fn count_sessions<'a>(states: impl Iterator<Item = &'a str>) {
+    let mut counts: BTreeMap<&str, u32> =
+        SESSION_STATES.into_iter().map(|name| (name, 0)).collect();
+    states.for_each(|state| *counts.entry(state).or_default() += 1);
+    for name in SESSION_STATES {
+        gauge!("lattice_sessions", "state" => name).set(f64::from(counts[name]));
+    }
+}
+
+const SESSION_STATES: [&str; 6] =
+    ["requested", "starting", "running", "stopping", "stopped", "failed"];
 
 fn describe() {
     gauge!("lattice_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);

@@ -34,7 +34,15 @@ impl Room {
         let near = WebSocketStream::from_raw_socket(near, Side::Server, None).await;
         let (hub, guard) = (self.hub.clone(), self.drain.guard());
         let task = tokio::spawn(async move {
-            viewer::serve(near, &hub, Visitor::owner(), &PathRtt::default(), guard).await
+            viewer::serve(
+                near,
+                &hub,
+                Visitor::owner(),
+                &PathRtt::default(),
+                guard,
+                std::future::pending(),
+            )
+            .await
         });
         (WebSocketStream::from_raw_socket(far, Side::Client, None).await, task)
     }
@@ -135,11 +143,11 @@ async fn who_reads_nothing_is_given_up_after_thirty_seconds() {
     let started = tokio::time::Instant::now();
     let (_socket, task) = room.viewer(10_000).await;
     let mut status = room.hub.status();
-    status.wait_for(|status| status.viewers == 1).await.expect("a hub");
+    status.wait_for(|status| status.people.len() == 1).await.expect("a hub");
     agent.send(picture(1, 500_000)).await.expect("a hub");
     task.await.expect("no panic");
     assert!((30..=31).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
-    status.wait_for(|status| status.viewers == 0).await.expect("a hub");
+    status.wait_for(|status| status.people.is_empty()).await.expect("a hub");
 }
 
 #[tokio::test(start_paused = true)]
@@ -149,7 +157,7 @@ async fn who_takes_pictures_slowly_is_alive_though_pings_wait_behind_them() {
     let (agent, _packets) = room.agent().await;
     let (mut socket, task) = room.viewer(10_000).await;
     let mut status = room.hub.status();
-    status.wait_for(|status| status.viewers == 1).await.expect("a hub");
+    status.wait_for(|status| status.people.len() == 1).await.expect("a hub");
     for id in 1..=4 {
         agent.send(picture(id, PICTURE)).await.expect("a hub");
     }

@@ -69,6 +69,12 @@ pub async fn url(store: &Store, name: Option<&str>, now: Timestamp) -> Result<To
     Ok(one_time(store, user.id, ASKED_S, Actor::System, now).await?)
 }
 
+/// A one-time sign-in for the first administrator, and who that is.
+pub async fn open(store: &Store, now: Timestamp) -> Result<(UserId, Token), AdminError> {
+    let user = find(store, None).await?.id;
+    Ok((user, one_time(store, user, GIVEN_S, Actor::System, now).await?))
+}
+
 /// `lattice admin token`: a bearer token for a program of that user, else of the first
 /// administrator.
 pub async fn token(store: &Store, name: Option<&str>, now: Timestamp) -> Result<Token, AdminError> {

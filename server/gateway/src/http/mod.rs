@@ -4,6 +4,7 @@ pub mod api;
 mod health;
 pub mod origin;
 pub mod problem;
+pub mod serve;
 mod session_api;
 mod static_files;
 
@@ -65,21 +66,28 @@ const HEADERS: [(HeaderName, &str); 7] = [
 
 /// All routes of `lattice share`.
 pub fn router(app: Arc<App>) -> Router {
-    Router::new()
+    let sites = app.sites.clone();
+    let routes = Router::new()
         .route("/", get(to_session))
         .route("/d/{session}", any(viewer_page))
-        .route("/static/{*path}", any(static_file))
         .route("/ws/share", get(ws::share))
         .route("/api/v1/share", post(session_api::share))
         .route("/api/v1/sessions/share", get(session_api::session))
-        .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
+        .with_state(app);
+    finish(routes, sites)
+}
+
+/// Adds what all servers answer, and what every request goes through.
+fn finish(routes: Router, sites: Sites) -> Router {
+    routes
+        .route("/static/{*path}", any(static_file))
+        .route("/healthz", get(health::healthz))
         .method_not_allowed_fallback(wrong_method)
         .fallback(not_found)
-        .layer(middleware::from_fn_with_state(app.clone(), only_our_names))
+        .layer(middleware::from_fn_with_state(sites, only_our_names))
         .layer(middleware::map_response(with_headers))
-        .with_state(app)
 }
 
 /// What a refusal of the door is answered with.
@@ -105,8 +113,8 @@ pub(crate) fn refuse(refusal: Refusal) -> Problem {
     }
 }
 
-async fn only_our_names(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    let Some(site) = app.sites.recognise(request.headers()) else {
+async fn only_our_names(State(sites): State<Sites>, mut request: Request, next: Next) -> Response {
+    let Some(site) = sites.recognise(request.headers()) else {
         let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
         let host: String = host.unwrap_or("").chars().take(100).collect();
         let detail = format!(
@@ -137,9 +145,14 @@ async fn viewer_page(Path(session): Path<String>, method: Method, headers: Heade
     if session != SESSION {
         return missing(&headers, &format!("/d/{session}"));
     }
-    static_files::file("index.html", &method, &headers).unwrap_or_else(|| {
-        let detail = "this build holds no viewer: web/index.html was missing when it was made";
-        Problem::new(StatusCode::NOT_FOUND, "No viewer", detail).into_response()
+    page("index.html", &method, &headers)
+}
+
+/// A page of `web/`, which a build has that was made with it.
+fn page(name: &str, method: &Method, headers: &HeaderMap) -> Response {
+    static_files::file(name, method, headers).unwrap_or_else(|| {
+        let detail = format!("this build holds no page: web/{name} was missing when it was made");
+        Problem::new(StatusCode::NOT_FOUND, "No page", detail).into_response()
     })
 }
 
@@ -155,7 +168,7 @@ async fn not_found(request: Request) -> Response {
 fn missing(headers: &HeaderMap, path: &str) -> Response {
     static_files::not_found_page(headers).unwrap_or_else(|| {
         let path: String = path.chars().take(200).collect();
-        let detail = format!("there is nothing at {path}; the shared desktop is at /d/{SESSION}");
+        let detail = format!("there is nothing at {path}; begin at /");
         Problem::new(StatusCode::NOT_FOUND, "Not found", detail).into_response()
     })
 }

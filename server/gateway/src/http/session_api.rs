@@ -85,7 +85,7 @@ pub(super) async fn session(
         state: status.state(),
         name: status.name,
         reason: status.reason,
-        viewers: status.viewers,
+        viewers: status.people.len(),
         url: format!("{}/d/{SESSION}", site.origin),
     };
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(view)).into_response())

@@ -10,9 +10,10 @@ pub mod outbox;
 mod session;
 
 use crate::clock;
+use crate::store::{LinkId, LoginId, UserId};
 use bytes::Bytes;
 use lattice_wire::{
-    AgentHello, Availability, Capabilities, ClientPacket, FromAgent, Micros, Role, ToAgent,
+    AgentHello, Availability, Capabilities, ClientPacket, FromAgent, Micros, Person, Role, ToAgent,
     ViewerId,
 };
 use outbox::Outbox;
@@ -40,6 +41,13 @@ pub enum Event {
     },
     /// A viewer went.
     Left(ViewerId),
+    /// Control is given to this viewer by whoever may do so from outside, or taken back where there
+    /// is none.
+    Give(Option<ViewerId>),
+    /// The desktop's agent may have so many video encoders from here on.
+    Encoders(u8),
+    /// These viewers must go, with this close code and reason.
+    Dismiss(Whose, u16, &'static str),
     /// A packet of a viewer, and when it came.
     Packet(ViewerId, ClientPacket, Micros),
     /// A frame of this run is being written to the viewer's socket.
@@ -70,12 +78,50 @@ pub struct Visitor {
     pub role: Role,
     /// What owners know them by.
     pub name: String,
+    /// What let them in.
+    pub right: Right,
 }
 
 impl Visitor {
     /// Whoever has the token of `lattice share` owns the desktop.
     pub fn owner() -> Self {
-        Self { role: Role::Own, name: String::new() }
+        Self { role: Role::Own, name: String::new(), right: Right::default() }
+    }
+}
+
+/// What let a viewer in, by its number in the store: when that ends, so does the viewer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Right {
+    /// The signed-in browser; a program has none.
+    pub login: Option<LoginId>,
+    /// The share link.
+    pub link: Option<LinkId>,
+    /// The person, where they have an account.
+    pub user: Option<UserId>,
+}
+
+/// Viewers that have something in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// Those of a signed-in browser.
+    Login(LoginId),
+    /// Those who came by a share link.
+    Link(LinkId),
+    /// Those of a person, wherever they are. They may come back by what they may do now.
+    User(UserId),
+    /// All.
+    Everybody,
+}
+
+impl Whose {
+    /// Whether a viewer with this right is one of them.
+    pub fn includes(self, right: Right) -> bool {
+        match self {
+            Self::Login(login) => right.login == Some(login),
+            Self::Link(link) => right.link == Some(link),
+            Self::User(user) => right.user == Some(user),
+            Self::Everybody => true,
+        }
     }
 }
 
@@ -97,6 +143,15 @@ pub struct Seat {
     pub dismissed: oneshot::Receiver<(u16, &'static str)>,
 }
 
+/// Somebody who looks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// As owners know them.
+    pub person: Person,
+    /// What let them in.
+    pub right: Right,
+}
+
 /// The session as others see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
@@ -108,8 +163,10 @@ pub struct Status {
     pub reason: String,
     /// Whether an agent is there.
     pub linked: bool,
-    /// How many look.
-    pub viewers: usize,
+    /// Who looks, in the order in which they came.
+    pub people: Vec<Seen>,
+    /// Who of them drives.
+    pub controller: Option<ViewerId>,
 }
 
 impl Status {
@@ -137,6 +194,13 @@ pub struct Settings {
     pub max_viewers: usize,
     /// The most video encoders its agent may have; 0 where there is to be no video.
     pub encoders: u8,
+}
+
+impl Settings {
+    /// The same for a session of this name.
+    pub fn named(self, name: &str) -> Self {
+        Self { name: Some(name.to_owned()), ..self }
+    }
 }
 
 /// A handle to the session's task.
@@ -172,6 +236,11 @@ impl Hub {
     /// Tells the hub something. A hub that is gone needs no telling: the process ends then.
     pub async fn send(&self, event: Event) {
         let _ = self.events.send(event).await;
+    }
+
+    /// Tells the hub something if there is room for it; whether there was.
+    pub fn try_send(&self, event: Event) -> bool {
+        self.events.try_send(event).is_ok()
     }
 
     /// Where the agent's link reports.

@@ -16,7 +16,7 @@ use lattice_wire::{
     VERSION, ViewerId, Welcome, close,
 };
 use metrics::{counter, histogram};
-use report::drop_input;
+use report::{Counted, drop_input};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -45,6 +45,7 @@ pub(super) struct Session {
     stats: AgentStats,
     arrivals: VecDeque<(ViewerId, Seq, Micros)>,
     status: watch::Sender<Status>,
+    counted: Counted,
 }
 
 struct Member {
@@ -66,8 +67,15 @@ impl Session {
     pub(super) fn new(settings: Settings) -> Self {
         let name = settings.name.clone().unwrap_or_default();
         let reason = "the desktop's agent is starting".to_owned();
-        let status = Status { name, display: None, reason, linked: false, viewers: 0 };
-        let session = Self {
+        let status = Status {
+            name,
+            display: None,
+            reason,
+            linked: false,
+            people: Vec::new(),
+            controller: None,
+        };
+        Self {
             settings,
             fanout: Fanout::new(Limits::default()),
             arbiter: Arbiter::new(),
@@ -81,9 +89,8 @@ impl Session {
             stats: AgentStats::default(),
             arrivals: VecDeque::new(),
             status: watch::Sender::new(status),
-        };
-        session.count();
-        session
+            counted: Counted::default(),
+        }
     }
 
     pub(super) fn status(&self) -> watch::Receiver<Status> {
@@ -100,6 +107,13 @@ impl Session {
                 self.join(visitor, capabilities, reply, now);
             }
             Event::Left(viewer) => self.leave(viewer),
+            Event::Give(to) => self.give_from_outside(to),
+            Event::Encoders(encoders) => self.settings.encoders = encoders,
+            Event::Dismiss(whose, code, reason) => {
+                for viewer in self.those(whose) {
+                    self.dismiss(viewer, code, reason);
+                }
+            }
             Event::Packet(viewer, packet, at) => self.handle_packet(viewer, packet, at, now),
             Event::Taken(viewer, run) => {
                 if self.viewers.get(&viewer).is_some_and(|member| member.run == run) {

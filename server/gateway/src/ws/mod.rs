@@ -29,16 +29,44 @@ pub async fn share(
     request: Request,
 ) -> Result<Response, Problem> {
     authorize(&app, &connection, &site, request.headers())?;
-    upgrade(request, connection, app.hub.clone(), Visitor::owner())
+    upgrade(request, connection, app.hub.clone(), Visitor::owner(), std::future::pending())
 }
 
-/// Answers the upgrade of a visitor who may look, and serves them once it is done.
+/// Answers the upgrade of a visitor who may look, and serves them once it is done, until `revoked`.
 pub fn upgrade(
-    mut request: Request,
+    request: Request,
     connection: Connection,
     hub: Hub,
     visitor: Visitor,
+    revoked: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Response, Problem> {
+    accept(request, |socket| async move {
+        let Connection { path, guard, .. } = connection;
+        viewer::serve(socket, &hub, visitor, &path, guard, revoked).await;
+    })
+}
+
+/// Answers the upgrade of somebody who may look where there is nothing to see, and tells them so:
+/// a browser does not show its page the answer to an upgrade that was refused.
+pub fn turn_away(
+    request: Request,
+    connection: Connection,
+    code: u16,
+    reason: &'static str,
+) -> Result<Response, Problem> {
+    accept(request, move |mut socket| async move {
+        viewer::dismiss(&mut socket, code, reason).await;
+        drop(connection);
+    })
+}
+
+fn accept<F>(
+    mut request: Request,
+    serve: impl FnOnce(Upgraded) -> F + Send + 'static,
+) -> Result<Response, Problem>
+where
+    F: Future<Output = ()> + Send,
+{
     let accept = handshake(request.headers())?;
     let upgrade = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
@@ -46,8 +74,7 @@ pub fn upgrade(
             Ok(upgraded) => {
                 let (io, role) = (TokioIo::new(upgraded), protocol::Role::Server);
                 let socket = WebSocketStream::from_raw_socket(io, role, Some(limits())).await;
-                let Connection { path, guard, .. } = connection;
-                viewer::serve(socket, &hub, visitor, &path, guard).await;
+                serve(socket).await;
             }
             Err(error) => tracing::debug!(%error, "a connection ended before its upgrade"),
         }

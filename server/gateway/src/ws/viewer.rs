@@ -63,31 +63,39 @@ struct Life {
     first_pong: Notify,
 }
 
-/// Serves a viewer until it or the gateway ends it.
+/// Serves a viewer until it or the gateway ends it, or what let it in is `revoked`.
 pub async fn serve<S>(
     mut socket: Socket<S>,
     hub: &Hub,
     visitor: Visitor,
     path: &PathRtt,
     mut guard: Guard,
+    revoked: impl Future<Output = ()> + Send,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let ending = tokio::select! {
         ending = session(&mut socket, hub, visitor, path) => ending,
+        () = revoked => Ending::Close(close::REVOKED, "the right to look has ended"),
         () = guard.closing() => Ending::Close(close::RESTART, "restarting"),
     };
     match ending {
-        Ending::Close(code, reason) => {
-            counter!("lattice_viewers_closed_total", "code" => code.to_string()).increment(1);
-            tracing::info!(close.code = code, close.reason = reason, "a viewer is closed");
-            let _ = timeout(CLOSE_PATIENCE, say_goodbye(&mut socket, code, reason)).await;
-        }
+        Ending::Close(code, reason) => dismiss(&mut socket, code, reason).await,
         // Where it said goodbye, the answer has yet to be written.
         Ending::Gone => {
             let _ = timeout(CLOSE_PATIENCE, read_out(&mut socket)).await;
         }
     }
+}
+
+/// Ends a viewer's socket with a code that says why.
+pub async fn dismiss<S>(socket: &mut Socket<S>, code: u16, reason: &'static str)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    counter!("lattice_viewers_closed_total", "code" => code.to_string()).increment(1);
+    tracing::info!(close.code = code, close.reason = reason, "a viewer is closed");
+    let _ = timeout(CLOSE_PATIENCE, say_goodbye(socket, code, reason)).await;
 }
 
 async fn say_goodbye<S>(socket: &mut Socket<S>, code: u16, reason: &'static str)

@@ -6,11 +6,18 @@ use super::gate::refused;
 use crate::auth::{Identity, Proof};
 use crate::http::origin::{OriginCheck, Site};
 use crate::http::problem::Problem;
-use crate::store::{LinkId, Login, LoginId, StoreError, Timestamp, UserId};
+use crate::hub::Right;
+use crate::store::{Desired, Login, StoreError, Timestamp};
 use axum::http::{HeaderMap, StatusCode};
 use lattice_engine::policy::{Action, SessionRole, Who, decide};
 use lattice_engine::session::SessionId;
 use std::net::IpAddr;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// By then the hub knows of the socket.
+const FIRST_LOOK: Duration = Duration::from_millis(500);
+const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Somebody who may look at a session. It is worth what it was when it was given: the manager ends
 /// the socket when told to by [`super::Order::Dismiss`].
@@ -22,12 +29,10 @@ pub struct Admission {
     pub role: SessionRole,
     /// What others call them.
     pub name: String,
-    /// Their account, where they have one.
-    pub user: Option<UserId>,
-    /// Their browser's login; a program has none.
-    pub login: Option<LoginId>,
-    /// The link that gives them this, where one does.
-    pub link: Option<LinkId>,
+    /// By what.
+    pub right: Right,
+    /// Whether its desktop is to run.
+    pub is_wanted: bool,
     who: Who,
 }
 
@@ -35,15 +40,6 @@ impl Admission {
     /// Whether they may do that to the session.
     pub fn may(&self, action: Action) -> bool {
         decide(self.who, action).is_some()
-    }
-
-    /// Whether they came by what is to end.
-    pub fn is_of(&self, whose: super::Whose) -> bool {
-        match whose {
-            super::Whose::Link(link) => self.link == Some(link),
-            super::Whose::Login(login) => self.login == Some(login),
-            super::Whose::User(user) => self.user == Some(user),
-        }
     }
 }
 
@@ -70,22 +66,62 @@ impl Api {
             SessionRole::Owner | SessionRole::Admin => None,
         };
         Ok(Admission {
+            is_wanted: found.desired == Desired::Running,
             session: found.id,
             role,
             name: name(&identity),
-            user: identity.user().map(|user| user.id),
-            login: identity.login(),
-            link,
+            right: Right {
+                login: identity.login(),
+                link,
+                user: identity.user().map(|user| user.id),
+            },
             who: tie.who,
         })
     }
 }
 
 impl Api {
-    /// Whether an admission is still worth what it was. To be asked once its socket can be found by
-    /// [`super::Order::Dismiss`]: what ended between the two has told nobody.
-    pub async fn still_stands(&self, admission: &Admission) -> Result<bool, StoreError> {
-        let identity = match (admission.login, admission.user) {
+    /// Returns when an admission is no longer worth what it was, and keeps its login alive until
+    /// then. Mostly [`super::Order::Dismiss`] is quicker; but what ended before the hub knew of the
+    /// socket has told nobody.
+    pub async fn until_worthless(self, admission: Admission) {
+        sleep(FIRST_LOOK).await;
+        loop {
+            match self.still_stands(&admission).await {
+                Ok(false) => return,
+                Ok(true) => self.keep_alive(&admission).await,
+                Err(error) => note(&error),
+            }
+            sleep(LOOK_INTERVAL).await;
+        }
+    }
+
+    async fn keep_alive(&self, admission: &Admission) {
+        let Some(login) = admission.right.login else { return };
+        if let Err(error) = self.auth().touch(login).await {
+            note(&error);
+        }
+    }
+
+    /// Whether the asker administers the server.
+    pub async fn authorize_administrator(
+        &self,
+        headers: &HeaderMap,
+        site: &Site,
+        peer: IpAddr,
+    ) -> Result<(), Problem> {
+        let identified = self.auth().identify(headers, site, peer).await;
+        let (identity, proof) =
+            identified.map_err(|error| auth_problem(error, "the bearer token is wrong"))?;
+        check_page(headers, site, proof)?;
+        let who = self.tie(&identity, None).await?.who;
+        let permit = decide(who, Action::ReadMetrics);
+        permit.map(|_| ()).ok_or_else(|| refused(&identity, who, Action::ReadMetrics))
+    }
+
+    /// Whether an admission is still worth what it was.
+    pub(super) async fn still_stands(&self, admission: &Admission) -> Result<bool, StoreError> {
+        let identity = match (admission.right.login, admission.right.user) {
             (Some(id), _) => match self.store().login_of_id(id, Timestamp::now()).await? {
                 Some(Login { user: Some(user), .. }) => Identity::User { user, login: Some(id) },
                 Some(Login { user: None, .. }) => Identity::Guest(id),
@@ -99,9 +135,14 @@ impl Api {
         };
         let tie = self.tie(&identity, Some(admission.session.as_str())).await?;
         let link = tie.grant.map(|grant| grant.link);
-        let same_link = admission.link.is_none() || admission.link == link;
+        let same_link = admission.right.link.is_none() || admission.right.link == link;
         Ok(tie.session.is_some() && tie.who == admission.who && same_link)
     }
+}
+
+fn note(error: &StoreError) {
+    let error = error as &dyn std::error::Error;
+    tracing::warn!(error, "a viewer's right cannot be looked at; trying again");
 }
 
 fn name(identity: &Identity) -> String {

@@ -1,7 +1,9 @@
 //! The API's side of the session manager: what runs is read from a snapshot, what is to happen is
 //! said by orders. The store holds what is desired; an order only says where to look.
 
-use crate::store::{LinkId, LoginId, UserId};
+use crate::hub::Whose;
+use crate::store::LoginId;
+use lattice_engine::reconcile::State;
 use lattice_engine::session::SessionId;
 use lattice_wire::ViewerId;
 use std::collections::HashMap;
@@ -10,43 +12,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 /// Orders that wait; beyond, the requests that give them wait.
 const ORDERS: usize = 256;
-
-/// What a session does, as the API names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// It is to run; nothing was done yet.
-    Requested,
-    /// It waits for room.
-    Queued,
-    /// Its desktop is starting.
-    Starting,
-    /// Its desktop is there.
-    Running,
-    /// Its desktop is paused because nobody looks.
-    Idle,
-    /// Its desktop is ending.
-    Stopping,
-    /// There is no desktop.
-    Stopped,
-    /// Its desktop could not be started, or ended by itself too often.
-    Failed,
-}
-
-impl State {
-    /// As the API writes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Requested => "requested",
-            Self::Queued => "queued",
-            Self::Starting => "starting",
-            Self::Running => "running",
-            Self::Idle => "idle",
-            Self::Stopping => "stopping",
-            Self::Stopped => "stopped",
-            Self::Failed => "failed",
-        }
-    }
-}
 
 /// A session as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,17 +37,6 @@ pub struct Presence {
     pub driving: bool,
     /// By which login they came, to be told "you".
     pub login: Option<LoginId>,
-}
-
-/// Whose sockets are to end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Whose {
-    /// Everybody's who came by this link.
-    Link(LinkId),
-    /// One browser's.
-    Login(LoginId),
-    /// A user's, wherever they are. They may come back by what they may do now.
-    User(UserId),
 }
 
 /// That viewer is not there, may not drive, or nothing runs.

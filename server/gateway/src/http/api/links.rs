@@ -1,12 +1,12 @@
 //! Share links: made, read and ended by a session's owner, swapped once by whoever gets one.
 
 use super::answers::{Read, auth_problem, internal, invalid, no_such};
-use super::desktops::Whose;
 use super::gate::{AboutSession, Pass};
 use super::logins::Secret;
 use super::{Api, MOST_LINKS};
 use crate::auth::{AuthError, Identity, Token};
 use crate::http::problem::Problem;
+use crate::hub::Whose;
 use crate::store::{self, LinkId, NewLink, Timestamp, TokenHash};
 use axum::Json;
 use axum::extract::{Path, State};

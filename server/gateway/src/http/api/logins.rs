@@ -2,11 +2,11 @@
 
 use super::Api;
 use super::answers::{Read, auth_problem, conflict, internal, invalid};
-use super::desktops::Whose;
 use super::gate::Pass;
 use super::users::{Role, check_password};
 use crate::auth::{AuthError, Entry, Identity};
 use crate::http::problem::Problem;
+use crate::hub::Whose;
 use crate::store::{Holder, Timestamp, UserChange};
 use axum::Json;
 use axum::extract::State;

@@ -20,9 +20,7 @@ mod users;
 mod viewers;
 
 pub use admission::Admission;
-pub use desktops::{
-    Desktops, Inbox, Live, NoSuchViewer, Order, Presence, State as DesktopState, Whose,
-};
+pub use desktops::{Desktops, Inbox, Live, NoSuchViewer, Order, Presence};
 
 use crate::auth::Auth;
 use crate::store::Store;
@@ -38,7 +36,7 @@ use tokio::sync::watch;
 use utoipa::ToSchema;
 
 /// Sessions of one user; more would starve the others.
-const MOST_SESSIONS: u32 = 8;
+pub const MOST_SESSIONS: u32 = 8;
 /// Links of one session that have not ended.
 const MOST_LINKS: u32 = 100;
 

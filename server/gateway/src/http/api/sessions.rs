@@ -1,7 +1,7 @@
 //! Sessions: what people have, and what they want of it.
 
 use super::answers::{Read, internal, invalid};
-use super::desktops::{Live, State};
+use super::desktops::Live;
 use super::gate::{AboutSession, Pass};
 use super::users::check_label;
 use super::{Api, MOST_SESSIONS, Template};
@@ -13,6 +13,7 @@ use axum::extract::{self, RawQuery};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use lattice_engine::policy::{Action, SessionRole, decide};
+use lattice_engine::reconcile::State;
 use lattice_engine::session::SessionId;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -27,7 +28,7 @@ pub(super) struct SessionView {
     name: String,
     template: String,
     owner: OwnerView,
-    /// `requested`, `queued`, `starting`, `running`, `idle`, `stopping`, `stopped` or `failed`.
+    /// `requested`, `starting`, `running`, `stopping`, `stopped` or `failed`.
     state: &'static str,
     /// Why it is in that state, for a person; may be empty.
     reason: String,
@@ -115,7 +116,7 @@ pub(super) fn view(
 ) -> SessionView {
     let found = live.get(&session.id);
     SessionView {
-        state: state(session.desired, found.map(|live| live.state)).as_str(),
+        state: state(session.desired, found.map(|live| live.state)).name(),
         reason: found.map(|live| live.reason.clone()).unwrap_or_default(),
         viewers: found.map_or(0, |live| live.viewers),
         url: format!("/d/{}", session.id),
@@ -136,10 +137,7 @@ pub(super) fn view(
 fn state(desired: Desired, live: Option<State>) -> State {
     match (desired, live.unwrap_or(State::Stopped)) {
         (Desired::Running, State::Stopped | State::Stopping) => State::Requested,
-        (
-            Desired::Stopped,
-            State::Requested | State::Queued | State::Starting | State::Running | State::Idle,
-        ) => State::Stopping,
+        (Desired::Stopped, State::Requested | State::Starting | State::Running) => State::Stopping,
         (_, state) => state,
     }
 }

@@ -1,7 +1,7 @@
 //! What time itself changes: links and logins that expire.
 
 use super::Api;
-use super::desktops::Whose;
+use crate::hub::Whose;
 use crate::store::{StoreError, Timestamp};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::sleep;

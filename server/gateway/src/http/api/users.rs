@@ -2,10 +2,10 @@
 
 use super::Api;
 use super::answers::{Read, invalid, no_such};
-use super::desktops::Whose;
 use super::gate::Pass;
 use crate::auth::{MAX_PASSWORD, admin};
 use crate::http::problem::Problem;
+use crate::hub::Whose;
 use crate::store::{Holder, NewUser, Timestamp, User, UserChange, UserId, UserRole};
 use axum::Json;
 use axum::extract::{Path, State};

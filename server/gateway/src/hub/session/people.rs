@@ -1,6 +1,6 @@
 //! Who is there, who drives, and where the others point.
 
-use super::super::packet;
+use super::super::{Seen, Whose, packet};
 use super::report::drop_input;
 use super::{Member, Session};
 use lattice_engine::arbiter::Arbiter;
@@ -25,6 +25,15 @@ impl Session {
         self.announce_control();
     }
 
+    /// Gives control to a viewer, or back to an owner, or to nobody where there is none.
+    pub(super) fn give_from_outside(&mut self, to: Option<ViewerId>) {
+        self.pass_control(|arbiter| match (to, arbiter.controller()) {
+            (Some(to), _) => arbiter.grant(to),
+            (None, Some(driver)) => arbiter.release(driver),
+            (None, None) => {}
+        });
+    }
+
     /// Shows the others where somebody points. Whoever drives is seen by what they do.
     pub(super) fn point(&self, viewer: ViewerId, at: Point) {
         let may = self.viewers.get(&viewer).is_some_and(|member| member.visitor.role > Role::View);
@@ -38,22 +47,36 @@ impl Session {
         }
     }
 
+    /// The viewers that have this in common.
+    pub(super) fn those(&self, whose: Whose) -> Vec<ViewerId> {
+        let included =
+            self.viewers.iter().filter(|(_, member)| whose.includes(member.visitor.right));
+        included.map(|(&viewer, _)| viewer).collect()
+    }
+
+    pub(super) fn people(&self) -> Vec<Seen> {
+        let seen = |(&viewer, member): (&ViewerId, &Member)| Seen {
+            person: Person {
+                viewer,
+                role: member.visitor.role,
+                asks: self.arbiter.asks(viewer),
+                name: member.visitor.name.clone(),
+            },
+            right: member.visitor.right,
+        };
+        self.viewers.iter().map(seen).collect()
+    }
+
     /// Tells everybody who drives, and owners who is there.
     pub(super) fn announce_control(&mut self) {
         self.fanout.handle_controller(self.arbiter.controller());
         let viewers = u16::try_from(self.viewers.len()).unwrap_or(u16::MAX);
         let controller = self.arbiter.controller().unwrap_or_default();
         self.broadcast(&packet(&ServerPacket::Control(Control { controller, viewers })));
-        let person = |(&viewer, member): (&ViewerId, &Member)| Person {
-            viewer,
-            role: member.visitor.role,
-            asks: self.arbiter.asks(viewer),
-            name: member.visitor.name.clone(),
-        };
-        let people = People(self.viewers.iter().map(person).collect());
-        let people = packet(&ServerPacket::People(people));
+        let people = self.people().into_iter().map(|seen| seen.person).collect();
+        let people = packet(&ServerPacket::People(People(people)));
         let owners = self.viewers.values().filter(|member| member.visitor.role == Role::Own);
         owners.for_each(|owner| owner.outbox.push_latest(people.clone()));
-        self.count();
+        self.count_viewers();
     }
 }

@@ -12,31 +12,23 @@ impl Session {
             display: self.display.as_ref().map(|display| display.state),
             reason: self.display.as_ref().map_or_else(String::new, |state| state.reason.clone()),
             linked: self.link.is_some(),
-            viewers: self.viewers.len(),
+            people: self.people(),
+            controller: self.arbiter.controller(),
         };
-        let changed = self.status.send_if_modified(|status| {
+        self.status.send_if_modified(|status| {
             // Before the first link the reason stays that it is starting.
             let differs = *status != new
-                && (new.linked || new.display.is_some() || new.viewers != status.viewers);
+                && (new.linked || new.display.is_some() || new.people != status.people);
             if differs {
                 *status = new;
             }
             differs
         });
-        if changed {
-            self.count();
-        }
     }
 
-    pub(super) fn count(&self) {
-        let state = self.status.borrow().state();
-        for name in ["starting", "running", "stopped"] {
-            gauge!("lattice_sessions", "state" => name).set(f64::from(u8::from(name == state)));
-        }
-        for (role, name) in Role::ALL.into_iter().zip(["view", "assist", "control", "own"]) {
-            let members = self.viewers.values().filter(|member| member.visitor.role == role);
-            gauge!("lattice_viewers", "role" => name).set(members.count() as f64);
-        }
+    pub(super) fn count_viewers(&mut self) {
+        let roles = self.viewers.values().map(|member| member.visitor.role);
+        self.counted.become_of(roles);
     }
 
     pub(super) fn count_stats(&mut self, new: AgentStats, now: Micros) {
@@ -59,6 +51,29 @@ impl Session {
         self.fanout.handle_late(grown(new.late, old.late), now);
     }
 }
+
+/// What this session has added to the gateway's numbers of viewers by role.
+#[derive(Debug, Default)]
+pub(super) struct Counted([u32; Role::ALL.len()]);
+
+impl Counted {
+    fn become_of(&mut self, roles: impl Iterator<Item = Role>) {
+        let mut new = [0; Role::ALL.len()];
+        roles.for_each(|role| new[role as usize] += 1);
+        for (name, (new, old)) in ROLES.into_iter().zip(new.into_iter().zip(self.0)) {
+            gauge!("lattice_viewers", "role" => name).increment(f64::from(new) - f64::from(old));
+        }
+        self.0 = new;
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.become_of(std::iter::empty());
+    }
+}
+
+const ROLES: [&str; Role::ALL.len()] = ["view", "assist", "control", "own"];
 
 /// A link that has shown no limit counts as one without end.
 pub(super) fn pace(pace: Pace) {

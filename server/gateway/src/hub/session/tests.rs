@@ -1,4 +1,6 @@
 use super::*;
+use crate::hub::{Right, Whose};
+use crate::store::LinkId;
 use lattice_wire::{
     Bottleneck, Epoch, Frame, FrameFlags, FrameId, Key, Modifiers, Op, OpKind, Point, Rect, Role,
     Video,
@@ -181,7 +183,7 @@ async fn a_viewer_is_told_that_its_network_limits_it() {
 
 /// Somebody who came by a link.
 fn guest(role: Role, name: &str) -> Visitor {
-    Visitor { role, name: name.into() }
+    Visitor { role, name: name.into(), right: Right::default() }
 }
 
 /// The packets besides frames that wait for a viewer.
@@ -270,4 +272,36 @@ async fn who_may_not_drive_makes_no_noise_by_asking() {
     }
     say(&mut room, eve, ClientPacket::GiveControl(eve));
     assert_eq!(heard(&owner).await, []);
+}
+
+#[test]
+fn a_revoked_link_takes_those_with_it_who_came_by_it() {
+    let mut room = Room::new(0, 100);
+    let by = |link| Visitor {
+        right: Right { link: Some(LinkId(link)), ..Right::default() },
+        ..guest(Role::View, "Sue")
+    };
+    let mut owner = room.join(Capabilities(0));
+    let mut sue = room.admit(by(4), Capabilities(0));
+    let mut eve = room.admit(by(5), Capabilities(0));
+    let revoke = Event::Dismiss(Whose::Link(LinkId(4)), close::REVOKED, "the link was revoked");
+    room.session.handle_event(revoke, NOW);
+    assert_eq!(sue.dismissed.try_recv(), Ok((close::REVOKED, "the link was revoked")));
+    assert!(owner.dismissed.try_recv().is_err() && eve.dismissed.try_recv().is_err());
+}
+
+#[test]
+fn control_given_from_outside_goes_to_who_may_drive_and_comes_back() {
+    let mut room = Room::new(0, 100);
+    let owner = room.join(Capabilities(0)).viewer;
+    let sue = room.admit(guest(Role::Control, "Sue"), Capabilities(0)).viewer;
+    let eve = room.admit(guest(Role::View, "Eve"), Capabilities(0)).viewer;
+    let driver = |room: &Room| room.session.arbiter.controller();
+    assert_eq!(driver(&room), Some(owner));
+    room.session.handle_event(Event::Give(Some(eve)), NOW);
+    assert_eq!(driver(&room), Some(owner), "who may only look never drives");
+    room.session.handle_event(Event::Give(Some(sue)), NOW);
+    assert_eq!(driver(&room), Some(sue));
+    room.session.handle_event(Event::Give(None), NOW);
+    assert_eq!(driver(&room), Some(owner));
 }

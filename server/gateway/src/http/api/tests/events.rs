@@ -53,9 +53,9 @@ async fn a_page_hears_of_its_own_sessions_and_no_others() {
     assert_eq!((name.as_str(), &data), ("session", &made));
 
     let session: SessionId = made["id"].as_str().expect("an id").parse().expect("an id");
-    world.show(&session, DesktopState::Running, 0);
+    world.show(&session, State::Running, 0);
     assert_eq!(stream.next().await.expect("an event").1["state"], "running");
-    world.show(&session, DesktopState::Running, 3);
+    world.show(&session, State::Running, 3);
     assert_eq!(stream.next().await.expect("an event").1["viewers"], 3);
 
     let path = format!("/api/v1/sessions/{session}");
@@ -73,7 +73,7 @@ async fn a_guest_hears_that_the_link_has_ended() {
     let guest = world.redeem(&Proof::default(), &secret).await.proof();
     let mut stream = world.follow(&guest).await;
     stream.next().await;
-    world.show(&session, DesktopState::Running, 1);
+    world.show(&session, State::Running, 1);
     assert_eq!(stream.next().await.expect("an event").1["role"], "view");
     let path = format!("/api/v1/sessions/{session}/links/{link}");
     world.ask(Method::DELETE, &path, &owner, Value::Null).await;

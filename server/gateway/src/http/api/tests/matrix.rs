@@ -238,7 +238,7 @@ async fn a_socket_opens_for_the_same_people() {
         }
         assert!(world.api.still_stands(&admission).await.expect("asked"), "{person:?}");
         assert_eq!(
-            admission.link.is_some(),
+            admission.right.link.is_some(),
             matches!(person, Person::Guest(_) | Person::Friend(_))
         );
         let foreign = headers.clone();

@@ -19,6 +19,7 @@ use axum::response::Response;
 use http_body_util::BodyExt as _;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
+use lattice_engine::reconcile::State;
 use lattice_engine::session::SessionId;
 use lattice_wire::ViewerId;
 use serde_json::{Value, json};
@@ -212,7 +213,7 @@ impl World {
         std::mem::take(&mut self.told.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn show(&self, session: &SessionId, state: DesktopState, viewers: usize) {
+    fn show(&self, session: &SessionId, state: State, viewers: usize) {
         let live = Live { state, reason: String::new(), viewers };
         self.live.send_modify(|all| {
             Arc::make_mut(all).insert(session.clone(), live);

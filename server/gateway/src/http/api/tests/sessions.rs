@@ -23,7 +23,7 @@ async fn a_session_is_made_shown_stopped_started_and_deleted() {
     assert_eq!(world.told().await, [format!("look {id}")]);
 
     let session: SessionId = id.parse().expect("an id");
-    world.show(&session, DesktopState::Running, 2);
+    world.show(&session, State::Running, 2);
     let path = format!("/api/v1/sessions/{id}");
     let shown = world.get(&path, &who).await.json();
     assert_eq!((&shown["state"], &shown["viewers"]), (&json!("running"), &json!(2)));

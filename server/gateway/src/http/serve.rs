@@ -1,0 +1,124 @@
+//! The addresses of `lattice serve`: pages, the API, and the sockets of viewers.
+
+use super::api::{Admission, Api};
+use super::origin::{Site, Sites};
+use super::problem::Problem;
+use super::{api, finish, is_local, page};
+use crate::accept::Connection;
+use crate::hub::Visitor;
+use crate::manager::Manager;
+use crate::telemetry::Metrics;
+use crate::ws;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{any, get};
+use axum::{Extension, Json, Router};
+use lattice_engine::policy::{LinkRole, SessionRole};
+use lattice_wire::{Role, close};
+use serde_json::json;
+use std::sync::Arc;
+
+/// What the handlers share.
+#[derive(Debug)]
+pub struct App {
+    /// People, and what they have.
+    pub api: Api,
+    /// What runs.
+    pub manager: Manager,
+    /// What is measured.
+    pub metrics: Metrics,
+}
+
+/// All routes of `lattice serve`, under these names.
+pub fn router(app: App, sites: Sites) -> Router {
+    let api = api::router(app.api.clone());
+    let routes = Router::new()
+        .route("/", any(home))
+        .route("/enter", any(enter))
+        .route("/s/{token}", any(redeem))
+        .route("/s/", any(redeem))
+        .route("/d/{session}", any(viewer))
+        .route("/ws/{session}", get(socket))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .with_state(Arc::new(app))
+        .merge(api);
+    finish(routes, sites)
+}
+
+// Pages hold nothing about anybody: what they show they ask the API for. So a GET by whatever looks
+// at links in messages uses nothing up.
+
+async fn home(method: Method, headers: HeaderMap) -> Response {
+    page("home.html", &method, &headers)
+}
+
+async fn enter(method: Method, headers: HeaderMap) -> Response {
+    page("enter.html", &method, &headers)
+}
+
+async fn redeem(method: Method, headers: HeaderMap) -> Response {
+    page("redeem.html", &method, &headers)
+}
+
+async fn viewer(method: Method, headers: HeaderMap) -> Response {
+    page("index.html", &method, &headers)
+}
+
+/// `GET /ws/<session>`.
+async fn socket(
+    State(app): State<Arc<App>>,
+    Extension(connection): Extension<Connection>,
+    Extension(site): Extension<Site>,
+    Path(session): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let peer = connection.peer.ip();
+    let admission = app.api.authorize_socket(request.headers(), &session, &site, peer).await?;
+    let hub = match admission.is_wanted {
+        true => app.manager.hub_soon(&admission.session).await,
+        false => None,
+    };
+    let Some(hub) = hub else {
+        return ws::turn_away(request, connection, close::ENDED, "the desktop is stopped");
+    };
+    let visitor = visitor(&admission);
+    let revoked = app.api.clone().until_worthless(admission);
+    ws::upgrade(request, connection, hub, visitor, revoked)
+}
+
+fn visitor(admission: &Admission) -> Visitor {
+    let role = match admission.role {
+        SessionRole::Owner | SessionRole::Admin => Role::Own,
+        SessionRole::Shared(LinkRole::Control) => Role::Control,
+        SessionRole::Shared(LinkRole::Assist) => Role::Assist,
+        SessionRole::Shared(LinkRole::View) => Role::View,
+    };
+    Visitor { role, name: admission.name.clone(), right: admission.right }
+}
+
+/// Of use: what people want of their sessions is being looked after.
+async fn readyz(State(app): State<Arc<App>>) -> Response {
+    let trouble = app.manager.trouble();
+    let code = match trouble {
+        None => StatusCode::OK,
+        Some(_) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let body = json!({ "ready": trouble.is_none(), "reason": trouble.unwrap_or_default() });
+    (code, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
+}
+
+/// What it has done, for this machine or an administrator's program.
+async fn metrics(
+    State(app): State<Arc<App>>,
+    Extension(connection): Extension<Connection>,
+    Extension(site): Extension<Site>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    if !is_local(&connection, &site, &headers) {
+        app.api.authorize_administrator(&headers, &site, connection.peer.ip()).await?;
+    }
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    Ok((kind, app.metrics.render(None)).into_response())
+}

@@ -1,0 +1,110 @@
+//! Where a server listens, and the names that lead there.
+
+use anyhow::{Context as _, bail};
+use std::io::{self, Write as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use tokio::net::TcpListener;
+
+const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+/// How many ports after a taken one are tried.
+const PORTS_TRIED: u16 = 100;
+
+/// Listens on what was asked for; else on the default address, or on the next port that is free.
+pub async fn listen(asked: Option<&str>) -> anyhow::Result<TcpListener> {
+    let Some(asked) = asked else { return listen_by_default().await };
+    let addresses = tokio::net::lookup_host(asked).await.with_context(|| {
+        format!("{asked} is no address to listen on; it has the form 127.0.0.1:8080")
+    })?;
+    let address = addresses.into_iter().next();
+    let address = address.with_context(|| format!("{asked} leads to no address"))?;
+    match TcpListener::bind(address).await {
+        Ok(listener) => Ok(listener),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            let hint = match next_free(address).await {
+                Some(free) => format!("{} is free: --listen {free}", free.port()),
+                None => "stop the program that uses it, or choose another port".into(),
+            };
+            bail!("{address} is used by another program; {hint}")
+        }
+        Err(error) => Err(error).with_context(|| format!("listen on {address}")),
+    }
+}
+
+async fn listen_by_default() -> anyhow::Result<TcpListener> {
+    match TcpListener::bind(DEFAULT_ADDRESS).await {
+        Ok(listener) => return Ok(listener),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+        Err(error) => return Err(error).with_context(|| format!("listen on {DEFAULT_ADDRESS}")),
+    }
+    for address in following(DEFAULT_ADDRESS) {
+        if let Ok(listener) = TcpListener::bind(address).await {
+            let mut stderr = io::stderr();
+            writeln!(stderr, "{DEFAULT_ADDRESS} is used by another program; taking {address}")?;
+            return Ok(listener);
+        }
+    }
+    bail!("{DEFAULT_ADDRESS} and the {PORTS_TRIED} ports after it are used; name one with --listen")
+}
+
+async fn next_free(taken: SocketAddr) -> Option<SocketAddr> {
+    for address in following(taken) {
+        if TcpListener::bind(address).await.is_ok() {
+            return Some(address);
+        }
+    }
+    None
+}
+
+fn following(taken: SocketAddr) -> impl Iterator<Item = SocketAddr> {
+    let ports = (1..=PORTS_TRIED).filter_map(move |step| taken.port().checked_add(step));
+    ports.map(move |port| SocketAddr::new(taken.ip(), port))
+}
+
+/// The address as others can use it: one of the machine's, where any is listened on.
+pub fn reachable(address: SocketAddr) -> SocketAddr {
+    match address.ip().is_unspecified() {
+        true => {
+            SocketAddr::new(outward(address.ip()).unwrap_or(DEFAULT_ADDRESS.ip()), address.port())
+        }
+        false => address,
+    }
+}
+
+/// The address that packets to elsewhere would leave from. Connecting UDP sends nothing; the
+/// addresses are those that RFC 5737 and RFC 3849 keep for examples.
+fn outward(any: IpAddr) -> Option<IpAddr> {
+    let elsewhere = if any.is_ipv4() { "192.0.2.1:9" } else { "[2001:db8::1]:9" };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect(elsewhere).ok()?;
+    Some(socket.local_addr().ok()?.ip()).filter(|ip| !ip.is_unspecified())
+}
+
+/// Host names by which a server on `address` may be asked for, besides localhost and addresses.
+pub fn own_names(address: SocketAddr) -> Vec<String> {
+    if address.ip().is_loopback() {
+        return Vec::new();
+    }
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    if name.is_empty() { Vec::new() } else { vec![name] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_taken_port_is_named_with_the_next_free_one() {
+        let taken = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = taken.local_addr().expect("bound");
+        let error = listen(Some(&address.to_string())).await.expect_err("it is taken");
+        let text = error.to_string();
+        assert!(text.starts_with(&format!("{address} is used by another program; ")), "{text}");
+        assert!(text.contains("--listen 127.0.0.1:"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_address_is_named() {
+        let error = listen(Some("8080")).await.expect_err("no address");
+        assert!(error.to_string().contains("8080 is no address to listen on"), "{error}");
+    }
+}

@@ -1,0 +1,312 @@
+//! One task that makes what people want of their sessions true: the store says what is wanted, the
+//! runtime what runs, [`Lifecycle`] what to do about the difference.
+//!
+//! Level-triggered: whatever happens, it looks at both again. So it needs no memory over a restart of
+//! the gateway, and a desktop that runs then is found and shown again.
+
+mod desk;
+
+use crate::http::api::{Desktops, Inbox, Live, NoSuchViewer, Order};
+use crate::hub::{Hub, Settings};
+use crate::runtime::{InstanceState, Runtime, RuntimeError};
+use crate::store::{Session, Store, StoreError};
+use crate::telemetry;
+use crate::{clock, hub};
+use desk::Desk;
+use lattice_engine::reconcile::Action;
+use lattice_engine::session::SessionId;
+use lattice_wire::Micros;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
+
+/// Even where nobody says that anything changed.
+const LOOK_INTERVAL: Micros = Micros::from_millis(10_000);
+/// How long a viewer may be ahead of the first look at a session.
+const HUB_PATIENCE: Duration = Duration::from_secs(2);
+/// After the store or the runtime could not be asked.
+const TROUBLE_PAUSE: Micros = Micros::from_millis(1000);
+
+/// Where the viewers of each session go that is to run.
+pub type Hubs = Arc<BTreeMap<SessionId, Hub>>;
+
+/// A handle to the manager's task.
+#[derive(Debug, Clone)]
+pub struct Manager {
+    hubs: watch::Receiver<Hubs>,
+    trouble: watch::Receiver<Option<String>>,
+    stop: watch::Sender<bool>,
+}
+
+impl Manager {
+    /// Starts the task and returns, with a handle to it, the API's side. It ends by
+    /// [`Manager::end`] and leaves the desktops alone.
+    pub fn spawn(
+        store: Store,
+        runtime: Arc<Runtime>,
+        settings: Settings,
+    ) -> (Self, Desktops, JoinHandle<()>) {
+        let (desktops, Inbox { live, orders }) = Desktops::channel();
+        let (hubs, seen) = watch::channel(Hubs::default());
+        let (stop, stopped) = watch::channel(false);
+        let (trouble, troubled) = watch::channel(Some("sessions are yet to be looked at".into()));
+        let (notice, noticed) = mpsc::channel(1);
+        let task = Task {
+            store,
+            runtime,
+            settings,
+            desks: BTreeMap::new(),
+            live,
+            hubs,
+            actions: JoinSet::new(),
+            removing: BTreeSet::new(),
+            notice,
+            trouble,
+        };
+        let task = tokio::spawn(task.run(orders, noticed, stopped));
+        (Self { hubs: seen, trouble: troubled, stop }, desktops, task)
+    }
+
+    /// Where the viewers of that session go; nothing where it is not to run.
+    pub fn hub(&self, session: &SessionId) -> Option<Hub> {
+        self.hubs.borrow().get(session).cloned()
+    }
+
+    /// The same, where the session has only just been wanted.
+    pub async fn hub_soon(&self, session: &SessionId) -> Option<Hub> {
+        let mut hubs = self.hubs.clone();
+        let is_there = hubs.wait_for(|hubs| hubs.contains_key(session));
+        let hubs = timeout(HUB_PATIENCE, is_there).await.ok()?.ok()?;
+        hubs.get(session).cloned()
+    }
+
+    /// Why sessions are not being looked after, where they are not.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.borrow().clone()
+    }
+
+    /// Lets go of all desktops, which run on.
+    pub fn end(&self) {
+        self.stop.send_replace(true);
+    }
+}
+
+/// Something that the runtime was told to do has been done.
+struct Done {
+    session: SessionId,
+    what: What,
+    result: Result<(), RuntimeError>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    Act,
+    Remove,
+}
+
+struct Task {
+    store: Store,
+    runtime: Arc<Runtime>,
+    settings: Settings,
+    desks: BTreeMap<SessionId, Desk>,
+    live: watch::Sender<Arc<HashMap<SessionId, Live>>>,
+    hubs: watch::Sender<Hubs>,
+    actions: JoinSet<Done>,
+    /// What is being removed: it is not asked for twice.
+    removing: BTreeSet<SessionId>,
+    notice: mpsc::Sender<()>,
+    /// Why sessions are not looked after, where they are not.
+    trouble: watch::Sender<Option<String>>,
+}
+
+impl Task {
+    async fn run(
+        mut self,
+        mut orders: mpsc::Receiver<Order>,
+        mut noticed: mpsc::Receiver<()>,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        let mut changes = self.runtime.changes();
+        while !*stop.borrow() {
+            self.look().await;
+            self.publish();
+            let deadline = self.deadline();
+            tokio::select! {
+                Some(order) = orders.recv() => self.handle_order(order).await,
+                Ok(()) = changes.changed() => {}
+                Some(_) = noticed.recv() => {}
+                Some(done) = self.actions.join_next() => self.handle_done(done),
+                () = hub::sleep_until(Some(deadline)) => {}
+                () = stopping(&mut stop) => {}
+            }
+        }
+        for desk in self.desks.into_values() {
+            desk.let_go().await;
+        }
+    }
+
+    fn deadline(&self) -> Micros {
+        let now = clock::now();
+        let usual = if self.trouble.borrow().is_some() { TROUBLE_PAUSE } else { LOOK_INTERVAL };
+        let desks = self.desks.values().filter_map(Desk::deadline);
+        desks.chain([now.plus(usual)]).min().unwrap_or(now)
+    }
+
+    /// Compares what is wanted with what is, and has the difference done.
+    async fn look(&mut self) {
+        match self.compare().await {
+            Ok(()) => {
+                self.trouble.send_replace(None);
+            }
+            Err(error) => {
+                let reason = Some(format!("{error:#}"));
+                if *self.trouble.borrow() != reason {
+                    tracing::warn!(reason, "sessions cannot be looked after; trying again");
+                }
+                self.trouble.send_replace(reason);
+            }
+        }
+    }
+
+    async fn compare(&mut self) -> anyhow::Result<()> {
+        let sessions = self.store.all_sessions().await?;
+        let instances = self.runtime.list().await?;
+        let mut instances: BTreeMap<_, _> =
+            instances.into_iter().map(|instance| (instance.session, instance.state)).collect();
+        let known: BTreeSet<_> = sessions.iter().map(|session| session.id.clone()).collect();
+        for session in sessions {
+            let instance = instances.remove(&session.id);
+            self.tend(session, instance).await?;
+        }
+        for desk in self.desks.extract_if(.., |id, _| !known.contains(id)) {
+            desk.1.close("the desktop was deleted").await;
+        }
+        // What nobody knows of belongs to nobody.
+        for orphan in instances.into_keys() {
+            tracing::warn!(session = %orphan, "a desktop that belongs to no session is removed");
+            self.remove(orphan);
+        }
+        Ok(())
+    }
+
+    async fn tend(
+        &mut self,
+        session: Session,
+        instance: Option<InstanceState>,
+    ) -> Result<(), StoreError> {
+        let now = clock::now();
+        if session.deleted && instance.is_none() {
+            if let Some(desk) = self.desks.remove(&session.id) {
+                desk.close("the desktop was deleted").await;
+            }
+            self.remove(session.id.clone());
+            return self.store.forget_session(&session.id).await;
+        }
+        let id = session.id.clone();
+        let desk = match self.desks.entry(id.clone()) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(Desk::new(&session, now)),
+        };
+        desk.update(&session, now);
+        desk.follow(instance.as_ref(), &self.settings, &self.notice).await;
+        if let Some(action) = desk.observe(instance.as_ref(), now) {
+            let (runtime, spec) = (self.runtime.clone(), desk.spec());
+            self.actions.spawn(async move {
+                let result = match action {
+                    Action::Start => runtime.start(&spec).await,
+                    Action::Stop => runtime.stop(&spec.session).await,
+                };
+                Done { session: id, what: What::Act, result }
+            });
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, session: SessionId) {
+        if !self.removing.insert(session.clone()) {
+            return;
+        }
+        let runtime = self.runtime.clone();
+        self.actions.spawn(async move {
+            let result = runtime.remove(&session).await;
+            Done { session, what: What::Remove, result }
+        });
+    }
+
+    fn handle_done(&mut self, done: Result<Done, tokio::task::JoinError>) {
+        // A task that panicked has been counted and logged; its session is looked at again.
+        let Ok(Done { session, what, result }) = done else { return };
+        if let Err(error) = &result {
+            tracing::warn!(session = %session, error = %format!("{error:#}"), "the runtime refused");
+        }
+        match what {
+            What::Remove => {
+                self.removing.remove(&session);
+            }
+            What::Act => {
+                if let Some(desk) = self.desks.get_mut(&session) {
+                    desk.handle_done(result.err().map(|error| error.to_string()), clock::now());
+                }
+            }
+        }
+    }
+
+    async fn handle_order(&mut self, order: Order) {
+        match order {
+            // Every turn looks.
+            Order::Look(_) => {}
+            Order::Viewers(session, reply) => {
+                let people = self.desks.get(&session).map(Desk::people).unwrap_or_default();
+                let _ = reply.send(people);
+            }
+            Order::GiveControl(session, to, reply) => {
+                let given = match self.desks.get(&session) {
+                    Some(desk) => desk.give_control(to).await,
+                    None => Err(NoSuchViewer),
+                };
+                let _ = reply.send(given);
+            }
+            Order::Dismiss(whose) => {
+                for desk in self.desks.values() {
+                    desk.dismiss(whose).await;
+                }
+            }
+        }
+    }
+
+    fn publish(&mut self) {
+        self.share_encoders();
+        let live: HashMap<_, _> =
+            self.desks.iter().map(|(id, desk)| (id.clone(), desk.live())).collect();
+        telemetry::count_sessions(live.values().map(|live| live.state.name()));
+        self.live.send_if_modified(|told| {
+            let differs = **told != live;
+            if differs {
+                *told = Arc::new(live);
+            }
+            differs
+        });
+        let hubs: BTreeMap<_, _> =
+            self.desks.iter().filter_map(|(id, desk)| Some((id.clone(), desk.hub()?))).collect();
+        self.hubs.send_replace(Arc::new(hubs));
+    }
+
+    /// An encoder keeps a core busy: those who are looked at share the cores, each has one at least.
+    fn share_encoders(&mut self) {
+        let watched = self.desks.values().filter(|desk| desk.is_watched()).count();
+        let share = match self.settings.encoders {
+            0 => 0,
+            all => (usize::from(all) / watched.max(1)).max(1) as u8,
+        };
+        self.desks.values_mut().for_each(|desk| desk.allow_encoders(share));
+    }
+}
+
+async fn stopping(stop: &mut watch::Receiver<bool>) {
+    // The sender only goes once it has said so.
+    let _ = stop.wait_for(|stop| *stop).await;
+}

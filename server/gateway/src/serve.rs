@@ -1,0 +1,268 @@
+//! `lattice serve`: desktops for people.
+//!
+//! Builds the parts, prints the address, and on a signal takes them down in order: viewers are told to
+//! come back, the desktops are let go of, the store is closed. The desktops run on and are found
+//! again, unless they are to end with this process.
+
+use crate::accept::{self, Drain};
+use crate::auth::{Auth, Token, admin};
+use crate::cli::ServeArgs;
+use crate::config::{Config, RuntimeChoice};
+use crate::http::api::{Api, MOST_SESSIONS, Template};
+use crate::http::origin::Sites;
+use crate::http::serve::{App, router};
+use crate::hub::Settings;
+use crate::listen::{listen, own_names, reachable};
+use crate::manager::Manager;
+use crate::runtime::{self, Process, Runtime};
+use crate::share::encoders;
+use crate::signals::Signals;
+use crate::store::{Actor, Desired, NewSession, Session, Store, Timestamp};
+use crate::telemetry::Metrics;
+use anyhow::{Context as _, bail};
+use lattice_engine::session::SessionId;
+use rustix::fs::{FlockOperation, flock};
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio::time::interval;
+
+/// How long connections may take to end.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(5);
+const UPKEEP: Duration = Duration::from_secs(5);
+/// What `--open` makes where there is no desktop yet.
+const TEMPLATE: &str = "desktop";
+
+/// Where things are below the directory for data.
+#[derive(Debug, Clone)]
+pub struct Places {
+    data: PathBuf,
+}
+
+impl Places {
+    /// Those of this directory, which is made where it is missing.
+    pub fn open(data: &Path) -> anyhow::Result<Self> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(data)
+            .with_context(|| format!("make the directory for data {}", data.display()))?;
+        Ok(Self { data: data.to_owned() })
+    }
+
+    /// The database.
+    pub fn database(&self) -> PathBuf {
+        self.data.join("lattice.db")
+    }
+
+    /// Run directories of desktops.
+    pub fn run(&self) -> PathBuf {
+        self.data.join("run")
+    }
+
+    /// What the address was that the last server printed, for `lattice admin url`.
+    pub fn origin(&self) -> PathBuf {
+        self.data.join("origin")
+    }
+
+    /// Two servers over one directory would end each other's desktops: held as long as the file is
+    /// open, however the process ends.
+    fn lock(&self) -> anyhow::Result<File> {
+        let path = self.data.join("lock");
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600);
+        let file = options.open(&path).with_context(|| format!("open {}", path.display()))?;
+        if let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            bail!(
+                "another lattice serve uses {} ({error}); end it, or name another directory with \
+                 --data-dir",
+                self.data.display()
+            );
+        }
+        Ok(file)
+    }
+}
+
+/// Runs until a signal or until something fails that cannot be started again.
+pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
+    let config = Config::load(&args)?;
+    let mut signals = Signals::new()?;
+    let places = Places::open(&config.data_dir)?;
+    let _lock = places.lock()?;
+    let store = Store::open(&places.database()).await?;
+    let first = admin::bootstrap(&store, Timestamp::now()).await?;
+    let opened = if args.open { Some(open_desktop(&store).await?) } else { None };
+    let mut server = Server::start(&config, &places, store).await?;
+    server.announce(&config, &places, opened.as_ref(), first.as_ref())?;
+    let end = tokio::select! {
+        end = server.keep() => end,
+        () = signals.next() => Ok(()),
+    };
+    tracing::info!("ending; a second signal ends at once");
+    tokio::select! {
+        ended = server.end(args.end_desktops) => end.and(ended),
+        () = signals.next() => std::process::exit(130),
+    }
+}
+
+/// Everything that runs.
+struct Server {
+    address: SocketAddr,
+    drain: Drain,
+    store: Store,
+    manager: Manager,
+    managing: JoinHandle<()>,
+    runtime: Arc<Runtime>,
+    metrics: Metrics,
+}
+
+impl Server {
+    async fn start(config: &Config, places: &Places, store: Store) -> anyhow::Result<Self> {
+        let runtime = Arc::new(open_runtime(config, places).await?);
+        let listener = listen(config.server.listen.as_deref()).await?;
+        let address = listener.local_addr().context("find out the address listened on")?;
+        let sites = Sites::new(address.port(), &own_names(address), &config.server.public_url)?;
+        let metrics = Metrics::install();
+        let settings = Settings {
+            name: None,
+            max_viewers: usize::from(config.desktops.max_viewers),
+            encoders: encoders(config.video.h264),
+        };
+        let (manager, desktops, managing) =
+            Manager::spawn(store.clone(), runtime.clone(), settings);
+        let auth = Auth::new(store.clone(), address.port()).await?;
+        let api = Api::new(store.clone(), auth, desktops, templates());
+        tokio::spawn(api.clone().upkeep());
+        let app = App { api, manager: manager.clone(), metrics: metrics.clone() };
+        let drain = Drain::default();
+        let connections = usize::from(config.server.max_connections);
+        let guard = drain.guard();
+        tokio::spawn(accept::serve(listener, router(app, sites), guard, connections));
+        Ok(Self { address, drain, store, manager, managing, runtime, metrics })
+    }
+
+    /// Prints where to go: to a desktop that was opened, to the first sign-in, or to the home page.
+    fn announce(
+        &self,
+        config: &Config,
+        places: &Places,
+        opened: Option<&(SessionId, Token)>,
+        first: Option<&Token>,
+    ) -> anyhow::Result<()> {
+        let origin = match config.server.public_url.first() {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None => format!("http://{}", reachable(self.address)),
+        };
+        let path = places.origin();
+        fs::write(&path, &origin).with_context(|| format!("write {}", path.display()))?;
+        if !self.address.ip().is_loopback() {
+            tracing::warn!(
+                "plain HTTP beyond this machine is not encrypted; put a TLS proxy in front and \
+                 name it with --public-url"
+            );
+        }
+        let url = match (opened, first) {
+            (Some((session, token)), _) => entrance(&origin, &format!("?next=d/{session}"), token),
+            (None, Some(token)) => {
+                let mut stderr = io::stderr();
+                writeln!(
+                    stderr,
+                    "This address signs the first administrator in, once. Later ones are printed \
+                     by: lattice admin url"
+                )?;
+                entrance(&origin, "", token)
+            }
+            (None, None) => format!("{origin}/"),
+        };
+        let mut stdout = io::stdout();
+        writeln!(stdout, "Lattice is ready: {url}")?;
+        stdout.flush().context("print the address")
+    }
+
+    /// Waits for what must not happen.
+    async fn keep(&mut self) -> anyhow::Result<()> {
+        let mut upkeep = interval(UPKEEP);
+        loop {
+            tokio::select! {
+                ended = &mut self.managing => {
+                    return ended.context("look after the sessions").and(
+                        Err(anyhow::anyhow!("nobody looks after the sessions any more")));
+                }
+                _ = upkeep.tick() => self.metrics.upkeep(),
+            }
+        }
+    }
+
+    async fn end(self, end_desktops: bool) -> anyhow::Result<()> {
+        if !self.drain.close(DRAIN_PATIENCE).await {
+            tracing::warn!("some connections did not end in time and are cut");
+        }
+        self.manager.end();
+        if !self.managing.is_finished() {
+            let _ = self.managing.await;
+        }
+        if end_desktops {
+            end_all(&self.runtime).await?;
+        }
+        self.store.close().await;
+        Ok(())
+    }
+}
+
+/// Has a desktop of the first administrator's run; which, and a sign-in for it.
+async fn open_desktop(store: &Store) -> anyhow::Result<(SessionId, Token)> {
+    let now = Timestamp::now();
+    let (user, token) = admin::open(store, now).await?;
+    let sessions = store.all_sessions().await?.into_iter();
+    let mut own = sessions.filter(|session| session.owner.id == user && !session.deleted);
+    if let Some(Session { id, .. }) = own.next() {
+        store.set_desired(&id, Desired::Running, Actor::System, now).await?;
+        return Ok((id, token));
+    }
+    let mut bits = [0; 10];
+    getrandom::fill(&mut bits).context("get random bytes from the system")?;
+    let id = SessionId::from_bytes(bits);
+    let new = NewSession { id: &id, owner: user, template: TEMPLATE, name: "Desktop" };
+    store.create_session(&new, MOST_SESSIONS, now).await?;
+    Ok((id, token))
+}
+
+/// Ends all desktops, each beside the others.
+async fn end_all(runtime: &Arc<Runtime>) -> anyhow::Result<()> {
+    let instances = runtime.list().await.context("find the desktops that run")?;
+    let ends = instances.into_iter().map(|instance| {
+        let runtime = runtime.clone();
+        tokio::spawn(async move { runtime.stop(&instance.session).await })
+    });
+    for end in ends.collect::<Vec<_>>() {
+        end.await.context("end a desktop")?.context("end a desktop")?;
+    }
+    Ok(())
+}
+
+async fn open_runtime(config: &Config, places: &Places) -> anyhow::Result<Runtime> {
+    match config.desktops.runtime {
+        RuntimeChoice::Auto | RuntimeChoice::Process => {
+            let settings = runtime::Settings::new(config.data_dir.clone(), places.run())?;
+            Ok(Runtime::Process(Process::open(settings).await?))
+        }
+    }
+}
+
+fn templates() -> Vec<Template> {
+    vec![Template {
+        id: TEMPLATE.into(),
+        title: "Plain desktop".into(),
+        summary: "XFCE with a terminal and a file manager".into(),
+    }]
+}
+
+/// The address that signs in with a token, which stays in the browser: no server sees a fragment.
+pub fn entrance(origin: &str, query: &str, token: &Token) -> String {
+    format!("{origin}/enter{query}#{}", token.expose())
+}

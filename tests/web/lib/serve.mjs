@@ -1,0 +1,104 @@
+// @ts-check
+/** A real `lattice serve`, in a directory of its own. */
+
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { binary, repository } from './binaries.mjs';
+import { patience } from './wait.mjs';
+
+const READY_MS = 20_000;
+
+export class Serve {
+  /** Its directory for data. @readonly */
+  data = mkdtempSync(join(tmpdir(), 'lattice-web-serve-'));
+  /** @type {import('node:child_process').ChildProcess | null} */
+  #child = null;
+  #listen = '127.0.0.1:0';
+  log = '';
+  /** What it printed last. */
+  url = '';
+
+  /** @param {...string} args */
+  static async start(...args) {
+    const serve = new Serve();
+    await serve.launch(...args);
+    return serve;
+  }
+
+  get origin() {
+    return new URL(this.url).origin;
+  }
+
+  /** What `lattice admin` prints. @param {'url' | 'token'} what @param {...string} args */
+  admin(what, ...args) {
+    return this.#run('admin', what, ...args, '--data-dir', this.data);
+  }
+
+  /** An answer of the API. @param {string} token @param {string} method @param {string} path @param {object} [body] */
+  async ask(token, method, path, body) {
+    const response = await fetch(`${this.origin}${path}`, {
+      method,
+      headers: { Authorization: `Bearer ${token}`, ...(body && { 'Content-Type': 'application/json' }) },
+      ...(body && { body: JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
+    return text === '' ? null : JSON.parse(text);
+  }
+
+  /** Ends it as a crash would. */
+  kill() {
+    return this.#end('SIGKILL');
+  }
+
+  /** Ends it and everything that it started. */
+  async end() {
+    if (!this.#child) await this.launch();
+    await this.#end('SIGTERM');
+    rmSync(this.data, { recursive: true, force: true });
+  }
+
+  /** Starts it where it was before. @param {...string} args */
+  async launch(...args) {
+    const child = spawn(binary('lattice'), ['serve', '--listen', this.#listen, '--data-dir', this.data, '--end-desktops', ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, LATTICE_AGENT: binary('lattice-agent'), LATTICE_CONTAINERS: join(repository, 'containers') },
+    });
+    this.#child = child;
+    child.stderr.on('data', (text) => { this.log += text; });
+    /** @type {string} */
+    const line = await new Promise((resolve, reject) => {
+      const late = setTimeout(() => reject(new Error(`lattice serve printed no address:\n${this.log}`)), patience(READY_MS));
+      createInterface({ input: child.stdout }).once('line', (text) => { clearTimeout(late); resolve(text); });
+      child.once('exit', (code) => { clearTimeout(late); reject(new Error(`lattice serve ended with ${code}:\n${this.log}`)); });
+    });
+    const url = /^Lattice is ready: (\S+)$/.exec(line)?.[1];
+    if (!url) throw new Error(`this is no address: ${line}`);
+    this.url = url;
+    this.#listen = new URL(url).host;
+  }
+
+  /** @param {...string} args @returns {Promise<string>} */
+  #run(...args) {
+    return new Promise((resolve, reject) => {
+      const child = spawn(binary('lattice'), args, { stdio: ['ignore', 'pipe', 'pipe'] });
+      let [out, err] = ['', ''];
+      child.stdout.on('data', (text) => { out += text; });
+      child.stderr.on('data', (text) => { err += text; });
+      child.once('exit', (code) => (code === 0 ? resolve(out.trim()) : reject(new Error(`${args}: ${code} ${err}`))));
+    });
+  }
+
+  /** @param {NodeJS.Signals} signal */
+  async #end(signal) {
+    const child = this.#child;
+    this.#child = null;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise((resolve) => { child.once('exit', resolve); });
+    child.kill(signal);
+    await ended;
+  }
+}
