@@ -4,8 +4,8 @@
 .PHONY: help run test test-all bench packages-for-tests
 
 help:
-	@echo 'make run        build Lattice, start a desktop, print its URL; Ctrl-C ends it all'
-	@echo '                (ARGS="--listen 127.0.0.1:9000" are options of lattice share)'
+	@echo 'make run        build Lattice, serve desktops, print a URL that shows one; Ctrl-C ends it all'
+	@echo '                (ARGS="--listen 127.0.0.1:9000" are options of lattice serve)'
 	@echo 'make test       install what tests need, run all suites (at most 30 minutes)'
 	@echo 'make test-all   the same, and what takes long: soaks, fuzzing, licences'
 	@echo 'make bench      measure latency, CPU, bytes and memory on this machine'

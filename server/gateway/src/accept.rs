@@ -1,10 +1,12 @@
-//! The accept loop: HTTP/1.1 on plain TCP, with limits against clients that hold on and say nothing.
+//! The accept loop: HTTP/1.1 on TCP, by TLS or plain, with limits against clients that hold on and
+//! say nothing.
 //!
 //! `axum::serve` sets no header timer and forgets upgraded sockets at shutdown; this loop does both.
 //! INVARIANT: at most `max_connections` sockets are open; more wait in the kernel's backlog.
 
 use crate::clock;
 use crate::tcp::{self, PathRtt};
+use crate::tls::handshake::{self, Acceptor};
 use axum::Router;
 use axum::extract::Request;
 use hyper::body::Incoming;
@@ -23,6 +25,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Re
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{Sleep, sleep};
+use tokio_rustls::server::TlsStream;
 
 /// A client has so long to send its headers, on a fresh connection and on a kept one.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -93,10 +96,33 @@ pub struct Connection {
     pub guard: Guard,
 }
 
-/// Serves `router` until `guard` says to end.
-pub async fn serve(
+/// What stands behind a listener.
+#[derive(Debug, Clone)]
+pub struct Entrance {
+    /// What is served.
+    pub router: Router,
+    /// Where TLS is spoken.
+    pub tls: Option<Secured>,
+}
+
+/// What makes a listener one for TLS.
+#[derive(Debug, Clone)]
+pub struct Secured {
+    /// Does the handshakes.
+    pub acceptor: Acceptor,
+    /// Answers who comes without TLS all the same.
+    pub plain: Router,
+}
+
+/// Serves `router` by plain HTTP until `guard` says to end.
+pub async fn serve(listener: TcpListener, router: Router, guard: Guard, max_connections: usize) {
+    serve_entrance(listener, Entrance { router, tls: None }, guard, max_connections).await;
+}
+
+/// Serves what stands behind a listener until `guard` says to end.
+pub async fn serve_entrance(
     listener: TcpListener,
-    router: Router,
+    entrance: Entrance,
     mut guard: Guard,
     max_connections: usize,
 ) {
@@ -111,7 +137,7 @@ pub async fn serve(
             Ok((stream, peer, slot)) => {
                 short = false;
                 let connection = Connection { peer, path: Arc::default(), guard: guard.clone() };
-                tokio::spawn(serve_one(stream, slot, router.clone(), connection));
+                tokio::spawn(serve_one(stream, slot, entrance.clone(), connection));
             }
             Err(error) if is_clients_fault(&error) => {}
             Err(error) => {
@@ -142,20 +168,73 @@ fn is_clients_fault(error: &io::Error) -> bool {
 async fn serve_one(
     stream: TcpStream,
     slot: OwnedSemaphorePermit,
-    router: Router,
+    entrance: Entrance,
     connection: Connection,
 ) {
     if let Err(error) = tcp::tune(&stream, WRITE_TIMEOUT) {
         tracing::debug!(%error, "a socket option was refused");
     }
+    let Entrance { router, tls } = entrance;
+    let stream = Lingering::new(stream, slot, connection.path.clone());
+    let Some(tls) = tls else { return serve_http(stream.lasting(), router, connection).await };
     let mut guard = connection.guard.clone();
-    let path = connection.path.clone();
+    let admitted = tokio::select! {
+        admitted = tls.acceptor.in_time(admit(stream, &tls.acceptor)) => admitted,
+        () = guard.closing() => None,
+    };
+    match admitted {
+        Some(Admitted::Secure(stream)) => serve_http(stream, router, connection).await,
+        Some(Admitted::Plain(stream)) => serve_http(stream, tls.plain, connection).await,
+        Some(Admitted::Nobody) | None => {}
+    }
+}
+
+/// Who comes to a listener for TLS.
+enum Admitted {
+    Secure(TlsStream<Lingering>),
+    Plain(Lingering),
+    Nobody,
+}
+
+/// The first byte of a TLS connection is that of a handshake record; HTTP begins with a letter.
+async fn admit(stream: Lingering, acceptor: &Acceptor) -> Admitted {
+    match stream.peek().await {
+        Some(HANDSHAKE) => {}
+        Some(byte) if byte.is_ascii_alphabetic() => {
+            handshake::count("plain");
+            return Admitted::Plain(stream.lasting());
+        }
+        _ => {
+            handshake::count("failed");
+            return Admitted::Nobody;
+        }
+    }
+    match acceptor.handshake(stream).await {
+        Ok(mut stream) => {
+            stream.get_mut().0.lasts = true;
+            Admitted::Secure(stream)
+        }
+        Err(refused) => {
+            // So that it learns why.
+            drop(refused.lasting());
+            Admitted::Nobody
+        }
+    }
+}
+
+/// `ContentType.handshake` of RFC 8446.
+const HANDSHAKE: u8 = 22;
+
+async fn serve_http<S>(stream: S, router: Router, connection: Connection)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut guard = connection.guard.clone();
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(connection.clone());
         hyper::service::Service::call(&router, request)
     });
-    let stream = Lingering { open: Some((stream, slot)), ended: false, stall: None, path };
     let mut serving = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
@@ -181,6 +260,9 @@ async fn serve_one(
 struct Lingering {
     /// `None` once dropped.
     open: Option<(TcpStream, OwnedSemaphorePermit)>,
+    /// Whether anything was said that must arrive. Before a handshake is done nothing was, and who
+    /// never does one must not hold its place for longer.
+    lasts: bool,
     /// Whether the other end has closed, so that nothing can come any more.
     ended: bool,
     /// When to give up a write that the kernel has no room for. Not all kernels do so themselves
@@ -191,6 +273,22 @@ struct Lingering {
 }
 
 impl Lingering {
+    fn new(stream: TcpStream, slot: OwnedSemaphorePermit, path: Arc<PathRtt>) -> Self {
+        Self { open: Some((stream, slot)), lasts: false, ended: false, stall: None, path }
+    }
+
+    fn lasting(mut self) -> Self {
+        self.lasts = true;
+        self
+    }
+
+    /// The first byte that comes, which stays to be read.
+    async fn peek(&self) -> Option<u8> {
+        let (stream, _) = self.open.as_ref()?;
+        let mut first = [0];
+        (stream.peek(&mut first).await.ok()? == 1).then_some(first[0])
+    }
+
     fn stream(&mut self) -> io::Result<Pin<&mut TcpStream>> {
         let (stream, _) = self.open.as_mut().ok_or(io::ErrorKind::NotConnected)?;
         Ok(Pin::new(stream))
@@ -216,7 +314,9 @@ impl Lingering {
 
 impl Drop for Lingering {
     fn drop(&mut self) {
-        let Some((stream, slot)) = self.open.take().filter(|_| !self.ended) else { return };
+        let Some((stream, slot)) = self.open.take().filter(|_| self.lasts && !self.ended) else {
+            return;
+        };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
             let _slot = slot;
@@ -299,8 +399,9 @@ mod tests {
         let drain = Drain::default();
         let connection = Connection { peer, path: Arc::default(), guard: drain.guard() };
         let started = tokio::time::Instant::now();
+        let entrance = Entrance { router, tls: None };
         let served =
-            tokio::time::timeout(10 * WRITE_TIMEOUT, serve_one(stream, slot, router, connection));
+            tokio::time::timeout(10 * WRITE_TIMEOUT, serve_one(stream, slot, entrance, connection));
         served.await.expect("it is given up");
         assert!(started.elapsed() >= WRITE_TIMEOUT, "{:?}", started.elapsed());
         let _free = slots.acquire().await.expect("a place");

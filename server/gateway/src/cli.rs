@@ -2,12 +2,15 @@
 //! for `--max-viewers` of `lattice share`, `LATTICE_VIDEO__H264` for what is the same for all
 //! desktops; the command line wins.
 
+pub mod tls;
+
 use crate::config::RuntimeChoice;
 use crate::telemetry::LogFormat;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use tls::TlsArgs;
 
 /// Lattice: a desktop in a browser tab.
 #[derive(Debug, Parser)]
@@ -106,6 +109,9 @@ pub struct ShareArgs {
         conflicts_with_all = ["display", "allow_resize"]
     )]
     pub agent_socket: Option<PathBuf>,
+    /// TLS and proxies.
+    #[command(flatten)]
+    pub tls: TlsArgs,
 }
 
 /// Options of `lattice serve`; each can also stand in the file, and in the environment as
@@ -132,6 +138,9 @@ pub struct ServeArgs {
     /// Send what moves as H.264 video; see `lattice share --help`.
     #[arg(long, value_name = "on|off", hide_possible_values = true)]
     pub h264: Option<Switch>,
+    /// TLS and proxies.
+    #[command(flatten)]
+    pub tls: TlsArgs,
     /// Print an address that signs the first administrator in and leads to a desktop of theirs, which
     /// is started: to look at Lattice on one's own machine.
     #[arg(long)]
@@ -181,7 +190,8 @@ pub enum Switch {
 /// Options of `lattice healthcheck`.
 #[derive(Debug, Clone, Args)]
 pub struct HealthcheckArgs {
-    /// What to ask; /readyz instead of /healthz asks whether the desktop can be seen.
+    /// What to ask; /readyz instead of /healthz asks whether the desktop can be seen. Whose
+    /// certificate an https:// server shows is not asked.
     #[arg(long, env = "LATTICE_HEALTHCHECK__URL", default_value = "http://127.0.0.1:8080/healthz")]
     pub url: String,
 }
@@ -211,10 +221,10 @@ fn name(text: &str) -> Result<String, String> {
     }
 }
 
-/// Finds the first variable of ours, `LATTICE_SHARE__…` or `LATTICE_VIDEO__…`, that no option reads,
-/// with the nearest that one does.
+/// Finds the first variable of ours, such as `LATTICE_SHARE__…` or `LATTICE_VIDEO__…`, that no option
+/// reads, with the nearest that one does.
 pub fn misspelt(names: impl IntoIterator<Item = String>) -> Option<(String, &'static str)> {
-    let known = [
+    let own = [
         "LATTICE_SHARE__DISPLAY",
         "LATTICE_SHARE__LISTEN",
         "LATTICE_SHARE__PUBLIC_URL",
@@ -226,11 +236,14 @@ pub fn misspelt(names: impl IntoIterator<Item = String>) -> Option<(String, &'st
         "LATTICE_SHARE__AGENT_SOCKET",
         "LATTICE_VIDEO__H264",
     ];
+    let known = || own.into_iter().chain(TlsArgs::VARIABLES);
     let mut names = names.into_iter();
-    let ours = ["LATTICE_SHARE__", "LATTICE_VIDEO__"];
+    let ours =
+        ["LATTICE_SHARE__", "LATTICE_VIDEO__", "LATTICE_TLS__", "LATTICE_ACME__", "LATTICE_HTTP__"];
     let unknown = names.find(|name| {
-        ours.iter().any(|prefix| name.starts_with(prefix)) && !known.contains(&name.as_str())
+        ours.iter().any(|prefix| name.starts_with(prefix)) && !known().any(|known| known == name)
     })?;
+    let known: Vec<&str> = known().collect();
     let near = nearest(&known, &unknown)?;
     Some((unknown, near))
 }
@@ -292,6 +305,9 @@ mod tests {
         assert_eq!(misspelt(["LATTICE_SHARE__NAME".to_owned()]), None);
         let found = misspelt(["LATTICE_VIDEO__H265".to_owned()]).expect("it is misspelt");
         assert_eq!(found.1, "LATTICE_VIDEO__H264");
+        let found = misspelt(["LATTICE_TLS__CERTIFICATE".to_owned()]).expect("it is misspelt");
+        assert_eq!(found.1, "LATTICE_TLS__CERT");
+        assert_eq!(misspelt(TlsArgs::VARIABLES.map(str::to_owned)), None);
     }
 
     #[test]

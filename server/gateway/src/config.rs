@@ -1,13 +1,16 @@
 //! What `lattice serve` is told: one struct, filled from flags over the environment over a file over
 //! defaults. A key that nothing reads is an error that names the nearest one that is read.
 
+use crate::cli::tls::{TlsArgs, network};
 use crate::cli::{ServeArgs, Switch, nearest};
+use crate::tls::Mode;
 use anyhow::{Context as _, bail};
 use figment::Figment;
 use figment::error::{Error, Kind};
 use figment::providers::{Env, Format as _, Serialized, Toml};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// Where the file is looked for by root, where none is named.
@@ -16,7 +19,7 @@ const SYSTEM_FILE: &str = "/etc/lattice/lattice.toml";
 const SYSTEM_DATA: &str = "/var/lib/lattice";
 /// The parts of the environment that are ours to judge: `LATTICE_SERVER__LISTEN` and its like.
 /// `LATTICE_SHARE__…` is for `lattice share`.
-const SECTIONS: [&str; 3] = ["server__", "desktops__", "video__"];
+const SECTIONS: [&str; 6] = ["server__", "desktops__", "video__", "tls__", "acme__", "http__"];
 
 /// All of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +36,15 @@ pub struct Config {
     /// How moving pictures travel.
     #[serde(default)]
     pub video: Video,
+    /// Whether TLS is spoken, and by which certificate.
+    #[serde(default)]
+    pub tls: Tls,
+    /// Who is asked for a certificate.
+    #[serde(default)]
+    pub acme: Acme,
+    /// Who stands in front.
+    #[serde(default)]
+    pub http: Http,
 }
 
 /// How the gateway is reached.
@@ -42,6 +54,7 @@ pub struct Server {
     /// Address and port; the next free port after the default where none is named.
     pub listen: Option<String>,
     /// Addresses that a proxy in front publishes.
+    #[serde(deserialize_with = "one_or_many")]
     pub public_url: Vec<String>,
     /// Connections served at once; more wait.
     pub max_connections: u16,
@@ -93,6 +106,58 @@ impl Default for Video {
     }
 }
 
+/// Whether TLS is spoken, and by which certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tls {
+    /// When.
+    pub mode: Mode,
+    /// The certificate, in PEM, followed by those of its issuers.
+    pub cert: Option<PathBuf>,
+    /// Its key, in PEM.
+    pub key: Option<PathBuf>,
+    /// Where keys and certificates are kept; `tls` in the directory for data where none is named.
+    pub directory: Option<PathBuf>,
+    /// Where plain HTTP leads to TLS.
+    pub http_listen: Option<SocketAddr>,
+}
+
+/// Who is asked for a certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Acme {
+    /// The directory of an ACME server.
+    pub directory: Option<String>,
+    /// Whom it may tell of trouble.
+    #[serde(deserialize_with = "one_or_many")]
+    pub contact: Vec<String>,
+    /// What to trust for it, in PEM, instead of what the system trusts.
+    pub ca: Option<PathBuf>,
+}
+
+/// Who stands in front.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http {
+    /// Proxies that are believed when they say for whom they ask: addresses or networks.
+    #[serde(deserialize_with = "one_or_many")]
+    pub trusted_proxy: Vec<String>,
+}
+
+/// A list, or one line with commas, as environments hold it.
+fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match Either::deserialize(from)? {
+        Either::One(line) => line.split(',').map(|item| item.trim().to_owned()).collect(),
+        Either::Many(items) => items,
+    })
+}
+
 /// `lattice check-config`: the configuration as it would be used, in the form of the file.
 pub fn check(args: &ServeArgs) -> anyhow::Result<()> {
     let config = Config::load(args)?;
@@ -137,6 +202,30 @@ impl Config {
     }
 }
 
+impl Config {
+    /// What is said of TLS and proxies, as `lattice share` is told it.
+    pub fn tls(&self) -> anyhow::Result<TlsArgs> {
+        let Self { tls, acme, http, .. } = self;
+        let proxies = http.trusted_proxy.iter().map(|text| {
+            network(text).map_err(|why| anyhow::anyhow!("http.trusted_proxy: {text:?}: {why}"))
+        });
+        if tls.cert.is_some() != tls.key.is_some() {
+            bail!("tls.cert and tls.key go together; name both or none");
+        }
+        Ok(TlsArgs {
+            tls: tls.mode,
+            tls_cert: tls.cert.clone(),
+            tls_key: tls.key.clone(),
+            tls_directory: Some(tls.directory.clone().unwrap_or_else(|| self.data_dir.join("tls"))),
+            http_listen: tls.http_listen,
+            acme_directory: acme.directory.clone(),
+            acme_contact: acme.contact.clone(),
+            acme_ca: acme.ca.clone(),
+            trusted_proxy: proxies.collect::<anyhow::Result<_>>()?,
+        })
+    }
+}
+
 /// The flags that were given, in the form of the file.
 #[derive(Serialize)]
 struct Flags {
@@ -145,6 +234,9 @@ struct Flags {
     server: ServerFlags,
     desktops: DesktopsFlags,
     video: VideoFlags,
+    tls: TlsFlags,
+    acme: AcmeFlags,
+    http: HttpFlags,
 }
 
 #[derive(Serialize)]
@@ -167,6 +259,36 @@ struct VideoFlags {
     h264: Option<Switch>,
 }
 
+#[derive(Serialize)]
+struct TlsFlags {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<Mode>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cert: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    directory: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http_listen: Option<SocketAddr>,
+}
+
+#[derive(Serialize)]
+struct AcmeFlags {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    directory: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    contact: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ca: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct HttpFlags {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    trusted_proxy: Vec<String>,
+}
+
 impl From<&ServeArgs> for Flags {
     fn from(args: &ServeArgs) -> Self {
         Self {
@@ -177,6 +299,21 @@ impl From<&ServeArgs> for Flags {
             },
             desktops: DesktopsFlags { runtime: args.runtime },
             video: VideoFlags { h264: args.h264 },
+            tls: TlsFlags {
+                mode: Some(args.tls.tls).filter(|mode| *mode != Mode::Auto),
+                cert: args.tls.tls_cert.clone(),
+                key: args.tls.tls_key.clone(),
+                directory: args.tls.tls_directory.clone(),
+                http_listen: args.tls.http_listen,
+            },
+            acme: AcmeFlags {
+                directory: args.tls.acme_directory.clone(),
+                contact: args.tls.acme_contact.clone(),
+                ca: args.tls.acme_ca.clone(),
+            },
+            http: HttpFlags {
+                trusted_proxy: args.tls.trusted_proxy.iter().map(ToString::to_string).collect(),
+            },
         }
     }
 }
@@ -267,6 +404,30 @@ mod tests {
             let config = load(&["--listen", "0.0.0.0:3"], file).expect("good");
             assert_eq!(config.server.listen.as_deref(), Some("0.0.0.0:3"));
             assert_eq!(config.server.max_connections, 7);
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn lists_are_lists_in_files_and_lines_in_the_environment() {
+        Jail::expect_with(|jail| {
+            let file = "[http]\ntrusted_proxy = [\"10.0.0.7\"]\n[tls]\nmode = \"on\"\n";
+            jail.create_file("lattice.toml", file)?;
+            jail.set_env("LATTICE_SERVER__PUBLIC_URL", "https://a.example,https://b.example");
+            let config = load(&[], Some("lattice.toml")).expect("good");
+            assert_eq!(config.server.public_url, ["https://a.example", "https://b.example"]);
+            let tls = config.tls().expect("good");
+            assert_eq!(tls.trusted_proxy[0].to_string(), "10.0.0.7/32");
+            assert_eq!(
+                (tls.tls, tls.tls_directory),
+                (Mode::On, Some("/var/lib/lattice/tls".into()))
+            );
+            let config = load(&["--tls", "off"], Some("lattice.toml")).expect("good");
+            assert_eq!(config.tls.mode, Mode::Off);
+            jail.create_file("lattice.toml", "[http]\ntrusted_proxy = \"the-proxy\"\n")?;
+            let config = load(&[], Some("lattice.toml")).expect("read");
+            let error = config.tls().expect_err("no network").to_string();
+            assert!(error.contains("the-proxy"), "{error}");
             Ok(())
         });
     }

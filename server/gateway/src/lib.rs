@@ -1,6 +1,6 @@
 //! The gateway: who may look, who drives, and who gets which bytes. It never touches a pixel.
 //!
-//! `share` and `serve` build the parts and run them; `accept` and `http` are the way in, `auth` the
+//! `share` and `serve` build the parts and run them; `accept`, `tls` and `http` are the way in, `auth` the
 //! door, `ws` one viewer's socket, `hub` the session. Of `serve`, `store` says what is wanted,
 //! `runtime` starts desktops, each under a process of its own (`supervise`), and `manager` brings the
 //! two together.
@@ -14,6 +14,7 @@ pub mod auth;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod front;
 pub mod healthcheck;
 pub mod http;
 pub mod hub;
@@ -27,4 +28,5 @@ pub mod store;
 pub mod supervise;
 pub mod tcp;
 pub mod telemetry;
+pub mod tls;
 pub mod ws;

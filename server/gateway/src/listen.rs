@@ -16,7 +16,11 @@ pub async fn listen(asked: Option<&str>) -> anyhow::Result<TcpListener> {
         format!("{asked} is no address to listen on; it has the form 127.0.0.1:8080")
     })?;
     let address = addresses.into_iter().next();
-    let address = address.with_context(|| format!("{asked} leads to no address"))?;
+    bind(address.with_context(|| format!("{asked} leads to no address"))?).await
+}
+
+/// Listens on this very address.
+pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     match TcpListener::bind(address).await {
         Ok(listener) => Ok(listener),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {

@@ -5,7 +5,7 @@
 use anyhow::Context as _;
 use clap::Parser as _;
 use lattice_gateway::cli::{Cli, Command};
-use lattice_gateway::{admin, config, healthcheck, serve, share, supervise, telemetry};
+use lattice_gateway::{admin, config, healthcheck, serve, share, supervise, telemetry, tls};
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -21,6 +21,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {
+    tls::install_provider();
     telemetry::init_logs(cli.log_format)?;
     telemetry::count_panics();
     let mut runtime = match cli.command {

@@ -4,21 +4,25 @@
 //! come back, the desktops are let go of, the store is closed. The desktops run on and are found
 //! again, unless they are to end with this process.
 
-use crate::accept::{self, Drain};
+use crate::accept::Drain;
 use crate::auth::{Auth, Token, admin};
 use crate::cli::ServeArgs;
 use crate::config::{Config, RuntimeChoice};
+use crate::front::Front;
+use crate::http::Names;
 use crate::http::api::{Api, MOST_SESSIONS, Template};
-use crate::http::origin::Sites;
+use crate::http::origin::{Scheme, Sites};
 use crate::http::serve::{App, router};
 use crate::hub::Settings;
-use crate::listen::{listen, own_names, reachable};
+use crate::listen::{bind, listen, own_names, reachable};
 use crate::manager::Manager;
 use crate::runtime::{self, Process, Runtime};
-use crate::share::encoders;
+use crate::share::{encoders, tell_of, warn_of_plain};
 use crate::signals::Signals;
 use crate::store::{Actor, Desired, NewSession, Session, Store, Timestamp};
 use crate::telemetry::Metrics;
+use crate::tls::Tls;
+use crate::tls::authority::Root;
 use anyhow::{Context as _, bail};
 use lattice_engine::session::SessionId;
 use rustix::fs::{FlockOperation, flock};
@@ -113,6 +117,9 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
 /// Everything that runs.
 struct Server {
     address: SocketAddr,
+    scheme: Scheme,
+    /// Of our own authority, where browsers are shown a certificate of it.
+    root: Option<Arc<Root>>,
     drain: Drain,
     store: Store,
     manager: Manager,
@@ -126,7 +133,17 @@ impl Server {
         let runtime = Arc::new(open_runtime(config, places).await?);
         let listener = listen(config.server.listen.as_deref()).await?;
         let address = listener.local_addr().context("find out the address listened on")?;
-        let sites = Sites::new(address.port(), &own_names(address), &config.server.public_url)?;
+        let asked = config.tls()?;
+        let plain = match asked.http_listen {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        };
+        let (hosts, public) = (own_names(address), &config.server.public_url);
+        let tls = asked.settings(address.ip(), hosts.clone(), public)?;
+        let tls = tls.map(Tls::start).transpose()?;
+        let scheme = if tls.is_some() { Scheme::Https } else { Scheme::Http };
+        let sites = Sites::new(scheme, address.port(), &hosts, public)?;
+        let root = tls.as_ref().and_then(Tls::root);
         let metrics = Metrics::install();
         let settings = Settings {
             name: None,
@@ -140,10 +157,11 @@ impl Server {
         tokio::spawn(api.clone().upkeep());
         let app = App { api, manager: manager.clone(), metrics: metrics.clone() };
         let drain = Drain::default();
-        let connections = usize::from(config.server.max_connections);
-        let guard = drain.guard();
-        tokio::spawn(accept::serve(listener, router(app, sites), guard, connections));
-        Ok(Self { address, drain, store, manager, managing, runtime, metrics })
+        let names =
+            Names { sites: sites.clone(), proxies: asked.proxies(), authority: root.clone() };
+        let max_connections = usize::from(config.server.max_connections);
+        Front { listener, plain, tls, sites, max_connections }.open(router(app, names), &drain);
+        Ok(Self { address, scheme, root, drain, store, manager, managing, runtime, metrics })
     }
 
     /// Prints where to go: to a desktop that was opened, to the first sign-in, or to the home page.
@@ -156,15 +174,13 @@ impl Server {
     ) -> anyhow::Result<()> {
         let origin = match config.server.public_url.first() {
             Some(url) => url.trim_end_matches('/').to_owned(),
-            None => format!("http://{}", reachable(self.address)),
+            None => format!("{}://{}", self.scheme, reachable(self.address)),
         };
         let path = places.origin();
         fs::write(&path, &origin).with_context(|| format!("write {}", path.display()))?;
-        if !self.address.ip().is_loopback() {
-            tracing::warn!(
-                "plain HTTP beyond this machine is not encrypted; put a TLS proxy in front and \
-                 name it with --public-url"
-            );
+        warn_of_plain(self.scheme, self.address);
+        if let Some(root) = &self.root {
+            tell_of(root, &origin)?;
         }
         let url = match (opened, first) {
             (Some((session, token)), _) => entrance(&origin, &format!("?next=d/{session}"), token),

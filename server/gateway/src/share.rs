@@ -3,16 +3,19 @@
 //! Builds the parts, prints the address once there is something to open, and on a signal takes them
 //! down in order: viewers are told to come back, then the agent ends, then this process.
 
-use crate::accept::{self, Drain};
+use crate::accept::Drain;
 use crate::agent::{self, ChildSpec, PrivateDir, Source};
 use crate::auth::{Door, Token};
 use crate::cli::{self, ShareArgs, Switch};
-use crate::http::origin::Sites;
-use crate::http::{self, App};
+use crate::front::Front;
+use crate::http::origin::{Scheme, Sites};
+use crate::http::{self, App, Names};
 use crate::hub::{Hub, Settings, Status};
-use crate::listen::{listen, own_names, reachable};
+use crate::listen::{bind, listen, own_names, reachable};
 use crate::signals::Signals;
 use crate::telemetry::{self, Metrics};
+use crate::tls::Tls;
+use crate::tls::authority::Root;
 use anyhow::{Context as _, bail};
 use lattice_wire::Availability;
 use lattice_wire::picture::MAX_STREAMS;
@@ -48,7 +51,11 @@ pub async fn run(args: ShareArgs) -> anyhow::Result<()> {
         Source::Socket { .. } => None,
     };
     let listener = listen(args.listen.as_deref()).await?;
-    let mut server = Server::start(&args, source, &token, listener)?;
+    let plain = match args.tls.http_listen {
+        Some(address) => Some(bind(address).await?),
+        None => None,
+    };
+    let mut server = Server::start(&args, source, &token, listener, plain)?;
     let end = tokio::select! {
         end = server.serve(&args, &token) => end,
         () = signals.next() => Ok(()),
@@ -68,6 +75,9 @@ pub async fn run(args: ShareArgs) -> anyhow::Result<()> {
 /// Everything that runs.
 struct Server {
     address: SocketAddr,
+    scheme: Scheme,
+    /// Of our own authority, where browsers are shown a certificate of it.
+    root: Option<Arc<Root>>,
     drain: Drain,
     hub: JoinHandle<()>,
     agent: JoinHandle<anyhow::Result<()>>,
@@ -82,8 +92,15 @@ impl Server {
         source: Source,
         token: &Token,
         listener: TcpListener,
+        plain: Option<TcpListener>,
     ) -> anyhow::Result<Self> {
         let address = listener.local_addr().context("find out the address listened on")?;
+        let (hosts, public) = (own_names(address), &args.public_url);
+        let tls = args.tls.settings(address.ip(), hosts.clone(), public)?;
+        let tls = tls.map(Tls::start).transpose()?;
+        let scheme = if tls.is_some() { Scheme::Https } else { Scheme::Http };
+        let sites = Sites::new(scheme, address.port(), &hosts, public)?;
+        let root = tls.as_ref().and_then(Tls::root);
         let metrics = Metrics::install();
         let settings = Settings {
             name: args.name.clone(),
@@ -98,15 +115,19 @@ impl Server {
         let app = App {
             hub: hub.clone(),
             door: Door::new(token, address.port()),
-            sites: Sites::new(address.port(), &own_names(address), &args.public_url)?,
+            names: Names {
+                sites: sites.clone(),
+                proxies: args.tls.proxies(),
+                authority: root.clone(),
+            },
             metrics: metrics.clone(),
             agent: agent_pid,
         };
         let agent = tokio::spawn(async move { agent::run(source, &hub, &pid, stopped).await });
         let router = http::router(Arc::new(app));
-        let connections = usize::from(args.max_connections);
-        tokio::spawn(accept::serve(listener, router, drain.guard(), connections));
-        Ok(Self { address, drain, hub: hub_task, agent, stop_agent, status, metrics })
+        let max_connections = usize::from(args.max_connections);
+        Front { listener, plain, tls, sites, max_connections }.open(router, &drain);
+        Ok(Self { address, scheme, root, drain, hub: hub_task, agent, stop_agent, status, metrics })
     }
 
     /// Prints the address once there is something behind it, and waits for what must not happen.
@@ -115,7 +136,8 @@ impl Server {
         let mut status = self.status.clone();
         let mut counted = self.status.clone();
         telemetry::count_sessions([counted.borrow().state()].into_iter());
-        let announce = announce(&mut status, args, self.address, token);
+        let address = (self.scheme, self.address);
+        let announce = announce(&mut status, args, address, self.root.as_deref(), token);
         tokio::pin!(announce);
         let mut announced = false;
         loop {
@@ -154,7 +176,8 @@ impl Server {
 async fn announce(
     status: &mut watch::Receiver<Status>,
     args: &ShareArgs,
-    address: SocketAddr,
+    (scheme, address): (Scheme, SocketAddr),
+    root: Option<&Root>,
     token: &Token,
 ) -> anyhow::Result<()> {
     let known = status.wait_for(|status| status.display.is_some());
@@ -168,19 +191,39 @@ async fn announce(
         let mut stderr = io::stderr();
         writeln!(stderr, "display {display} does not answer: {reason}; waiting for it")?;
     }
-    if !address.ip().is_loopback() {
-        tracing::warn!(
-            "plain HTTP beyond this machine is not encrypted, and browsers withhold the clipboard \
-             and keyboard lock there; put a TLS proxy in front and name it with --public-url"
-        );
-    }
+    warn_of_plain(scheme, address);
     let base = match args.public_url.first() {
         Some(url) => url.trim_end_matches('/').to_owned(),
-        None => format!("http://{}", reachable(address)),
+        None => format!("{scheme}://{}", reachable(address)),
     };
+    if let Some(root) = root {
+        tell_of(root, &base)?;
+    }
     let mut stdout = io::stdout();
     writeln!(stdout, "Lattice is ready: {base}/d/{}#{}", http::SESSION, token.expose())?;
     stdout.flush().context("print the address")
+}
+
+/// Says how devices come to trust an authority of our own.
+pub(crate) fn tell_of(root: &Root, base: &str) -> io::Result<()> {
+    let mut stderr = io::stderr();
+    writeln!(
+        stderr,
+        "Browsers warn of the certificate until they are told to trust {}:\n  {base}/ca says \
+         how; its SHA-256 fingerprint must be\n  {}",
+        root.name, root.fingerprint
+    )
+}
+
+/// Warns where passwords and pictures would travel in the clear.
+pub(crate) fn warn_of_plain(scheme: Scheme, address: SocketAddr) {
+    if scheme == Scheme::Http && !address.ip().is_loopback() {
+        tracing::warn!(
+            "plain HTTP beyond this machine is not encrypted, and browsers withhold the clipboard \
+             and keyboard lock there; leave out --tls off, or put a TLS proxy in front and name it \
+             with --public-url"
+        );
+    }
 }
 
 /// An encoder keeps a core busy, and one desktop has all of them.

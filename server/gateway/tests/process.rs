@@ -35,3 +35,30 @@ fn closing_the_terminal_ends_it_in_order() {
     rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("a signal");
     assert!(child.wait().expect("an end").success());
 }
+
+#[test]
+fn with_tls_it_says_so_and_its_health_can_be_asked() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut child = lattice()
+        .args(["--tls", "on", "--tls-directory"])
+        .arg(dir.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+    stdout.read_line(&mut line).expect("a line");
+    let base = line.strip_prefix("Lattice is ready: ").and_then(|url| url.split_once("/d/share#"));
+    let (base, _) = base.unwrap_or_else(|| panic!("{line}"));
+    assert!(base.starts_with("https://127.0.0.1:"), "{line}");
+    let health = Command::new(env!("CARGO_BIN_EXE_lattice"))
+        .args(["healthcheck", "--url", &format!("{base}/healthz")])
+        .output()
+        .expect("it starts");
+    child.kill().expect("it runs");
+    let output = child.wait_with_output().expect("an end");
+    assert!(health.status.success(), "{}", String::from_utf8_lossy(&health.stderr));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains(&format!("{base}/ca says how")), "{said}");
+}

@@ -79,7 +79,7 @@ mod tests {
     use axum::http::header;
 
     fn check(origin: &str, name: &str, secure: bool) {
-        let (cookies, site) = (Cookies::new(8080), Site { origin: origin.into() });
+        let (cookies, site) = (Cookies::new(8080), Site::new(origin));
         let token = Token::fresh().expect("random bytes");
         let set = cookies.set_login(&token, &site).expect("a header");
         assert!(!format!("{set:?}").contains(token.expose()));

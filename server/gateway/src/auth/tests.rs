@@ -149,7 +149,7 @@ async fn the_command_line_names_whom_it_cannot_find() {
 #[tokio::test]
 async fn a_bearer_token_is_its_users_and_a_wrong_one_is_not_saved_by_a_cookie() {
     let house = House::of(&["ann"]).await;
-    let site = Site { origin: "http://localhost:8080".into() };
+    let site = Site::new("http://localhost:8080");
     let token = admin::token(&house.auth.store, Some("ann"), Timestamp::now()).await.expect("made");
     let entry = house.auth.sign_in("ann", PASSWORD, None, SCHOOL).await.expect("in");
     let set = house.auth.cookies.set_login(&entry.token, &site).expect("a cookie");

@@ -1,8 +1,11 @@
 //! The addresses of the server, and what every answer carries.
 
 pub mod api;
+mod authority;
+pub mod forwarded;
 mod health;
 pub mod origin;
+pub mod plain;
 pub mod problem;
 pub mod serve;
 mod session_api;
@@ -12,14 +15,16 @@ use crate::accept::Connection;
 use crate::auth::{Door, Refusal};
 use crate::hub::Hub;
 use crate::telemetry::Metrics;
+use crate::tls::authority::Root;
 use crate::ws;
 use axum::Router;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post};
-use origin::{Site, Sites};
+use forwarded::Proxies;
+use origin::{Site, Sites, host_header};
 use problem::Problem;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -31,12 +36,23 @@ pub struct App {
     pub hub: Hub,
     /// Who may look.
     pub door: Door,
-    /// The server's names.
-    pub sites: Sites,
+    /// As what it is reached.
+    pub names: Names,
     /// What is measured.
     pub metrics: Metrics,
     /// The agent's process, where it is a child of this one.
     pub agent: watch::Receiver<Option<u32>>,
+}
+
+/// As what a server is reached.
+#[derive(Debug, Clone)]
+pub struct Names {
+    /// Its names.
+    pub sites: Sites,
+    /// Who may say for whom he asks.
+    pub proxies: Proxies,
+    /// What devices may be told to trust, where the server has an authority of its own.
+    pub authority: Option<Arc<Root>>,
 }
 
 /// The id of the one session of `lattice share`.
@@ -66,7 +82,7 @@ const HEADERS: [(HeaderName, &str); 7] = [
 
 /// All routes of `lattice share`.
 pub fn router(app: Arc<App>) -> Router {
-    let sites = app.sites.clone();
+    let names = app.names.clone();
     let routes = Router::new()
         .route("/", get(to_session))
         .route("/d/{session}", any(viewer_page))
@@ -76,17 +92,24 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
         .with_state(app);
-    finish(routes, sites)
+    finish(routes, names)
 }
 
 /// Adds what all servers answer, and what every request goes through.
-fn finish(routes: Router, sites: Sites) -> Router {
+fn finish(routes: Router, names: Names) -> Router {
+    let authority = Router::new()
+        .route("/ca", get(authority::page))
+        .route("/ca.crt", get(authority::pem))
+        .route("/ca.der", get(authority::der))
+        .route("/ca/qr.svg", get(authority::code))
+        .with_state(names.clone());
     routes
+        .merge(authority)
         .route("/static/{*path}", any(static_file))
         .route("/healthz", get(health::healthz))
         .method_not_allowed_fallback(wrong_method)
         .fallback(not_found)
-        .layer(middleware::from_fn_with_state(sites, only_our_names))
+        .layer(middleware::from_fn_with_state(names, only_our_names))
         .layer(middleware::map_response(with_headers))
 }
 
@@ -113,9 +136,16 @@ pub(crate) fn refuse(refusal: Refusal) -> Problem {
     }
 }
 
-async fn only_our_names(State(sites): State<Sites>, mut request: Request, next: Next) -> Response {
-    let Some(site) = sites.recognise(request.headers()) else {
-        let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+/// Finds out as whom the server is asked, and by whom, and answers to its own names only.
+async fn only_our_names(State(names): State<Names>, mut request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<Connection>().map(|connection| connection.peer.ip());
+    let forwarded = peer.map(|peer| names.proxies.resolve(peer, request.headers()));
+    let (host, scheme) = match &forwarded {
+        Some(forwarded) => (forwarded.host.as_deref(), forwarded.scheme),
+        None => (None, None),
+    };
+    let host = host.or_else(|| host_header(request.headers()));
+    let Some(site) = host.and_then(|host| names.sites.recognise_host(host, scheme)) else {
         let host: String = host.unwrap_or("").chars().take(100).collect();
         let detail = format!(
             "this server does not answer to the name {host:?}; open the address that it printed, \
@@ -125,6 +155,10 @@ async fn only_our_names(State(sites): State<Sites>, mut request: Request, next: 
             .into_response();
     };
     request.extensions_mut().insert::<Site>(site);
+    let connection = request.extensions_mut().get_mut::<Connection>();
+    if let (Some(connection), Some(forwarded)) = (connection, forwarded) {
+        connection.peer.set_ip(forwarded.client);
+    }
     next.run(request).await
 }
 
@@ -135,15 +169,20 @@ async fn with_headers(mut response: Response) -> Response {
     response
 }
 
-/// Relative, so that it leads there by whatever scheme and name the request came. Below a path of a
-/// proxy's nothing works: pages and cookies are those of a whole origin.
+/// Relative, so that it leads there by whatever scheme and name the request came, and below whatever
+/// path a proxy took off.
 async fn to_session() -> Response {
     (StatusCode::SEE_OTHER, [(header::LOCATION, "d/share")]).into_response()
 }
 
-async fn viewer_page(Path(session): Path<String>, method: Method, headers: HeaderMap) -> Response {
+async fn viewer_page(
+    Path(session): Path<String>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
     if session != SESSION {
-        return missing(&headers, &format!("/d/{session}"));
+        return missing(&headers, uri.path());
     }
     page("index.html", &method, &headers)
 }
@@ -156,9 +195,13 @@ fn page(name: &str, method: &Method, headers: &HeaderMap) -> Response {
     })
 }
 
-async fn static_file(Path(path): Path<String>, method: Method, headers: HeaderMap) -> Response {
-    static_files::file(&path, &method, &headers)
-        .unwrap_or_else(|| missing(&headers, &format!("/static/{path}")))
+async fn static_file(
+    Path(path): Path<String>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    static_files::file(&path, &method, &headers).unwrap_or_else(|| missing(&headers, uri.path()))
 }
 
 async fn not_found(request: Request) -> Response {
@@ -166,7 +209,7 @@ async fn not_found(request: Request) -> Response {
 }
 
 fn missing(headers: &HeaderMap, path: &str) -> Response {
-    static_files::not_found_page(headers).unwrap_or_else(|| {
+    static_files::not_found_page(headers, path).unwrap_or_else(|| {
         let path: String = path.chars().take(200).collect();
         let detail = format!("there is nothing at {path}; begin at /");
         Problem::new(StatusCode::NOT_FOUND, "Not found", detail).into_response()
@@ -180,9 +223,11 @@ async fn wrong_method(method: Method, request: Request) -> Problem {
 
 /// Whether a request comes from this very machine and not through a proxy on it.
 fn is_local(connection: &Connection, site: &Site, headers: &HeaderMap) -> bool {
-    let forwarded = ["forwarded", "x-forwarded-for"].iter().any(|name| headers.contains_key(*name));
-    let local_name = ["http://127.0.0.1:", "http://localhost:", "http://[::1]:"];
+    let by_proxy = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
+    let forwarded = by_proxy.iter().any(|name| headers.contains_key(*name));
+    let authority = site.origin.split_once("://").map_or("", |(_, authority)| authority);
+    let local_name = ["127.0.0.1:", "localhost:", "[::1]:"];
     connection.peer.ip().to_canonical().is_loopback()
         && !forwarded
-        && local_name.iter().any(|name| site.origin.starts_with(name))
+        && local_name.iter().any(|name| authority.starts_with(name))
 }

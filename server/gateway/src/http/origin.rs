@@ -5,15 +5,28 @@
 //! exactly the origin of that name.
 
 use axum::http::{HeaderMap, header};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// How browsers reach a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// Plain.
+    Http,
+    /// By TLS.
+    Https,
+}
 
 /// The names of this server.
 #[derive(Debug, Clone)]
 pub struct Sites {
+    scheme: Scheme,
     port: u16,
-    /// From authority as in `Host` to origin as in `Origin`.
-    named: HashMap<String, String>,
+    /// Authorities as in `Host` of this server itself.
+    own: HashSet<String>,
+    /// By authority as in `Host`, as others publish it.
+    public: HashMap<String, Site>,
 }
 
 /// The name by which a request reached this server.
@@ -21,6 +34,9 @@ pub struct Sites {
 pub struct Site {
     /// Scheme, host and port, as a browser writes them.
     pub origin: String,
+    /// The path below which a proxy publishes it, such as `/lattice`; mostly none. The proxy takes it
+    /// off, so it matters to whole addresses only.
+    pub base: String,
 }
 
 /// What a request says about the page it comes from.
@@ -37,53 +53,116 @@ pub enum OriginCheck {
 /// A `--public-url` that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{0:?} is not a public URL; it has the form https://desk.example or http://desk.example:8080"
+    "{0:?} is not a public URL; it has the form https://desk.example, http://desk.example:8080 or \
+     https://school.example/lattice"
 )]
 pub struct PublicUrlError(String);
 
+impl Scheme {
+    /// The port that needs no mention.
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        })
+    }
+}
+
 impl Sites {
-    /// The names of a server on `port`: loopback, any address, the given host names, and what a
-    /// proxy publishes.
-    pub fn new(port: u16, hosts: &[String], public: &[String]) -> Result<Self, PublicUrlError> {
-        let mut sites = Self { port, named: HashMap::new() };
+    /// The names of a server that speaks `scheme` on `port`: loopback, any address, the given host
+    /// names, and what a proxy publishes.
+    pub fn new(
+        scheme: Scheme,
+        port: u16,
+        hosts: &[String],
+        public: &[String],
+    ) -> Result<Self, PublicUrlError> {
+        let mut sites = Self { scheme, port, own: HashSet::new(), public: HashMap::new() };
         for host in hosts.iter().map(String::as_str).chain(["localhost"]) {
-            let host = host.to_ascii_lowercase();
-            let authority = if port == 80 { host } else { format!("{host}:{port}") };
-            sites.named.insert(authority.clone(), format!("http://{authority}"));
+            sites.own.insert(sites.authority(&host.to_ascii_lowercase()));
         }
         for url in public {
-            let origin = origin_of(url).ok_or_else(|| PublicUrlError(url.clone()))?;
-            let authority = origin.split_once("://").map_or("", |(_, authority)| authority);
-            sites.named.insert(authority.to_owned(), origin.clone());
+            let site = site_of(url).ok_or_else(|| PublicUrlError(url.clone()))?;
+            let authority = site.origin.split_once("://").map_or("", |(_, authority)| authority);
+            // Of two below one name the first counts: requests do not say below which they came.
+            sites.public.entry(authority.to_owned()).or_insert(site);
         }
         Ok(sites)
     }
 
+    fn authority(&self, host: &str) -> String {
+        match self.port == self.scheme.default_port() {
+            true => host.to_owned(),
+            false => format!("{host}:{}", self.port),
+        }
+    }
+
     /// The site that these headers ask for, where it is one of ours.
     pub fn recognise(&self, headers: &HeaderMap) -> Option<Site> {
-        let mut hosts = headers.get_all(header::HOST).iter();
-        let host = hosts.next()?.to_str().ok()?.to_ascii_lowercase();
-        if hosts.next().is_some() {
-            return None;
-        }
-        if let Some(origin) = self.named.get(&host) {
-            return Some(Site { origin: origin.clone() });
+        self.recognise_host(host_header(headers)?, None)
+    }
+
+    /// The site of this authority, where it is one of ours. A trusted proxy may say that browsers
+    /// reach it by another scheme; what is published as a whole URL is reached by that.
+    pub fn recognise_host(&self, host: &str, scheme: Option<Scheme>) -> Option<Site> {
+        let host = host.to_ascii_lowercase();
+        if let Some(site) = self.public.get(&host) {
+            return Some(site.clone());
         }
         // No attacker can make a browser believe that his page came from an address of ours.
-        self.is_own_address(&host).then(|| Site { origin: format!("http://{host}") })
+        let is_own = self.own.contains(&host) || self.is_own_address(&host);
+        let scheme = scheme.unwrap_or(self.scheme);
+        is_own.then(|| Site::new(format!("{scheme}://{host}")))
+    }
+
+    /// Where somebody who asked for `host` by plain HTTP, on whatever port, is at home by TLS.
+    pub fn secure_site(&self, host: &str) -> Option<Site> {
+        let name = match host.rsplit_once(':') {
+            Some((name, port)) if !port.ends_with(']') => name,
+            _ => host,
+        };
+        let candidates = [host.to_owned(), name.to_owned(), self.authority(name)];
+        let mut sites = candidates.iter().filter_map(|host| self.recognise_host(host, None));
+        sites.find(Site::is_secure)
     }
 
     fn is_own_address(&self, host: &str) -> bool {
         let (address, port) = match host.rsplit_once(':') {
             Some((address, port)) if !port.ends_with(']') => (address, port.parse().ok()),
-            _ => (host, Some(80)),
+            _ => (host, Some(self.scheme.default_port())),
         };
         let v6 = || address.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok();
         port == Some(self.port) && (address.parse::<Ipv4Addr>().is_ok() || v6().is_some())
     }
 }
 
+/// What a request calls the server, if it says one thing.
+pub fn host_header(headers: &HeaderMap) -> Option<&str> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let host = hosts.next()?.to_str().ok()?;
+    hosts.next().is_none().then_some(host)
+}
+
 impl Site {
+    /// The site of a whole origin.
+    pub fn new(origin: impl Into<String>) -> Self {
+        Self { origin: origin.into(), base: String::new() }
+    }
+
+    /// The whole address of a path of ours.
+    pub fn address(&self, path: &str) -> String {
+        format!("{}{}{path}", self.origin, self.base)
+    }
+
     /// Whether browsers reach it by TLS, so that cookies must not travel without.
     pub fn is_secure(&self) -> bool {
         self.origin.starts_with("https://")
@@ -119,21 +198,33 @@ impl Site {
     }
 }
 
-fn origin_of(url: &str) -> Option<String> {
-    let url = url.trim().to_ascii_lowercase();
-    let (scheme, rest) = url.split_once("://")?;
-    let default_port = match scheme {
+fn site_of(url: &str) -> Option<Site> {
+    let (scheme, rest) = url.trim().split_once("://")?;
+    let scheme = scheme.to_ascii_lowercase();
+    let default_port = match scheme.as_str() {
         "http" => ":80",
         "https" => ":443",
         _ => return None,
     };
-    let authority = rest.strip_suffix('/').unwrap_or(rest);
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let authority = authority.to_ascii_lowercase();
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:[]".contains(&byte);
     if authority.is_empty() || !authority.bytes().all(allowed) {
         return None;
     }
-    let authority = authority.strip_suffix(default_port).unwrap_or(authority);
-    Some(format!("{scheme}://{authority}"))
+    let authority = authority.strip_suffix(default_port).unwrap_or(&authority);
+    Some(Site { origin: format!("{scheme}://{authority}"), base: base_of(path)? })
+}
+
+/// From the path of a URL, which may end with a slash.
+fn base_of(path: &str) -> Option<String> {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    if path.is_empty() {
+        return Some(String::new());
+    }
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let is_name = |part: &str| !["", ".", ".."].contains(&part) && part.bytes().all(allowed);
+    path.split('/').all(is_name).then(|| format!("/{path}"))
 }
 
 #[cfg(test)]
@@ -144,7 +235,7 @@ mod tests {
     fn sites() -> Sites {
         let public =
             ["https://Lattice.School.edu/".into(), "http://xn--lttice-bua.example:8443".into()];
-        Sites::new(8080, &["box".into()], &public).expect("good names")
+        Sites::new(Scheme::Http, 8080, &["box".into()], &public).expect("good names")
     }
 
     fn recognise(host: &str) -> Option<String> {
@@ -186,8 +277,58 @@ mod tests {
     }
 
     #[test]
+    fn a_server_with_tls_is_asked_for_by_https_names() {
+        let public = ["https://desk.example".into(), "http://old.example:8080".into()];
+        let sites = Sites::new(Scheme::Https, 8443, &["Box".into()], &public).expect("good names");
+        let origin =
+            |host: &str, scheme| sites.recognise_host(host, scheme).map(|site| site.origin);
+        let table = [
+            ("127.0.0.1:8443", None, Some("https://127.0.0.1:8443")),
+            ("box:8443", None, Some("https://box:8443")),
+            ("BOX:8443", Some(Scheme::Http), Some("http://box:8443")),
+            ("desk.example", None, Some("https://desk.example")),
+            ("desk.example", Some(Scheme::Http), Some("https://desk.example")),
+            ("old.example:8080", None, Some("http://old.example:8080")),
+            ("box", None, None),
+            ("127.0.0.1", None, None),
+            ("127.0.0.1:443", None, None),
+        ];
+        for (host, scheme, expected) in table {
+            assert_eq!(origin(host, scheme).as_deref(), expected, "{host} {scheme:?}");
+        }
+        let standard = Sites::new(Scheme::Https, 443, &["box".into()], &[]).expect("good names");
+        for (host, known) in [("box", true), ("192.0.2.1", true), ("box:80", false)] {
+            let site = standard.recognise_host(host, None);
+            assert_eq!(site.is_some_and(|site| site.is_secure()), known, "{host}");
+        }
+    }
+
+    #[test]
+    fn who_comes_by_plain_http_is_led_to_https_of_the_same_name() {
+        let public = ["https://desk.example".into(), "http://old.example".into()];
+        let sites = Sites::new(Scheme::Https, 8443, &["box".into()], &public).expect("good names");
+        let table = [
+            ("desk.example", Some("https://desk.example")),
+            ("desk.example:8443", Some("https://desk.example")),
+            ("box", Some("https://box:8443")),
+            ("box:8443", Some("https://box:8443")),
+            ("box:80", Some("https://box:8443")),
+            ("192.0.2.1", Some("https://192.0.2.1:8443")),
+            ("[2001:db8::1]:80", Some("https://[2001:db8::1]:8443")),
+            ("old.example", None),
+            ("evil.example", None),
+            ("evil.example:8443", None),
+            ("", None),
+        ];
+        for (host, origin) in table {
+            let site = sites.secure_site(host).map(|site| site.origin);
+            assert_eq!(site.as_deref(), origin, "{host}");
+        }
+    }
+
+    #[test]
     fn an_origin_is_ours_to_the_byte_or_foreign() {
-        let site = Site { origin: "https://lattice.school.edu".into() };
+        let site = Site::new("https://lattice.school.edu");
         let table = [
             ("https://lattice.school.edu", OriginCheck::Same),
             ("null", OriginCheck::Foreign),
@@ -214,7 +355,7 @@ mod tests {
 
     #[test]
     fn two_origins_or_hosts_are_nobodys() {
-        let site = Site { origin: "http://localhost:8080".into() };
+        let site = Site::new("http://localhost:8080");
         let mut headers = HeaderMap::new();
         headers.append(header::ORIGIN, HeaderValue::from_static("http://localhost:8080"));
         headers.append(header::ORIGIN, HeaderValue::from_static("http://evil.example"));
@@ -225,10 +366,36 @@ mod tests {
     }
 
     #[test]
+    fn a_proxy_may_publish_it_below_a_path() {
+        let public = ["HTTPS://School.example/Lattice/".into(), "https://school.example".into()];
+        let sites = Sites::new(Scheme::Http, 8080, &[], &public).expect("good URLs");
+        let address = |host| sites.recognise_host(host, None).map(|site| site.address("/d/share"));
+        let school = address("school.example");
+        assert_eq!(school.as_deref(), Some("https://school.example/Lattice/d/share"));
+        let own = address("localhost:8080");
+        assert_eq!(own.as_deref(), Some("http://localhost:8080/d/share"));
+        let site = sites.recognise_host("school.example", None).expect("ours");
+        let origin = HeaderValue::from_static("https://school.example");
+        let headers = HeaderMap::from_iter([(header::ORIGIN, origin)]);
+        assert_eq!(site.check_origin(&headers), OriginCheck::Same);
+    }
+
+    #[test]
     fn a_public_url_that_is_none_is_named() {
-        for url in ["desk.example", "ftp://desk.example", "https://", "https://a/b", "https://a@b"]
-        {
-            let error = Sites::new(80, &[], &[url.into()]).expect_err("no public URL");
+        for url in [
+            "desk.example",
+            "ftp://desk.example",
+            "https://",
+            "https:///a",
+            "https://a@b",
+            "https://a//b",
+            "https://a/../b",
+            "https://a/b?c",
+            "https://a/b#c",
+            "https://a/b//",
+        ] {
+            let error =
+                Sites::new(Scheme::Http, 80, &[], &[url.into()]).expect_err("no public URL");
             assert!(error.to_string().contains(url), "{error}");
         }
     }

@@ -1,9 +1,9 @@
 //! The addresses of `lattice serve`: pages, the API, and the sockets of viewers.
 
 use super::api::{Admission, Api};
-use super::origin::{Site, Sites};
+use super::origin::Site;
 use super::problem::Problem;
-use super::{api, finish, is_local, page};
+use super::{Names, api, finish, is_local, page};
 use crate::accept::Connection;
 use crate::hub::Visitor;
 use crate::manager::Manager;
@@ -31,7 +31,7 @@ pub struct App {
 }
 
 /// All routes of `lattice serve`, under these names.
-pub fn router(app: App, sites: Sites) -> Router {
+pub fn router(app: App, names: Names) -> Router {
     let api = api::router(app.api.clone());
     let routes = Router::new()
         .route("/", any(home))
@@ -44,7 +44,7 @@ pub fn router(app: App, sites: Sites) -> Router {
         .route("/metrics", get(metrics))
         .with_state(Arc::new(app))
         .merge(api);
-    finish(routes, sites)
+    finish(routes, names)
 }
 
 // Pages hold nothing about anybody: what they show they ask the API for. So a GET by whatever looks

@@ -86,7 +86,7 @@ pub(super) async fn session(
         name: status.name,
         reason: status.reason,
         viewers: status.people.len(),
-        url: format!("{}/d/{SESSION}", site.origin),
+        url: site.address(&format!("/d/{SESSION}")),
     };
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(view)).into_response())
 }

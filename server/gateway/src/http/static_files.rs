@@ -10,6 +10,9 @@ include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 /// RFC 8246: not even a reload asks again.
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
+/// Pages that would have to go up further name their files from the top.
+const DEEPEST: usize = 32;
+
 /// A file of `web/`.
 struct Asset {
     path: &'static str,
@@ -37,20 +40,32 @@ pub(super) fn file(path: &str, method: &Method, headers: &HeaderMap) -> Option<R
         refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         return Some(refused);
     }
-    let mut response = answer(asset, headers, StatusCode::OK);
+    let mut response = answer(asset, headers);
     if release == RELEASE {
         response.headers_mut().insert(header::CACHE_CONTROL, FOR_EVER);
     }
     Some(response)
 }
 
-/// The designed page for what is not there, or nothing where the build has none.
-pub(super) fn not_found_page(headers: &HeaderMap) -> Option<Response> {
+/// The designed page for what is not there, or nothing where the build has none. What it loads is
+/// named by going up from `path`: a proxy may have put all of it below another.
+pub(super) fn not_found_page(headers: &HeaderMap, path: &str) -> Option<Response> {
     let html = headers.get(header::ACCEPT)?.to_str().ok()?.contains("text/html");
-    let page = find("404.html").filter(|_| html)?;
-    let mut unconditional = headers.clone();
-    unconditional.remove(header::IF_NONE_MATCH);
-    Some(answer(page, &unconditional, StatusCode::NOT_FOUND))
+    let page = page("404.html").filter(|_| html)?;
+    let up = match path.matches('/').count() {
+        0 | 1 => "./".to_owned(),
+        depth @ 2..=DEEPEST => "../".repeat(depth - 1),
+        _ => "/".to_owned(),
+    };
+    let page = page.replace("=\"/", &format!("=\"{up}"));
+    let headers =
+        [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
+    Some((StatusCode::NOT_FOUND, headers, page).into_response())
+}
+
+/// A page into which something is written before it is sent; the places are HTML comments.
+pub(super) fn page(path: &str) -> Option<&'static str> {
+    str::from_utf8(find(path)?.plain).ok()
 }
 
 fn find(path: &str) -> Option<&'static Asset> {
@@ -58,7 +73,7 @@ fn find(path: &str) -> Option<&'static Asset> {
     ASSETS.get(place)
 }
 
-fn answer(asset: &'static Asset, headers: &HeaderMap, status: StatusCode) -> Response {
+fn answer(asset: &'static Asset, headers: &HeaderMap) -> Response {
     let (body, encoding) = choose(asset, headers);
     let tag = match encoding {
         Some(encoding) => format!("\"{}-{encoding}\"", asset.tag),
@@ -67,7 +82,7 @@ fn answer(asset: &'static Asset, headers: &HeaderMap, status: StatusCode) -> Res
     let known = is_known(&tag, headers);
     let mut response = match known {
         true => StatusCode::NOT_MODIFIED.into_response(),
-        false => (status, Body::from(body)).into_response(),
+        false => Body::from(body).into_response(),
     };
     let out = response.headers_mut();
     if !known {
@@ -129,7 +144,7 @@ mod tests {
         static SERVED: Asset = PAGE;
         let pairs =
             pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value)));
-        answer(&SERVED, &HeaderMap::from_iter(pairs), StatusCode::OK)
+        answer(&SERVED, &HeaderMap::from_iter(pairs))
     }
 
     fn encoding(accept: &'static str) -> Option<String> {
@@ -182,6 +197,25 @@ mod tests {
             assert_eq!(cache_control(path).as_deref(), Some("no-cache"), "{path}");
         }
         assert_eq!(cache_control("@"), None);
+    }
+
+    #[tokio::test]
+    async fn the_page_for_what_is_missing_finds_its_files_from_any_depth() {
+        let headers = [(header::ACCEPT, HeaderValue::from_static("text/html"))];
+        let headers = HeaderMap::from_iter(headers);
+        let deep = "/".repeat(1000);
+        for (path, up) in [
+            ("/x", "=\"./static/@"),
+            ("/d/x", "=\"../static/@"),
+            ("/a/b/", "=\"../../static/@"),
+            (deep.as_str(), "=\"/static/@"),
+        ] {
+            let response = not_found_page(&headers, path).expect("a page");
+            assert_eq!(response.status(), StatusCode::NOT_FOUND);
+            let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.expect("whole");
+            let body = str::from_utf8(&body).expect("UTF-8");
+            assert_eq!(body.matches(up).count(), 3, "{path}: {body}");
+        }
     }
 
     #[test]

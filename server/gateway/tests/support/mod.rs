@@ -5,8 +5,9 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use lattice_gateway::accept::{self, Drain};
 use lattice_gateway::agent::{self, Source};
 use lattice_gateway::auth::{Door, Token};
-use lattice_gateway::http::origin::Sites;
-use lattice_gateway::http::{self, App};
+use lattice_gateway::http::forwarded::Proxies;
+use lattice_gateway::http::origin::{Scheme, Sites};
+use lattice_gateway::http::{self, App, Names};
 use lattice_gateway::hub::{Hub, Settings, Status};
 use lattice_gateway::telemetry::Metrics;
 use lattice_wire::*;
@@ -72,7 +73,11 @@ impl Gateway {
         let app = App {
             hub,
             door: Door::new(&token, address.port()),
-            sites: Sites::new(address.port(), &[], &public).expect("a good URL"),
+            names: Names {
+                sites: Sites::new(Scheme::Http, address.port(), &[], &public).expect("a good URL"),
+                proxies: Proxies::default(),
+                authority: None,
+            },
             metrics: metrics.clone(),
             agent: agent_pid,
         };

@@ -143,7 +143,7 @@ pub(super) async fn create(
     let made = api.store().create_link(&new, MOST_LINKS, now).await?;
     // Whoever watches for its end counts with it.
     api.note_change();
-    let url = format!("{}/s/{}", about.pass.site.origin, token.expose());
+    let url = about.pass.site.address(&format!("/s/{}", token.expose()));
     Ok((StatusCode::CREATED, Json(view(made, Some(url)))).into_response())
 }
 

@@ -153,7 +153,7 @@ pub(super) async fn create(
         None => {
             let token = admin::invite(api.store(), made.id, actor, now).await;
             let token = token.map_err(|error| super::answers::auth_problem(error, ""))?;
-            Some(format!("{}/enter#{}", pass.site.origin, token.expose()))
+            Some(pass.site.address(&format!("/enter#{}", token.expose())))
         }
     };
     let location = format!("/api/v1/users/{}", made.id.0);

@@ -130,7 +130,7 @@ async fn an_admission_that_was_overtaken_by_a_revocation_does_not_stand() {
     let mut headers = HeaderMap::new();
     headers.insert(header::ORIGIN, ORIGIN.parse().expect("a header"));
     headers.insert(header::COOKIE, guest.cookie.expect("a cookie").parse().expect("a header"));
-    let (site, peer) = (Site { origin: ORIGIN.into() }, [192, 0, 2, 7].into());
+    let (site, peer) = (Site::new(ORIGIN), [192, 0, 2, 7].into());
     let admission = world.api.authorize_socket(&headers, session.as_str(), &site, peer).await;
     let admission = admission.expect("they may look");
     assert!(

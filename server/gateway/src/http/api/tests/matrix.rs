@@ -217,7 +217,7 @@ async fn everybody_may_what_the_policy_says_and_nothing_else() {
 #[tokio::test]
 async fn a_socket_opens_for_the_same_people() {
     let world = World::new().await;
-    let site = Site { origin: ORIGIN.into() };
+    let site = Site::new(ORIGIN);
     let peer = "192.0.2.7".parse().expect("an address");
     for person in Person::all() {
         let case = world.case(person).await;

@@ -201,7 +201,7 @@ impl World {
         let peer = "192.0.2.7:50000".parse().expect("an address");
         let guard = self.drain.guard();
         request.extensions_mut().insert(Connection { peer, path: Arc::default(), guard });
-        request.extensions_mut().insert(Site { origin: ORIGIN.into() });
+        request.extensions_mut().insert(Site::new(ORIGIN));
         let router = TowerToHyperService::new(self.router.clone());
         router.call(request).await.expect("a router always answers")
     }
