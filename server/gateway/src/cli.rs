@@ -33,6 +33,9 @@ pub enum Command {
     Serve(ServeArgs),
     /// Say whether the configuration that `lattice serve` would use is good, and what it is.
     CheckConfig(ServeArgs),
+    /// Look at whether `lattice serve` would work here: one line for each thing that it needs, with
+    /// what to do about what is wrong. Nothing is changed; exits with 0 when nothing is a fault.
+    Doctor(ServeArgs),
     /// Print a one-time sign-in or a token, from the machine that `lattice serve` runs on.
     #[command(subcommand)]
     Admin(AdminCommand),

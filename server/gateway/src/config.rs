@@ -3,6 +3,8 @@
 
 use crate::cli::tls::{TlsArgs, network};
 use crate::cli::{ServeArgs, Switch, nearest};
+use crate::http::origin::PublicUrlError;
+use crate::store::StoreError;
 use crate::tls::Mode;
 use anyhow::{Context as _, bail};
 use figment::Figment;
@@ -158,6 +160,19 @@ fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Err
     })
 }
 
+/// What is wrong is what the server was told.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("read the configuration")]
+pub struct Misconfigured;
+
+/// Whether an error lies in what the server was told, or in what it was told to use, so that starting
+/// it again would end the same.
+pub fn is_at_fault(error: &anyhow::Error) -> bool {
+    error.is::<Misconfigured>()
+        || error.is::<PublicUrlError>()
+        || matches!(error.downcast_ref(), Some(StoreError::Newer { .. } | StoreError::Foreign(_)))
+}
+
 /// `lattice check-config`: the configuration as it would be used, in the form of the file.
 pub fn check(args: &ServeArgs) -> anyhow::Result<()> {
     let config = Config::load(args)?;
@@ -166,8 +181,12 @@ pub fn check(args: &ServeArgs) -> anyhow::Result<()> {
 }
 
 impl Config {
-    /// Reads all sources of this process.
+    /// Reads all sources of this process; an error is one of [`Misconfigured`].
     pub fn load(args: &ServeArgs) -> anyhow::Result<Self> {
+        Self::read(args).context(Misconfigured)
+    }
+
+    fn read(args: &ServeArgs) -> anyhow::Result<Self> {
         let file = match &args.config {
             Some(path) if !path.is_file() => {
                 bail!("--config names {}, which is no file", path.display())
@@ -444,6 +463,18 @@ mod tests {
             assert!(error.contains("h265") && error.contains("did you mean h264?"), "{error}");
             Ok(())
         });
+    }
+
+    #[test]
+    fn what_starting_again_does_not_mend_is_told_from_what_it_may() {
+        let newer = StoreError::Newer { path: "/lattice.db".into(), found: 2, known: 1 };
+        assert!(is_at_fault(&anyhow::Error::from(newer).context("open the store")));
+        assert!(!is_at_fault(&StoreError::Busy.into()));
+        assert!(!is_at_fault(&anyhow::anyhow!("127.0.0.1:80 is used by another program")));
+        let missing = ServeArgs { config: Some("/nonexistent".into()), ..ServeArgs::default() };
+        let error = Config::load(&missing).expect_err("there is no such file");
+        assert!(is_at_fault(&error));
+        assert!(format!("{error:#}").contains("--config names /nonexistent"), "{error:#}");
     }
 
     #[test]

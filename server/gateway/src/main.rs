@@ -5,9 +5,14 @@
 use anyhow::Context as _;
 use clap::Parser as _;
 use lattice_gateway::cli::{Cli, Command};
-use lattice_gateway::{admin, config, healthcheck, serve, share, supervise, telemetry, tls};
+use lattice_gateway::{
+    admin, config, doctor, healthcheck, serve, share, supervise, telemetry, tls,
+};
 use std::io::Write as _;
 use std::process::ExitCode;
+
+/// `EX_CONFIG` of sysexits.h: starting again changes nothing, so whoever keeps services up should not.
+const CONFIGURATION: u8 = 78;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -15,7 +20,10 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "lattice: {error:#}");
-            ExitCode::FAILURE
+            match config::is_at_fault(&error) {
+                true => ExitCode::from(CONFIGURATION),
+                false => ExitCode::FAILURE,
+            }
         }
     }
 }
@@ -35,6 +43,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Share(args) => share::run(args).await,
             Command::Serve(args) => serve::run(args).await,
             Command::CheckConfig(args) => config::check(&args),
+            Command::Doctor(args) => doctor::run(&args).await,
             Command::Admin(command) => admin::run(command).await,
             Command::Healthcheck(args) => healthcheck::run(&args).await,
             Command::Supervise(args) => supervise::run(&args.directory).await,

@@ -59,6 +59,11 @@ impl Places {
         Ok(Self { data: data.to_owned() })
     }
 
+    /// Those of this directory, whether it is there or not.
+    pub fn at(data: &Path) -> Self {
+        Self { data: data.to_owned() }
+    }
+
     /// The database.
     pub fn database(&self) -> PathBuf {
         self.data.join("lattice.db")

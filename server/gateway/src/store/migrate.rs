@@ -1,7 +1,7 @@
 //! Bringing a database up to date, and refusing one that is ahead.
 
 use super::StoreError;
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool};
 use sqlx::{ConnectOptions as _, Connection as _};
 use std::path::Path;
 
@@ -16,13 +16,23 @@ pub(super) const KNOWN: i64 = MIGRATIONS.len() as i64;
 /// Refuses what is not ours to open, before anything is written to it.
 pub(super) async fn check(path: &Path) -> Result<(), StoreError> {
     // Opening for writing would switch it to a write-ahead log.
-    let mut plain = SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(false)
-        .busy_timeout(super::PATIENCE)
-        .connect()
-        .await
-        .map_err(|error| foreign(error, path))?;
+    let options = SqliteConnectOptions::new().filename(path).create_if_missing(false);
+    let plain = options.busy_timeout(super::PATIENCE).connect().await;
+    look(plain.map_err(|error| foreign(error, path))?, path).await?;
+    Ok(())
+}
+
+/// Looks at a database without changing a byte of it or beside it; returns its schema.
+pub(super) async fn inspect(path: &Path) -> Result<i64, StoreError> {
+    let log = path.with_extension("db-wal");
+    let options = SqliteConnectOptions::new().filename(path).create_if_missing(false);
+    // Without a log nobody writes, and SQLite need not make the files by which writers agree.
+    let options = options.read_only(true).immutable(!log.exists());
+    let opened = options.busy_timeout(super::PATIENCE).connect().await;
+    look(opened.map_err(|error| foreign(error, path))?, path).await
+}
+
+async fn look(mut plain: SqliteConnection, path: &Path) -> Result<i64, StoreError> {
     let version: i64 = sqlx::query_scalar("PRAGMA user_version")
         .fetch_one(&mut plain)
         .await
@@ -32,7 +42,8 @@ pub(super) async fn check(path: &Path) -> Result<(), StoreError> {
     let tables: i64 =
         sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(&mut plain).await?;
     plain.close().await?;
-    judge(path, version, application, tables)
+    judge(path, version, application, tables)?;
+    Ok(version)
 }
 
 fn judge(path: &Path, version: i64, application: i64, tables: i64) -> Result<(), StoreError> {

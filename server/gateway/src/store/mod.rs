@@ -159,6 +159,11 @@ impl Store {
         Self::open_patient(path, PATIENCE).await
     }
 
+    /// The schema of the database in `path`, and the newest one known here. Nothing is changed.
+    pub async fn inspect(path: &Path) -> Result<(i64, i64), StoreError> {
+        Ok((migrate::inspect(path).await?, migrate::KNOWN))
+    }
+
     async fn open_patient(path: &Path, patience: Duration) -> Result<Self, StoreError> {
         // SQLite would make it readable for others; its companions get the same mode.
         let made = std::fs::OpenOptions::new()

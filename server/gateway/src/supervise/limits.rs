@@ -2,6 +2,7 @@
 //! processes in any case.
 
 use crate::runtime::process::Limits;
+use rustix::fs::{Access, AtFlags, CWD, accessat};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -89,6 +90,17 @@ pub(crate) fn remove(session: &str) {
     }
 }
 
+/// What the desktops of a gateway started from here could not be limited by together. Nothing is
+/// tried: only looked at.
+pub(crate) fn out_of_reach() -> Vec<&'static str> {
+    let parents = parents();
+    let has_none = |controller: &&str| {
+        !parents.iter().any(|parent| parent.controls(controller) && parent.is_ours(controller))
+    };
+    let wanted = settings(&defaults()).into_iter().filter(|(_, settings)| !settings.is_empty());
+    wanted.map(|(controller, _)| controller).filter(has_none).collect()
+}
+
 /// The files to write for each controller, in version 1 and version 2 of the interface; see the
 /// kernel's admin-guide/cgroup-v1 and cgroup-v2.
 type Setting = (&'static str, &'static str, String, String);
@@ -120,6 +132,21 @@ impl Parent {
             None => fs::read_to_string(self.directory.join("cgroup.controllers"))
                 .is_ok_and(|names| names.split_whitespace().any(|name| name == controller)),
         }
+    }
+
+    /// Whether groups that are limited by that controller could be made in it.
+    fn is_ours(&self, controller: &str) -> bool {
+        let is_writable =
+            accessat(CWD, &self.directory, Access::WRITE_OK, AtFlags::EACCESS).is_ok();
+        let read = |name| fs::read_to_string(self.directory.join(name)).unwrap_or_default();
+        let is_free = || {
+            // The group of all, which may have processes and groups at once.
+            let is_root_group = !self.directory.join("cgroup.type").exists();
+            is_root_group || read_pids(&self.directory).iter().all(|pid| *pid == std::process::id())
+        };
+        let is_given =
+            || read("cgroup.subtree_control").split_whitespace().any(|n| n == controller);
+        is_writable && (self.controllers.is_some() || is_given() || is_free())
     }
 
     fn create(
@@ -192,7 +219,10 @@ pub(crate) fn make_room() {
         return;
     }
     let leaf = own.directory.join(LEAF);
-    let moved = fs::create_dir(&leaf)
+    // It is there already where desktops of an earlier gateway outlived it.
+    let moved = fs::DirBuilder::new()
+        .recursive(true)
+        .create(&leaf)
         .and_then(|()| fs::write(leaf.join("cgroup.procs"), std::process::id().to_string()));
     if let Err(error) = moved {
         tracing::debug!(%error, group = %own.directory.display(), "the control group is not ours");

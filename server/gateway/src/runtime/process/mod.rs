@@ -12,7 +12,7 @@
 
 pub(crate) mod home;
 pub mod place;
-mod probe;
+pub(crate) mod probe;
 mod watcher;
 
 pub use place::Limits;
@@ -313,7 +313,8 @@ fn own_uid(owner: i64) -> Result<Option<u32>, RuntimeError> {
     uid.map(Some).ok_or_else(|| RuntimeError::Refused(format!("user {owner} has no user id")))
 }
 
-fn check_length(run: &Path) -> Result<(), RuntimeError> {
+/// Refuses a directory in which sockets would have no valid address.
+pub(crate) fn check_length(run: &Path) -> Result<(), RuntimeError> {
     let longest = run.join("a".repeat(16)).join("link/agent.sock").as_os_str().len();
     if longest <= MAX_SOCKET_PATH {
         return Ok(());

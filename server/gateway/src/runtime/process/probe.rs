@@ -11,7 +11,7 @@ use tokio::process::Command;
 
 /// This program's own file. After an upgrade in place the kernel says that the file was deleted;
 /// the new one is at the same path.
-pub(super) fn own_program() -> anyhow::Result<PathBuf> {
+pub(crate) fn own_program() -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe().context("find out where this program is")?;
     let text = own.to_string_lossy().into_owned();
     Ok(text.strip_suffix(" (deleted)").map_or(own, PathBuf::from))
@@ -19,7 +19,7 @@ pub(super) fn own_program() -> anyhow::Result<PathBuf> {
 
 /// Finds `containers/`: where `LATTICE_CONTAINERS` says, where it is installed, or in the
 /// repository that this program was built in.
-pub(super) fn find_containers() -> anyhow::Result<PathBuf> {
+pub(crate) fn find_containers() -> anyhow::Result<PathBuf> {
     if let Some(path) = std::env::var_os("LATTICE_CONTAINERS") {
         let path = PathBuf::from(path);
         anyhow::ensure!(
@@ -46,23 +46,40 @@ fn is_complete(containers: &Path) -> bool {
     containers.join("desktop/display").is_file() && containers.join("xorg/xorg.conf").is_file()
 }
 
-/// Finds bwrap, and makes a sandbox with it.
+/// Finds what desktops need of this machine, and makes a sandbox.
 pub(super) async fn sandbox(settings: &Settings) -> Result<PathBuf, RuntimeError> {
-    let is_root = rustix::process::geteuid().is_root();
+    if display_server().is_none() {
+        return Err(missing("Xorg", "xserver-xorg-core xserver-xorg-video-dummy"));
+    }
+    reachable(&settings.agent)?;
+    reachable(&settings.containers.join("desktop/display"))?;
+    walls().await
+}
+
+/// Finds bwrap, and makes a sandbox with it.
+pub(crate) async fn walls() -> Result<PathBuf, RuntimeError> {
     let bwrap = on_path("bwrap").ok_or_else(|| missing("bwrap", "bubblewrap"))?;
     for program in ["prlimit", "setpriv"] {
         on_path(program).ok_or_else(|| missing(program, "util-linux"))?;
     }
-    let has_server = Path::new("/usr/lib/xorg/Xorg").exists();
-    if !has_server && on_path("Xorg").is_none() && on_path("Xvfb").is_none() {
-        return Err(missing("Xorg", "xserver-xorg-core xserver-xorg-video-dummy"));
-    }
-    if is_root {
-        readable_by_all(&settings.agent)?;
-        readable_by_all(&settings.containers.join("desktop/display"))?;
-    }
-    try_out(&bwrap, is_root).await?;
+    try_out(&bwrap, rustix::process::geteuid().is_root()).await?;
     Ok(bwrap)
+}
+
+/// Finds the X server that desktops would try first.
+pub(crate) fn display_server() -> Option<PathBuf> {
+    // Debian's Xorg on the path is a wrapper that serves consoles only.
+    let debian = PathBuf::from("/usr/lib/xorg/Xorg");
+    let debian = Some(debian).filter(|path| path.is_file());
+    debian.or_else(|| on_path("Xorg")).or_else(|| on_path("Xvfb"))
+}
+
+/// Refuses a file that desktops could not read.
+pub(crate) fn reachable(file: &Path) -> Result<(), RuntimeError> {
+    match rustix::process::geteuid().is_root() {
+        true => readable_by_all(file),
+        false => Ok(()),
+    }
 }
 
 /// Makes a sandbox of the very kind that desktops get.
@@ -93,7 +110,7 @@ async fn try_out(bwrap: &Path, is_root: bool) -> Result<(), RuntimeError> {
     })
 }
 
-fn missing(program: &str, package: &str) -> RuntimeError {
+pub(crate) fn missing(program: &str, package: &str) -> RuntimeError {
     RuntimeError::Unusable {
         what: format!("{program} is not installed, which desktops need"),
         remedy: format!("apt-get install {package}"),
@@ -113,7 +130,7 @@ fn readable_by_all(file: &Path) -> Result<(), RuntimeError> {
     })
 }
 
-fn on_path(program: &str) -> Option<PathBuf> {
+pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).map(|dir| dir.join(program)).find(|path| path.is_file())
 }
