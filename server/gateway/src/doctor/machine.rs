@@ -122,7 +122,10 @@ pub(super) async fn agent() -> Finding {
     let mut command = Command::new(&program);
     let asked = command.arg("--version").stdin(Stdio::null()).kill_on_drop(true).output();
     let answer = match timeout(AGENT_PATIENCE, asked).await {
-        Ok(Ok(output)) => String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+        Ok(Ok(output)) => {
+            let said = String::from_utf8_lossy(&output.stdout);
+            said.lines().next().unwrap_or_default().trim().to_owned()
+        }
         Ok(Err(error)) => format!("an error: {error}"),
         Err(_) => "no answer in 5 s".into(),
     };
