@@ -113,7 +113,7 @@ impl Lifecycle {
         self.state
     }
 
-    /// Why it failed, for a person to read; empty otherwise.
+    /// Why it failed or does not end, for a person to read; empty otherwise.
     pub fn reason(&self) -> &str {
         &self.reason
     }
@@ -122,7 +122,7 @@ impl Lifecycle {
     pub fn observe(&mut self, desired: Desired, observed: Observed, now: Micros) -> Option<Action> {
         match (desired, observed) {
             (Desired::Stopped, Observed::Absent) => self.rest(now),
-            (Desired::Stopped, _) => Some(self.act(State::Stopping, Action::Stop, now)),
+            (Desired::Stopped, _) => self.halts(now),
             (Desired::Running, Observed::Running) => self.runs(now),
             (Desired::Running, Observed::Starting) => self.starts(now),
             (Desired::Running, Observed::Absent) => self.is_absent(now),
@@ -132,7 +132,18 @@ impl Lifecycle {
 
     /// The runtime could not do what it was told.
     pub fn refuse(&mut self, reason: String, now: Micros) {
-        self.fail(reason, now);
+        match self.state {
+            // What is to end is never given up: tried again after a pause, however often.
+            State::Stopping => {
+                self.reason = reason;
+                self.retry_at = Some(now.plus(self.next_pause()));
+            }
+            State::Requested
+            | State::Starting
+            | State::Running
+            | State::Stopped
+            | State::Failed => self.fail(reason, now),
+        }
     }
 
     /// A person asks anew: what failed before does not count.
@@ -146,10 +157,15 @@ impl Lifecycle {
     /// When to look again though nothing was heard.
     pub fn deadline(&self) -> Option<Micros> {
         match self.state {
-            State::Failed => self.retry_at,
+            State::Failed | State::Stopping => self.retry_at,
             State::Starting => Some(self.since.plus(START_PATIENCE)),
-            State::Requested | State::Running | State::Stopping | State::Stopped => None,
+            State::Requested | State::Running | State::Stopped => None,
         }
+    }
+
+    fn halts(&mut self, now: Micros) -> Option<Action> {
+        let waits = self.state == State::Stopping && self.retry_at.is_some_and(|at| now < at);
+        (!waits).then(|| self.act(State::Stopping, Action::Stop, now))
     }
 
     fn rest(&mut self, now: Micros) -> Option<Action> {
@@ -228,9 +244,14 @@ impl Lifecycle {
     fn fail(&mut self, reason: String, now: Micros) {
         self.enter(State::Failed, now);
         self.reason = reason;
+        let pause = self.next_pause();
+        self.retry_at = (self.failures < MAX_ATTEMPTS).then(|| now.plus(pause));
+    }
+
+    fn next_pause(&mut self) -> Micros {
         let pause = Micros(FIRST_PAUSE.0 << self.failures.min(MAX_ATTEMPTS));
         self.failures += 1;
-        self.retry_at = (self.failures < MAX_ATTEMPTS).then(|| now.plus(pause));
+        pause
     }
 }
 
@@ -293,6 +314,35 @@ mod tests {
         assert_eq!(session.observe(Desired::Running, ended(), S(9999)), None);
         session.ask(S(9999));
         assert_eq!(session.observe(Desired::Running, ended(), S(9999)), Some(Action::Start));
+    }
+
+    #[test]
+    fn an_end_that_is_refused_is_tried_again_with_pauses_and_never_given_up() {
+        let mut session = wanted();
+        let mut now = S(0);
+        let mut pauses = Vec::new();
+        session.observe(Desired::Running, Observed::Running, now);
+        for _ in 0..7 {
+            let action = session.observe(Desired::Stopped, Observed::Running, now);
+            assert_eq!(action, Some(Action::Stop));
+            session.refuse("the disk is full".into(), now);
+            assert_eq!((session.state(), session.reason()), (State::Stopping, "the disk is full"));
+            assert_eq!(session.observe(Desired::Stopped, Observed::Running, now), None);
+            let at = session.deadline().expect("it is tried again");
+            pauses.push(at.since(now));
+            now = at;
+        }
+        assert_eq!(pauses, [S(1), S(2), S(4), S(8), S(16), S(32), S(32)]);
+        assert_eq!(session.observe(Desired::Stopped, Observed::Absent, now), None);
+        assert_eq!((session.state(), session.reason()), (State::Stopped, ""));
+    }
+
+    #[test]
+    fn what_failed_to_start_is_ended_at_once() {
+        let mut session = wanted();
+        session.observe(Desired::Running, Observed::Absent, S(0));
+        session.refuse("no memory".into(), S(0));
+        assert_eq!(session.observe(Desired::Stopped, ended(), S(0)), Some(Action::Stop));
     }
 
     #[test]

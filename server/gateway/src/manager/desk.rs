@@ -114,8 +114,12 @@ impl Desk {
         notice: &mpsc::Sender<()>,
     ) {
         if desired(&self.session) == reconcile::Desired::Stopped {
+            let reason = match self.session.deleted {
+                true => "the desktop was deleted",
+                false => "the desktop was stopped",
+            };
             if let Some(room) = self.room.take() {
-                room.close("the desktop was stopped").await;
+                room.close(reason).await;
             }
             return;
         }

@@ -8,10 +8,11 @@ mod desk;
 
 use crate::http::api::{Desktops, Inbox, Live, NoSuchViewer, Order};
 use crate::hub::{Hub, Settings};
-use crate::runtime::{InstanceState, Runtime, RuntimeError};
-use crate::store::{Session, Store, StoreError};
+use crate::runtime::{InstanceState, Runtime};
+use crate::store::{Session, Store};
 use crate::telemetry;
 use crate::{clock, hub};
+use anyhow::Context as _;
 use desk::Desk;
 use lattice_engine::reconcile::Action;
 use lattice_engine::session::SessionId;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// Even where nobody says that anything changed.
 const LOOK_INTERVAL: Micros = Micros::from_millis(10_000);
@@ -99,7 +100,7 @@ impl Manager {
 struct Done {
     session: SessionId,
     what: What,
-    result: Result<(), RuntimeError>,
+    result: anyhow::Result<()>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,12 +181,13 @@ impl Task {
         let known: BTreeSet<_> = sessions.iter().map(|session| session.id.clone()).collect();
         for session in sessions {
             let instance = instances.remove(&session.id);
-            self.tend(session, instance).await?;
+            self.tend(session, instance).await;
         }
         for desk in self.desks.extract_if(.., |id, _| !known.contains(id)) {
             desk.1.close("the desktop was deleted").await;
         }
         // What nobody knows of belongs to nobody.
+        instances.retain(|id, _| !self.removing.contains(id));
         for orphan in instances.into_keys() {
             tracing::warn!(session = %orphan, "a desktop that belongs to no session is removed");
             self.remove(orphan);
@@ -193,18 +195,13 @@ impl Task {
         Ok(())
     }
 
-    async fn tend(
-        &mut self,
-        session: Session,
-        instance: Option<InstanceState>,
-    ) -> Result<(), StoreError> {
+    async fn tend(&mut self, session: Session, instance: Option<InstanceState>) {
         let now = clock::now();
         if session.deleted && instance.is_none() {
             if let Some(desk) = self.desks.remove(&session.id) {
                 desk.close("the desktop was deleted").await;
             }
-            self.remove(session.id.clone());
-            return self.store.forget_session(&session.id).await;
+            return self.remove(session.id);
         }
         let id = session.id.clone();
         let desk = match self.desks.entry(id.clone()) {
@@ -212,44 +209,71 @@ impl Task {
             Entry::Vacant(entry) => entry.insert(Desk::new(&session, now)),
         };
         desk.update(&session, now);
+        // Judged first: viewers are told at once why there is no desktop.
+        let action = desk.observe(instance.as_ref(), now);
         desk.follow(instance.as_ref(), &self.settings, &self.notice).await;
-        if let Some(action) = desk.observe(instance.as_ref(), now) {
-            let (runtime, spec) = (self.runtime.clone(), desk.spec());
-            self.actions.spawn(async move {
-                let result = match action {
-                    Action::Start => runtime.start(&spec).await,
-                    Action::Stop => runtime.stop(&spec.session).await,
-                };
-                Done { session: id, what: What::Act, result }
-            });
-        }
-        Ok(())
+        let Some(action) = action else { return };
+        let (runtime, spec) = (self.runtime.clone(), desk.spec());
+        self.act(id, What::Act, async move {
+            match action {
+                Action::Start => runtime.start(&spec).await?,
+                Action::Stop => runtime.stop(&spec.session).await?,
+            }
+            Ok(())
+        });
     }
 
+    /// Removes what the runtime has of a session, and only then forgets it: until then whoever
+    /// manages next knows that there is something to remove.
     fn remove(&mut self, session: SessionId) {
         if !self.removing.insert(session.clone()) {
             return;
         }
-        let runtime = self.runtime.clone();
+        let (runtime, store, id) = (self.runtime.clone(), self.store.clone(), session.clone());
+        self.act(session, What::Remove, async move {
+            runtime.remove(&id).await?;
+            Ok(store.forget_session(&id).await?)
+        });
+    }
+
+    /// Has something done beside everything else. Work that panics is work that failed.
+    fn act(
+        &mut self,
+        session: SessionId,
+        what: What,
+        work: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+    ) {
         self.actions.spawn(async move {
-            let result = runtime.remove(&session).await;
-            Done { session, what: What::Remove, result }
+            let mut works = JoinSet::new();
+            works.spawn(work);
+            let result = match works.join_next().await {
+                Some(Ok(result)) => result,
+                Some(Err(error)) => Err(error).context("the runtime broke"),
+                None => Ok(()),
+            };
+            if let Err(error) = &result {
+                let error = format!("{error:#}");
+                tracing::warn!(session = %session, error, "what a session needs could not be done");
+                // Each look finds again what is to be removed. This keeps it from the next ones.
+                if what == What::Remove {
+                    sleep(clock::span(TROUBLE_PAUSE)).await;
+                }
+            }
+            Done { session, what, result }
         });
     }
 
     fn handle_done(&mut self, done: Result<Done, tokio::task::JoinError>) {
-        // A task that panicked has been counted and logged; its session is looked at again.
-        let Ok(Done { session, what, result }) = done else { return };
-        if let Err(error) = &result {
-            tracing::warn!(session = %session, error = %format!("{error:#}"), "the runtime refused");
-        }
+        let Done { session, what, result } =
+            done.expect("it hands panics of the work on as errors");
         match what {
             What::Remove => {
                 self.removing.remove(&session);
             }
             What::Act => {
                 if let Some(desk) = self.desks.get_mut(&session) {
-                    desk.handle_done(result.err().map(|error| error.to_string()), clock::now());
+                    let refused = result.err().map(|error| format!("{error:#}"));
+                    desk.handle_done(refused, clock::now());
                 }
             }
         }

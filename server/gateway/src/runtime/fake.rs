@@ -4,6 +4,7 @@ use super::{Address, Instance, InstanceState, RuntimeError, Spec};
 use crate::auth::Token;
 use lattice_engine::session::SessionId;
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -23,7 +24,28 @@ struct World {
     instances: BTreeMap<SessionId, Instance>,
     starts: u64,
     holds: bool,
-    failure: Option<String>,
+    calls: BTreeMap<Call, u64>,
+    failures: BTreeMap<Call, Failure>,
+}
+
+/// What a runtime is asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Call {
+    /// [`super::Runtime::start`].
+    Start,
+    /// [`super::Runtime::stop`].
+    Stop,
+    /// [`super::Runtime::remove`].
+    Remove,
+}
+
+/// How it fails to.
+#[derive(Debug, Clone)]
+pub enum Failure {
+    /// A step does not work, for this reason.
+    Step(&'static str),
+    /// Something in it panics.
+    Panic,
 }
 
 impl Fake {
@@ -44,9 +66,28 @@ impl Fake {
         self.world().holds = true;
     }
 
-    /// The next start fails for this reason.
-    pub fn fail_next_start(&self, reason: &str) {
-        self.world().failure = Some(reason.to_owned());
+    /// From now on such calls fail so.
+    pub fn fail(&self, call: Call, failure: Failure) {
+        self.world().failures.insert(call, failure);
+    }
+
+    /// From now on all calls work.
+    pub fn heal(&self) {
+        self.world().failures.clear();
+    }
+
+    /// How many such calls there were, also of those that failed.
+    pub fn calls(&self, call: Call) -> u64 {
+        self.world().calls.get(&call).copied().unwrap_or(0)
+    }
+
+    /// Somebody else starts a session.
+    pub fn put(&self, session: &SessionId, owner: i64) -> Result<(), RuntimeError> {
+        let state = InstanceState::Running(self.address(session)?);
+        let instance = Instance { session: session.clone(), owner, state };
+        self.world().instances.insert(session.clone(), instance);
+        self.bump();
+        Ok(())
     }
 
     /// A session that is starting runs now.
@@ -62,11 +103,9 @@ impl Fake {
     }
 
     pub(super) fn start(&self, spec: &Spec) -> Result<(), RuntimeError> {
+        self.enter(Call::Start)?;
         let address = self.address(&spec.session)?;
         let mut world = self.world();
-        if let Some(reason) = world.failure.take() {
-            return Err(RuntimeError::Refused(reason));
-        }
         let there = world.instances.get(&spec.session);
         if there.is_some_and(|found| !matches!(found.state, InstanceState::Ended { .. })) {
             return Ok(());
@@ -84,11 +123,38 @@ impl Fake {
     }
 
     pub(super) fn stop(&self, session: &SessionId) -> Result<(), RuntimeError> {
+        self.enter(Call::Stop)?;
+        self.take_away(session);
+        Ok(())
+    }
+
+    pub(super) fn remove(&self, session: &SessionId) -> Result<(), RuntimeError> {
+        self.enter(Call::Remove)?;
+        self.take_away(session);
+        Ok(())
+    }
+
+    /// Counts a call, and fails where it is to.
+    fn enter(&self, call: Call) -> Result<(), RuntimeError> {
+        let mut world = self.world();
+        *world.calls.entry(call).or_default() += 1;
+        let failure = world.failures.get(&call).cloned();
+        drop(world);
+        match failure {
+            None => Ok(()),
+            Some(Failure::Step(reason)) => {
+                let failed = RuntimeError::step("work in", &self.directory);
+                Err(failed(io::Error::other(reason)))
+            }
+            Some(Failure::Panic) => panic!("a test wants a {call:?} to panic"),
+        }
+    }
+
+    fn take_away(&self, session: &SessionId) {
         let gone = self.world().instances.remove(session);
         if gone.is_some() {
             self.bump();
         }
-        Ok(())
     }
 
     pub(super) fn list(&self) -> Vec<Instance> {

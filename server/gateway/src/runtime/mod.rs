@@ -8,7 +8,7 @@
 mod fake;
 pub mod process;
 
-pub use fake::Fake;
+pub use fake::{Call, Failure, Fake};
 pub use process::{Process, Settings};
 
 use crate::auth::Token;
@@ -128,7 +128,7 @@ impl Runtime {
     pub async fn remove(&self, session: &SessionId) -> Result<(), RuntimeError> {
         match self {
             Self::Process(process) => process.remove(session).await,
-            Self::Fake(fake) => fake.stop(session),
+            Self::Fake(fake) => fake.remove(session),
         }
     }
 

@@ -86,12 +86,12 @@ impl Desktops {
     }
 
     /// What runs, and its changes.
-    pub(super) fn changes(&self) -> watch::Receiver<Arc<HashMap<SessionId, Live>>> {
+    pub fn changes(&self) -> watch::Receiver<Arc<HashMap<SessionId, Live>>> {
         self.live.clone()
     }
 
     /// Has the manager look at what is desired of a session.
-    pub(super) async fn wake(&self, session: &SessionId) {
+    pub async fn wake(&self, session: &SessionId) {
         self.order(Order::Look(session.clone())).await;
     }
 
