@@ -39,7 +39,8 @@ impl Desktops {
         let dir = TempDir::new("desktops");
         let settings = Settings {
             data: dir.path().join("data"),
-            run: dir.path().join("run"),
+            // Where `lattice serve` has them below its directory for data.
+            run: dir.path().join("data/run"),
             supervisor: binary("lattice"),
             agent: binary("lattice-agent"),
             containers,
@@ -60,6 +61,27 @@ impl Desktops {
     /// The directory that all others are in.
     pub fn path(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// The directory for data.
+    pub fn data(&self) -> &Path {
+        &self.settings.data
+    }
+
+    /// The session that a process is a supervisor of, by its command line.
+    fn supervises(&self, pid: u32) -> Option<SessionId> {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        let words: Vec<_> = line.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
+        let directory = Path::new(words.get(2).filter(|_| words[1] == "supervise")?.as_ref());
+        let is_ours = directory.parent() == Some(&self.settings.run);
+        is_ours.then_some(directory.file_name()?.to_str()?.parse().ok()?)
+    }
+
+    /// All supervisors that run over these directories, of whichever session.
+    pub fn supervisors(&self) -> Vec<(SessionId, u32)> {
+        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.filter_map(|pid| Some((self.supervises(pid)?, pid))).collect()
     }
 
     /// A session's run directory.

@@ -25,6 +25,7 @@ pub mod randr;
 pub mod relay;
 pub mod scene;
 pub mod screen;
+pub mod serve;
 pub mod shape;
 pub mod share;
 pub mod typing;

@@ -243,7 +243,9 @@ fn launch(
 }
 
 /// The URL of the line that says so, read by a thread that then keeps the pipe empty.
-fn url_in(lines: impl Iterator<Item = std::io::Result<String>> + Send + 'static) -> Option<String> {
+pub(crate) fn url_in(
+    lines: impl Iterator<Item = std::io::Result<String>> + Send + 'static,
+) -> Option<String> {
     let (found, wait) = mpsc::channel();
     std::thread::spawn(move || {
         for line in lines.map_while(Result::ok) {
@@ -255,7 +257,7 @@ fn url_in(lines: impl Iterator<Item = std::io::Result<String>> + Send + 'static)
     wait.recv_timeout(GENEROUS).ok()
 }
 
-fn address_of(url: &str) -> SocketAddr {
+pub(crate) fn address_of(url: &str) -> SocketAddr {
     let address = url.strip_prefix("http://").and_then(|rest| rest.split('/').next());
     address
         .and_then(|text| text.parse().ok())

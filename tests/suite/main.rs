@@ -11,6 +11,7 @@ mod hostile;
 mod idle;
 mod packets;
 mod runtime;
+mod serve;
 mod soak;
 mod typing;
 mod video;

@@ -1,0 +1,147 @@
+//! A real `lattice serve`, asked by its API as a program would.
+
+use crate::desktops::Desktops;
+use crate::http::{Response, try_request};
+use crate::process::{binary, repository, signal};
+use crate::share::{address_of, url_in};
+use crate::wait::{GENEROUS, until_some};
+use lattice_engine::session::SessionId;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+/// `lattice serve` over directories of its own, on a port of its own.
+#[derive(Debug)]
+pub struct Serve {
+    desktops: Desktops,
+    child: Child,
+    address: SocketAddr,
+    token: String,
+}
+
+impl Serve {
+    /// Starts it with nothing in its directory, and gets the first administrator's token.
+    ///
+    /// # Panics
+    /// With the program's log where it does not become ready.
+    pub fn start() -> Self {
+        let desktops = Desktops::new();
+        fs::create_dir_all(desktops.data()).expect("a directory");
+        let (child, address) = launch(&desktops, SocketAddr::from(([127, 0, 0, 1], 0)));
+        let mut command = lattice(&desktops);
+        let output = command.args(["admin", "token", "--data-dir"]).arg(desktops.data()).output();
+        let output = output.expect("start lattice");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "lattice admin token: {said}");
+        let token = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        Self { desktops, child, address, token }
+    }
+
+    /// What it runs.
+    pub fn desktops(&self) -> &Desktops {
+        &self.desktops
+    }
+
+    /// The server's process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(log_of(&self.desktops)).unwrap_or_default()
+    }
+
+    /// A request of the administrator's; the server may be gone.
+    pub fn try_ask(&self, method: &str, path: &str, body: &Value) -> io::Result<Response> {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let head =
+            format!("Authorization: Bearer {}\r\nContent-Type: application/json\r\n", self.token);
+        try_request(self.address, method, path, &head, &body)
+    }
+
+    /// Makes a session that is to run.
+    pub fn try_create(&self) -> io::Result<SessionId> {
+        let answer = self.try_ask("POST", "/api/v1/sessions", &json!({ "template": "desktop" }))?;
+        let made: Value = serde_json::from_str(&answer.body)?;
+        let id = made["id"].as_str().and_then(|id| id.parse().ok());
+        id.ok_or_else(|| io::Error::other(format!("no session was made: {answer:?}")))
+    }
+
+    /// All sessions, and how each is.
+    ///
+    /// # Panics
+    /// Where it does not say.
+    pub fn sessions(&self) -> BTreeMap<SessionId, (String, String)> {
+        let answer = self.try_ask("GET", "/api/v1/sessions", &Value::Null);
+        let answer = answer.unwrap_or_else(|error| panic!("{error}\n{}", self.log()));
+        let list: Value = serde_json::from_str(&answer.body).expect("JSON");
+        let text = |session: &Value, name: &str| session[name].as_str().expect(name).to_owned();
+        let sessions = list["sessions"].as_array().expect("a list").iter();
+        let id = |session| text(session, "id").parse().expect("an id");
+        sessions.map(|one| (id(one), (text(one, "state"), text(one, "reason")))).collect()
+    }
+
+    /// Starts it again, where it was, once it has ended.
+    ///
+    /// # Panics
+    /// With the program's log where it does not become ready.
+    pub fn restart(&mut self) {
+        let _ = self.child.wait();
+        (self.child, self.address) = launch(&self.desktops, self.address);
+    }
+
+    /// Asks it to end, as Ctrl-C does, and waits for it.
+    pub fn terminate(&mut self) -> ExitStatus {
+        signal(self.pid(), Signal::TERM);
+        let child = &mut self.child;
+        until_some("the server to end", GENEROUS, || child.try_wait().ok().flatten())
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            println!("--- log of lattice serve ---\n{}", self.log());
+        }
+    }
+}
+
+fn log_of(desktops: &Desktops) -> PathBuf {
+    desktops.path().join("serve.log")
+}
+
+fn lattice(desktops: &Desktops) -> Command {
+    let mut command = Command::new(binary("lattice"));
+    command.env("LATTICE_AGENT", binary("lattice-agent"));
+    command.env("LATTICE_CONTAINERS", repository().join("containers"));
+    // What the machine's owner has configured is no part of the test.
+    let nothing = desktops.path().join("lattice.toml");
+    File::create(&nothing).expect("write a configuration");
+    command.env("LATTICE_CONFIG", nothing);
+    command
+}
+
+fn launch(desktops: &Desktops, listen: SocketAddr) -> (Child, SocketAddr) {
+    let log = File::options().create(true).append(true).open(log_of(desktops));
+    let mut command = lattice(desktops);
+    command.args(["serve", "--listen", &listen.to_string(), "--data-dir"]).arg(desktops.data());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log.expect("open a log file"));
+    let mut child = command.spawn().expect("start lattice");
+    let lines = BufReader::new(child.stdout.take().expect("stdout is a pipe")).lines();
+    match url_in(lines) {
+        Some(url) => (child, address_of(&url)),
+        None => {
+            let _ = child.kill();
+            let log = fs::read_to_string(log_of(desktops)).unwrap_or_default();
+            panic!("lattice serve did not become ready: {:?}\n{log}", child.wait());
+        }
+    }
+}
