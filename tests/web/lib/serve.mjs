@@ -21,9 +21,15 @@ export class Serve {
   /** What it printed last. */
   url = '';
 
-  /** @param {...string} args */
-  static async start(...args) {
+  /** On a port that is free. @param {...string} args */
+  static start(...args) {
+    return Serve.at('127.0.0.1:0', ...args);
+  }
+
+  /** @param {string} listen where @param {...string} args */
+  static async at(listen, ...args) {
     const serve = new Serve();
+    serve.#listen = listen;
     await serve.launch(...args);
     return serve;
   }
@@ -78,7 +84,7 @@ export class Serve {
     const url = /^Lattice is ready: (\S+)$/.exec(line)?.[1];
     if (!url) throw new Error(`this is no address: ${line}`);
     this.url = url;
-    this.#listen = new URL(url).host;
+    if (this.#listen.endsWith(':0')) this.#listen = new URL(url).host;
   }
 
   /** @param {...string} args @returns {Promise<string>} */
