@@ -1,12 +1,12 @@
 //! Accounts, for administrators.
 
 use super::Api;
-use super::answers::{Read, invalid, no_such};
+use super::answers::{Read, conflict, invalid, no_such};
 use super::gate::Pass;
 use crate::auth::{MAX_PASSWORD, admin};
 use crate::http::problem::Problem;
 use crate::hub::Whose;
-use crate::store::{Holder, NewUser, Timestamp, User, UserChange, UserId, UserRole};
+use crate::store::{Holder, NewUser, StoreError, Timestamp, User, UserChange, UserId, UserRole};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
@@ -147,7 +147,12 @@ pub(super) async fn create(
         password_hash: password_hash.as_deref(),
     };
     let (actor, now) = (pass.identity.actor(), Timestamp::now());
-    let made = api.store().create_user(&new, actor, now).await?;
+    let made = api.store().create_user(&new, actor, now).await.map_err(|error| match error {
+        StoreError::NameTaken => conflict(format!(
+            "somebody has the name {name:?} already, in capitals or small letters; choose another"
+        )),
+        error => error.into(),
+    })?;
     let url = match password_hash {
         Some(_) => None,
         None => {

@@ -185,6 +185,9 @@ async fn names_that_could_be_taken_for_something_else_are_refused() {
         let answer = world.ask(Method::POST, "/api/v1/users", &root, body).await;
         let expected = if name == "ADMIN" { StatusCode::CONFLICT } else { StatusCode::BAD_REQUEST };
         assert_eq!(answer.status, expected, "{name:?}");
+        if name == "ADMIN" {
+            assert!(answer.detail().contains("\"ADMIN\""), "{}", answer.detail());
+        }
     }
     for name in ["jürgen.müller", "ann@school.example", "王芳", "o_o-1"] {
         let body = json!({ "name": name, "display_name": "<b>Ann</b> & co" });
