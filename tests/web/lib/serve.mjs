@@ -20,6 +20,8 @@ export class Serve {
   log = '';
   /** What it printed last. */
   url = '';
+  /** What nobody may find in the log. @type {Set<string>} @readonly */
+  secrets = new Set();
 
   /** On a port that is free. @param {...string} args */
   static start(...args) {
@@ -39,8 +41,10 @@ export class Serve {
   }
 
   /** What `lattice admin` prints. @param {'url' | 'token'} what @param {...string} args */
-  admin(what, ...args) {
-    return this.#run('admin', what, ...args, '--data-dir', this.data);
+  async admin(what, ...args) {
+    const printed = await this.#run('admin', what, ...args, '--data-dir', this.data);
+    this.secrets.add(printed.split('#').at(-1) ?? printed);
+    return printed;
   }
 
   /** An answer of the API. @param {string} token @param {string} method @param {string} path @param {object} [body] */
@@ -71,7 +75,7 @@ export class Serve {
   async launch(...args) {
     const child = spawn(binary('lattice'), ['serve', '--listen', this.#listen, '--data-dir', this.data, '--end-desktops', ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, LATTICE_AGENT: binary('lattice-agent'), LATTICE_CONTAINERS: join(repository, 'containers') },
+      env: { ...process.env, LATTICE_AGENT: binary('lattice-agent'), LATTICE_CONTAINERS: join(repository, 'containers'), LATTICE_LOG: 'trace' },
     });
     this.#child = child;
     child.stderr.on('data', (text) => { this.log += text; });
@@ -84,6 +88,8 @@ export class Serve {
     const url = /^Lattice is ready: (\S+)$/.exec(line)?.[1];
     if (!url) throw new Error(`this is no address: ${line}`);
     this.url = url;
+    const { hash } = new URL(url);
+    if (hash !== '') this.secrets.add(hash.slice(1));
     if (this.#listen.endsWith(':0')) this.#listen = new URL(url).host;
   }
 

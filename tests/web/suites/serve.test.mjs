@@ -84,7 +84,11 @@ async function openTerminal(page) {
 const supervisor = (session) => readFileSync(join(serve.data, 'run', session, 'pid'), 'utf8');
 
 /** A link to a session, by the API. @param {string} session @param {object} wish @returns {Promise<{ id: string, url: string }>} */
-const link = (session, wish) => serve.ask(token, 'POST', `/api/v1/sessions/${session}/links`, wish);
+async function link(session, wish) {
+  const made = await serve.ask(token, 'POST', `/api/v1/sessions/${session}/links`, wish);
+  serve.secrets.add(made.url.split('/').at(-1));
+  return made;
+}
 
 /** Who looks. @param {string} session @returns {Promise<{ viewer: number, role: string, driving: boolean }[]>} */
 const viewers = async (session) => (await serve.ask(token, 'GET', `/api/v1/sessions/${session}/viewers`)).viewers;
@@ -116,6 +120,7 @@ test('the printed address leads to a live desktop, which a killed gateway leaves
 test('somebody new signs in once, sets a password, and has a desktop of their own', async () => {
   const { password, ...named } = MEMBER;
   const { url } = await serve.ask(token, 'POST', '/api/v1/users', named);
+  serve.secrets.add(new URL(url).hash.slice(1));
   const { page, complaints, close } = await open(browser, url);
   await page.getByRole('textbox', { name: 'New password' }).fill(password);
   await page.getByRole('button', { name: 'Set password' }).click();
@@ -215,4 +220,16 @@ test('who signs out elsewhere sees nothing more, and signs in to come back', asy
   await other.getByRole('button', { name: 'Sign in' }).click();
   await signIn(other, MEMBER);
   await close();
+});
+
+test('no secret and nothing that was typed is in the log, however much is logged', async () => {
+  const { page, close } = await open(browser, serve.origin);
+  await signIn(page, MEMBER);
+  for (const { value } of await page.context().cookies()) serve.secrets.add(value);
+  await close();
+  serve.secrets.add(MEMBER.password).add('made-by');
+  assert.match(serve.log, /TRACE|DEBUG/, 'everything is logged');
+  const found = [...serve.secrets].filter((secret) => secret.length < 5 || serve.log.includes(secret));
+  assert.deepEqual(found, [], 'secrets in the log');
+  assert.ok(serve.secrets.size >= 9, `${serve.secrets.size} secrets were looked for`);
 });
