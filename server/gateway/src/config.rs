@@ -217,6 +217,8 @@ impl Config {
         if !config.data_dir.is_absolute() {
             bail!("data_dir must be an absolute path, and is {}", config.data_dir.display());
         }
+        // What does not fit together is said when it is read, not when it is used.
+        config.tls()?;
         Ok(config)
     }
 }
@@ -444,9 +446,11 @@ mod tests {
             let config = load(&["--tls", "off"], Some("lattice.toml")).expect("good");
             assert_eq!(config.tls.mode, Mode::Off);
             jail.create_file("lattice.toml", "[http]\ntrusted_proxy = \"the-proxy\"\n")?;
-            let config = load(&[], Some("lattice.toml")).expect("read");
-            let error = config.tls().expect_err("no network").to_string();
+            let error = load(&[], Some("lattice.toml")).expect_err("no network").to_string();
             assert!(error.contains("the-proxy"), "{error}");
+            jail.create_file("lattice.toml", "[tls]\ncert = \"/c\"\n")?;
+            let error = load(&[], Some("lattice.toml")).expect_err("no key").to_string();
+            assert!(error.contains("tls.key"), "{error}");
             Ok(())
         });
     }

@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
 use axum::{Extension, Json, Router};
-use lattice_engine::policy::{LinkRole, SessionRole};
+use lattice_engine::policy::{Action, SessionRole};
 use lattice_wire::{Role, close};
 use serde_json::json;
 use std::sync::Arc;
@@ -88,12 +88,13 @@ async fn socket(
     ws::upgrade(request, connection, hub, visitor, revoked)
 }
 
+/// What the policy lets them do is what the hub lets them do.
 fn visitor(admission: &Admission) -> Visitor {
     let role = match admission.role {
         SessionRole::Owner | SessionRole::Admin => Role::Own,
-        SessionRole::Shared(LinkRole::Control) => Role::Control,
-        SessionRole::Shared(LinkRole::Assist) => Role::Assist,
-        SessionRole::Shared(LinkRole::View) => Role::View,
+        SessionRole::Shared(_) if admission.may(Action::Drive) => Role::Control,
+        SessionRole::Shared(_) if admission.may(Action::Point) => Role::Assist,
+        SessionRole::Shared(_) => Role::View,
     };
     Visitor { role, name: admission.name.clone(), right: admission.right }
 }
