@@ -4,6 +4,7 @@ use crate::desktops::Desktops;
 use crate::http::{Response, try_request};
 use crate::process::{binary, repository, signal};
 use crate::share::{address_of, url_in};
+use crate::viewer::{Viewer, ViewerOptions, upgrade_to};
 use crate::wait::{GENEROUS, until_some};
 use lattice_engine::session::SessionId;
 use rustix::process::Signal;
@@ -11,7 +12,8 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsRawFd as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -22,6 +24,7 @@ pub struct Serve {
     child: Child,
     address: SocketAddr,
     token: String,
+    handed: Option<TcpListener>,
 }
 
 impl Serve {
@@ -30,16 +33,29 @@ impl Serve {
     /// # Panics
     /// With the program's log where it does not become ready.
     pub fn start() -> Self {
+        Self::start_on(None)
+    }
+
+    /// The same on a socket that it is handed at each start, as systemd would.
+    ///
+    /// # Panics
+    /// With the program's log where it does not become ready.
+    pub fn start_with_socket() -> Self {
+        Self::start_on(Some(TcpListener::bind("127.0.0.1:0").expect("a port")))
+    }
+
+    fn start_on(handed: Option<TcpListener>) -> Self {
         let desktops = Desktops::new();
         fs::create_dir_all(desktops.data()).expect("a directory");
-        let (child, address) = launch(&desktops, SocketAddr::from(([127, 0, 0, 1], 0)));
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let (child, address) = launch(&desktops, any, handed.as_ref());
         let mut command = lattice(&desktops);
         let output = command.args(["admin", "token", "--data-dir"]).arg(desktops.data()).output();
         let output = output.expect("start lattice");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "lattice admin token: {said}");
         let token = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        Self { desktops, child, address, token }
+        Self { desktops, child, address, token, handed }
     }
 
     /// What it runs.
@@ -50,6 +66,38 @@ impl Serve {
     /// The server's process.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The administrator's token.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// A viewer of a session, by the administrator's token.
+    ///
+    /// # Panics
+    /// Where it is refused.
+    pub fn viewer(&self, session: &SessionId) -> Viewer {
+        let request = upgrade_to(self.address, session.as_str(), &self.token);
+        let viewer = Viewer::enter(request, self.address, ViewerOptions::default());
+        viewer.unwrap_or_else(|error| panic!("join {session}: {error}"))
+    }
+
+    /// Makes a session and waits until it runs.
+    ///
+    /// # Panics
+    /// Where it does not come to run.
+    pub fn running(&self) -> SessionId {
+        let session = self.try_create().expect("a session");
+        until_some("the desktop to run", GENEROUS, || {
+            (self.sessions().get(&session)?.0 == "running").then_some(())
+        });
+        session
     }
 
     /// What it has logged so far.
@@ -93,7 +141,7 @@ impl Serve {
     /// With the program's log where it does not become ready.
     pub fn restart(&mut self) {
         let _ = self.child.wait();
-        (self.child, self.address) = launch(&self.desktops, self.address);
+        (self.child, self.address) = launch(&self.desktops, self.address, self.handed.as_ref());
     }
 
     /// Asks it to end, as Ctrl-C does, and waits for it.
@@ -119,7 +167,22 @@ fn log_of(desktops: &Desktops) -> PathBuf {
 }
 
 fn lattice(desktops: &Desktops) -> Command {
-    let mut command = Command::new(binary("lattice"));
+    prepared(Command::new(binary("lattice")), desktops)
+}
+
+/// A shell that becomes the server, and gives it a socket as its third file.
+fn lattice_with(socket: &TcpListener, desktops: &Desktops) -> Command {
+    // The shell inherits what a process of ours is not meant to, but for this once.
+    rustix::io::fcntl_setfd(socket, rustix::io::FdFlags::empty()).expect("it is open");
+    let script = r#"export LISTEN_PID=$$ LISTEN_FDS=1
+eval "exec \"\$@\" 3<&$SOCKET $([ "$SOCKET" = 3 ] || echo "$SOCKET<&-")""#;
+    let mut command = Command::new("/bin/bash");
+    command.args(["-c", script, "bash"]).arg(binary("lattice"));
+    command.env("SOCKET", socket.as_raw_fd().to_string());
+    prepared(command, desktops)
+}
+
+fn prepared(mut command: Command, desktops: &Desktops) -> Command {
     command.env("LATTICE_AGENT", binary("lattice-agent"));
     command.env("LATTICE_CONTAINERS", repository().join("containers"));
     // What the machine's owner has configured is no part of the test.
@@ -129,10 +192,20 @@ fn lattice(desktops: &Desktops) -> Command {
     command
 }
 
-fn launch(desktops: &Desktops, listen: SocketAddr) -> (Child, SocketAddr) {
+fn launch(
+    desktops: &Desktops,
+    listen: SocketAddr,
+    handed: Option<&TcpListener>,
+) -> (Child, SocketAddr) {
     let log = File::options().create(true).append(true).open(log_of(desktops));
-    let mut command = lattice(desktops);
-    command.args(["serve", "--listen", &listen.to_string(), "--data-dir"]).arg(desktops.data());
+    let mut command = match handed {
+        Some(socket) => lattice_with(socket, desktops),
+        None => lattice(desktops),
+    };
+    command.args(["serve", "--data-dir"]).arg(desktops.data());
+    if handed.is_none() {
+        command.args(["--listen", &listen.to_string()]);
+    }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log.expect("open a log file"));
     let mut child = command.spawn().expect("start lattice");
     let lines = BufReader::new(child.stdout.take().expect("stdout is a pipe")).lines();

@@ -142,8 +142,15 @@ impl Viewer {
 
     /// The same where the gateway may be gone.
     pub fn try_join(share: &Share, options: ViewerOptions) -> Result<Self, String> {
-        let request = upgrade(share);
-        let address = options.address.unwrap_or(share.address());
+        Self::enter(upgrade(share), options.address.unwrap_or(share.address()), options)
+    }
+
+    /// Joins by an upgrade that was made elsewhere.
+    pub fn enter(
+        request: Request<()>,
+        address: SocketAddr,
+        options: ViewerOptions,
+    ) -> Result<Self, String> {
         let shared = Arc::new(Shared::default());
         let (commands, inbox) = mpsc::unbounded_channel();
         let (joined, wait) = oneshot::channel();
@@ -262,9 +269,14 @@ impl Shared {
 
 /// The request that upgrades to a viewer's socket, with the secret as bearer.
 pub fn upgrade(share: &Share) -> Request<()> {
-    let url = format!("ws://{}/ws/share", share.address());
+    upgrade_to(share.address(), "share", share.token())
+}
+
+/// The same for any session.
+pub fn upgrade_to(address: SocketAddr, session: &str, token: &str) -> Request<()> {
+    let url = format!("ws://{address}/ws/{session}");
     let mut request = url.into_client_request().expect("the URL is one");
-    let bearer = format!("Bearer {}", share.token());
+    let bearer = format!("Bearer {token}");
     let headers = request.headers_mut();
     headers.insert("Authorization", HeaderValue::from_str(&bearer).expect("the token is ASCII"));
     headers.insert("Sec-WebSocket-Protocol", HeaderValue::from_static(lattice_wire::SUBPROTOCOL));

@@ -14,5 +14,6 @@ mod runtime;
 mod serve;
 mod soak;
 mod typing;
+mod upgrade;
 mod video;
 mod walls;

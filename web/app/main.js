@@ -232,7 +232,7 @@ function handle(message) {
   switch (message.type) {
     case 'ready': return void h264Found.then((h264) => (
       noticeInsecure({ imageDecoder: message.imageDecoder, h264 }, focusDesktop)));
-    case 'closed': return dispatch({ type: 'closed', code: message.code });
+    case 'closed': return dispatch({ type: 'closed', code: message.code, reason: message.reason });
     case 'silent': return dispatch({ type: 'silent' });
     case 'lagging': return dispatch({ type: 'lagging', slow: message.slow });
     case 'displayState': return dispatch({ type: 'display', state: message.state, detail: message.reason });

@@ -5,7 +5,7 @@
  * What a person sees is `phase` and `reason`; where the connection stands is `link`.
  */
 
-import { CLOSE } from '../protocol/close.js';
+import { CLOSE, returnWithin } from '../protocol/close.js';
 
 /**
  * @typedef {'connecting' | 'live' | 'lagging' | 'reconnecting' | 'ended' | 'error'} Phase
@@ -23,7 +23,7 @@ import { CLOSE } from '../protocol/close.js';
  *   | { type: 'painted' }
  *   | { type: 'lagging', slow: boolean }
  *   | { type: 'display', state: 'live' | 'lost' | 'ended', detail: string }
- *   | { type: 'closed', code: number }
+ *   | { type: 'closed', code: number, reason: string }
  *   | { type: 'silent' }
  *   | { type: 'due' }
  *   | { type: 'retry' }
@@ -169,13 +169,24 @@ function closed(session, event) {
     case CLOSE.ENDED: return over(session, 'ended', 'desktop-ended', session.detail);
     case CLOSE.FULL: return over(session, 'error', 'full', '');
     case CLOSE.VERSION: return over(session, 'error', 'version', '');
-    case CLOSE.RESTART: return retryLater({ ...session, attempt: 0, liveSince: 0 }, 'restart', event);
+    case CLOSE.RESTART: return restarting({ ...session, attempt: 0, liveSince: 0 }, event);
     case CLOSE.SILENT: return retryLater(session, 'silent', event);
     case CLOSE.STALLED: return retryLater(session, 'stalled', event);
     case CLOSE.FLOOD: return retryLater(session, 'flood', event);
     case CLOSE.PROTOCOL: return retryLater(session, 'protocol', event);
     default: return retryLater(session, 'network', event);
   }
+}
+
+/**
+ * The server names the time over which its viewers are to spread: it knows how many they are.
+ * @param {Session} session
+ * @param {TimedEvent & { type: 'closed' }} event
+ * @returns {[Session, Effect[]]}
+ */
+function restarting(session, event) {
+  const withinMs = Math.min(returnWithin(event.reason), LONGEST_DELAY_MS);
+  return wait(session, 'restart', event, Math.max(backoffMs(0, event.random), withinMs * event.random));
 }
 
 /**
@@ -195,13 +206,25 @@ function over(session, phase, reason, detail) {
  * @param {{ now: number, random: number }} event
  * @returns {[Session, Effect[]]}
  */
-function retryLater(session, reason, { now, random }) {
+function retryLater(session, reason, event) {
+  const { now, random } = event;
   const wasGood = session.liveSince > 0 && now - session.liveSince >= GOOD_AFTER_MS;
   const attempt = wasGood ? 0 : session.attempt;
   const delayMs = backoffMs(attempt, random, reason === 'gone' ? GONE_DELAY_MS : LONGEST_DELAY_MS);
+  return wait({ ...session, attempt }, reason, event, delayMs);
+}
+
+/**
+ * @param {Session} session
+ * @param {Reason} reason
+ * @param {{ now: number }} event
+ * @param {number} delayMs
+ * @returns {[Session, Effect[]]}
+ */
+function wait(session, reason, { now }, delayMs) {
   /** @type {Session} */
   const next = {
-    phase: 'reconnecting', reason, detail: '', link: 'waiting', attempt: attempt + 1,
+    phase: 'reconnecting', reason, detail: '', link: 'waiting', attempt: session.attempt + 1,
     retryAt: now + delayMs, liveSince: 0, awaySince: session.awaySince,
   };
   return [next, [{ type: 'disconnect' }, { type: 'wait', delayMs }]];

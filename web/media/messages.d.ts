@@ -27,7 +27,7 @@ export type ToWorker =
   | { type: 'visible', isVisible: boolean };
 export type FromWorker =
   { type: 'ready', imageDecoder: boolean }
-  | { type: 'closed', code: number }
+  | { type: 'closed', code: number, reason: string }
   | { type: 'silent' }
   | { type: 'keyframe', width: number, height: number }
   | { type: 'lagging', slow: boolean }

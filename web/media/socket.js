@@ -9,7 +9,7 @@ import { CLOSE } from '../protocol/close.js';
 
 /**
  * @typedef {{ opened(): void, packet(packet: ServerPacket, bytes: number): void,
- *   closed(code: number): void }} Listener
+ *   closed(code: number, reason: string): void }} Listener
  */
 
 /** More than this unsent, and pointer motion is dropped: the newest position is what counts. */
@@ -47,10 +47,10 @@ export class Socket {
       this.#listener.opened();
     });
     ws.onmessage = ({ data }) => { if (this.#ws === ws) this.#receive(data); };
-    ws.onclose = ({ code }) => {
+    ws.onclose = ({ code, reason }) => {
       if (this.#ws !== ws) return;
       this.#ws = null;
-      this.#listener.closed(code);
+      this.#listener.closed(code, reason);
     };
     this.#ws = ws;
     this.heardAt = performance.now();
@@ -81,7 +81,7 @@ export class Socket {
 
   #refuse() {
     this.close();
-    this.#listener.closed(CLOSE.PROTOCOL);
+    this.#listener.closed(CLOSE.PROTOCOL, '');
   }
 }
 

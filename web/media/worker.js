@@ -39,7 +39,7 @@ class Viewer {
   #socket = new Socket({
     opened: () => this.#hello(),
     packet: (packet, bytes) => this.#handlePacket(packet, bytes),
-    closed: (code) => this.#closed(code),
+    closed: (code, reason) => this.#closed(code, reason),
   });
   #viewport = { width: 1, height: 1 };
   #hasH264 = false;
@@ -101,10 +101,10 @@ class Viewer {
     this.#rest();
   }
 
-  /** @param {number} code */
-  #closed(code) {
+  /** @param {number} code @param {string} reason */
+  #closed(code, reason) {
     this.#rest();
-    post({ type: 'closed', code });
+    post({ type: 'closed', code, reason });
   }
 
   /** No timer runs and nothing is claimed while there is no connection. */
@@ -207,7 +207,7 @@ class Viewer {
     if (this.#hasH264 && this.#video.isHopeless) {
       // The gateway learns what a browser can do at the beginning of a connection only.
       this.#disconnect();
-      post({ type: 'closed', code: BROKEN });
+      post({ type: 'closed', code: BROKEN, reason: '' });
       return;
     }
     this.#asking.expect(performance.now());

@@ -10,3 +10,8 @@ export const CLOSE = Object.freeze({
   FLOOD: 4029,
   ENDED: 4100,
 });
+
+/** The milliseconds within which a reason of `RESTART` asks viewers to come back. @param {string} reason */
+export function returnWithin(reason) {
+  return Number(/come back within (\d+) ms$/.exec(reason)?.[1] ?? 0);
+}

@@ -19,6 +19,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
@@ -40,48 +41,79 @@ const OUT_OF_SOCKETS: Duration = Duration::from_millis(200);
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: u64 = 4 << 20;
 
+/// Those who will come back after a restart do so one in this time: a handshake and a whole picture
+/// each, which two cores do at this pace beside everything else.
+const COMES_BACK_EVERY: Duration = Duration::from_millis(10);
+/// However many there are, nobody waits for longer than this.
+const LONGEST_RETURN: Duration = Duration::from_secs(8);
+
 /// Tells all connections to end, and knows when they have.
 #[derive(Debug)]
 pub struct Drain {
-    closing: watch::Sender<bool>,
+    closing: watch::Sender<Option<Duration>>,
     alive: mpsc::Sender<Infallible>,
     ended: mpsc::Receiver<Infallible>,
+    returning: Arc<AtomicU32>,
 }
 
 /// What a connection holds while it lives.
 #[derive(Debug, Clone)]
 pub struct Guard {
-    closing: watch::Receiver<bool>,
+    closing: watch::Receiver<Option<Duration>>,
     _alive: mpsc::Sender<Infallible>,
+    returning: Arc<AtomicU32>,
+}
+
+/// Counts one who will come back after a restart, as long as it is held.
+#[derive(Debug)]
+pub struct Returning(Arc<AtomicU32>);
+
+impl Drop for Returning {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Default for Drain {
     fn default() -> Self {
         let (alive, ended) = mpsc::channel(1);
-        Self { closing: watch::Sender::new(false), alive, ended }
+        let returning = Arc::default();
+        Self { closing: watch::Sender::new(None), alive, ended, returning }
     }
 }
 
 impl Drain {
     /// For one more connection or task.
     pub fn guard(&self) -> Guard {
-        Guard { closing: self.closing.subscribe(), _alive: self.alive.clone() }
+        Guard {
+            closing: self.closing.subscribe(),
+            _alive: self.alive.clone(),
+            returning: self.returning.clone(),
+        }
     }
 
     /// Ends everything that holds a guard, and waits for it at most so long; whether all ended.
     pub async fn close(self, patience: Duration) -> bool {
-        let Self { closing, alive, mut ended } = self;
-        closing.send_replace(true);
+        let Self { closing, alive, mut ended, returning } = self;
+        let spread = COMES_BACK_EVERY.saturating_mul(returning.load(Ordering::Relaxed));
+        closing.send_replace(Some(spread.min(LONGEST_RETURN)));
         drop(alive);
         tokio::time::timeout(patience, ended.recv()).await.is_ok()
     }
 }
 
 impl Guard {
-    /// Resolves when it is time to end.
-    pub async fn closing(&mut self) {
+    /// Resolves when it is time to end, with the time over which those who come back should spread.
+    pub async fn closing(&mut self) -> Duration {
         // The sender only goes once it has said so.
-        let _ = self.closing.wait_for(|closing| *closing).await;
+        let closing = self.closing.wait_for(Option::is_some).await;
+        closing.ok().and_then(|spread| *spread).unwrap_or_default()
+    }
+
+    /// Counts the holder among those who come back.
+    pub fn returning(&self) -> Returning {
+        self.returning.fetch_add(1, Ordering::Relaxed);
+        Returning(self.returning.clone())
     }
 }
 
@@ -131,7 +163,7 @@ pub async fn serve_entrance(
     loop {
         let next = tokio::select! {
             next = accept(&listener, &slots) => next,
-            () = guard.closing() => return,
+            _ = guard.closing() => return,
         };
         match next {
             Ok((stream, peer, slot)) => {
@@ -180,7 +212,7 @@ async fn serve_one(
     let mut guard = connection.guard.clone();
     let admitted = tokio::select! {
         admitted = tls.acceptor.in_time(admit(stream, &tls.acceptor)) => admitted,
-        () = guard.closing() => None,
+        _ = guard.closing() => None,
     };
     match admitted {
         Some(Admitted::Secure(stream)) => serve_http(stream, router, connection).await,
@@ -245,7 +277,7 @@ where
     );
     let served = tokio::select! {
         served = serving.as_mut() => served,
-        () = guard.closing() => {
+        _ = guard.closing() => {
             serving.as_mut().graceful_shutdown();
             serving.await
         }

@@ -1,14 +1,61 @@
 //! Where a server listens, and the names that lead there.
 
 use anyhow::{Context as _, bail};
+use listenfd::ListenFd;
 use std::io::{self, Write as _};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener as StdListener, UdpSocket};
 use tokio::net::TcpListener;
 
 /// Where a server listens that was told nothing.
 pub const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 /// How many ports after a taken one are tried.
 const PORTS_TRIED: u16 = 100;
+
+/// Sockets that whoever started this process has made and keeps, by the protocol of `sd_listen_fds`
+/// (systemd's `lattice.socket`). While no server runs connections wait there, so that a restart
+/// refuses nobody.
+#[derive(Debug, Default)]
+pub struct Handed {
+    /// Where browsers come.
+    pub listener: Option<StdListener>,
+    /// Where they may come by plain HTTP to be led to TLS.
+    pub plain: Option<StdListener>,
+}
+
+impl Handed {
+    /// Takes what the environment names. To be called before there are threads, for it is taken out
+    /// of the environment: no child may take it for its own.
+    pub fn take() -> anyhow::Result<Self> {
+        let mut handed = ListenFd::from_env();
+        if handed.len() > 2 {
+            bail!(
+                "{} sockets were handed over; two have a use: that for browsers, then one for plain \
+                 HTTP that leads to TLS",
+                handed.len()
+            );
+        }
+        let mut next = |index| handed.take_tcp_listener(index).context("a socket was handed over");
+        Ok(Self { listener: next(0)?, plain: next(1)? })
+    }
+}
+
+/// Listens where `handed` does, which must be what was asked for, if anything was.
+pub async fn adopt(handed: StdListener, asked: Option<&str>) -> anyhow::Result<TcpListener> {
+    let address = handed.local_addr().context("find out the address of the socket handed over")?;
+    if let Some(asked) = asked
+        && !tokio::net::lookup_host(asked)
+            .await
+            .is_ok_and(|mut found| found.any(|one| one == address))
+    {
+        bail!(
+            "the socket that was handed over is {address}, but --listen says {asked}; leave that out \
+             (LATTICE_SERVER__LISTEN, or server.listen in the file), or change ListenStream of \
+             lattice.socket"
+        );
+    }
+    handed.set_nonblocking(true).context("use the socket that was handed over")?;
+    TcpListener::from_std(handed).context("use the socket that was handed over")
+}
 
 /// Listens on what was asked for; else on the default address, or on the next port that is free.
 pub async fn listen(asked: Option<&str>) -> anyhow::Result<TcpListener> {
@@ -96,6 +143,20 @@ pub fn own_names(address: SocketAddr) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_socket_that_was_handed_over_must_be_the_one_asked_for() {
+        let made = || StdListener::bind("127.0.0.1:0").expect("a port");
+        let handed = made();
+        let address = handed.local_addr().expect("bound");
+        let adopted = adopt(handed, None).await.expect("nothing else was asked for");
+        assert_eq!(adopted.local_addr().expect("bound"), address);
+        let handed = made();
+        let asked = handed.local_addr().expect("bound").to_string();
+        adopt(handed, Some(&asked)).await.expect("it is what was asked for");
+        let error = adopt(made(), Some("127.0.0.1:1")).await.expect_err("another was asked for");
+        assert!(error.to_string().contains("but --listen says 127.0.0.1:1"), "{error}");
+    }
 
     #[tokio::test]
     async fn a_taken_port_is_named_with_the_next_free_one() {

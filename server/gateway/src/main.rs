@@ -5,6 +5,7 @@
 use anyhow::Context as _;
 use clap::Parser as _;
 use lattice_gateway::cli::{Cli, Command};
+use lattice_gateway::listen::Handed;
 use lattice_gateway::{
     admin, config, doctor, healthcheck, serve, share, supervise, telemetry, tls,
 };
@@ -32,6 +33,10 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     tls::install_provider();
     telemetry::init_logs(cli.log_format)?;
     telemetry::count_panics();
+    let handed = match cli.command {
+        Command::Serve(_) => Handed::take()?,
+        _ => Handed::default(),
+    };
     let mut runtime = match cli.command {
         // It waits nearly always, and its children are to die with the thread that started them.
         Command::Supervise(_) => tokio::runtime::Builder::new_current_thread(),
@@ -41,7 +46,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     runtime.block_on(async {
         match cli.command {
             Command::Share(args) => share::run(args).await,
-            Command::Serve(args) => serve::run(args).await,
+            Command::Serve(args) => serve::run(args, handed).await,
             Command::CheckConfig(args) => config::check(&args),
             Command::Doctor(args) => doctor::run(&args).await,
             Command::Admin(command) => admin::run(command).await,

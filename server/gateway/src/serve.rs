@@ -14,7 +14,7 @@ use crate::http::api::{Api, MOST_SESSIONS, Template};
 use crate::http::origin::{Scheme, Sites};
 use crate::http::serve::{App, router};
 use crate::hub::Settings;
-use crate::listen::{bind, listen, own_names, reachable};
+use crate::listen::{Handed, adopt, bind, listen, own_names, reachable};
 use crate::manager::Manager;
 use crate::runtime::{self, Process, Runtime};
 use crate::share::{encoders, tell_of, warn_of_plain};
@@ -36,8 +36,9 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::interval;
 
-/// How long connections may take to end.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(5);
+/// How long connections may take to end: a request that is on its way is answered, if it comes at all.
+/// deploy/lattice.service gives all of the end twice this.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(15);
 const UPKEEP: Duration = Duration::from_secs(5);
 /// What `--open` makes where there is no desktop yet.
 const TEMPLATE: &str = "desktop";
@@ -97,8 +98,9 @@ impl Places {
     }
 }
 
-/// Runs until a signal or until something fails that cannot be started again.
-pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
+/// Runs until a signal or until something fails that cannot be started again, on the sockets that were
+/// handed over, if any were.
+pub async fn run(args: ServeArgs, handed: Handed) -> anyhow::Result<()> {
     let config = Config::load(&args)?;
     let mut signals = Signals::new()?;
     let places = Places::open(&config.data_dir)?;
@@ -106,7 +108,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let store = Store::open(&places.database()).await?;
     let first = admin::bootstrap(&store, Timestamp::now()).await?;
     let opened = if args.open { Some(open_desktop(&store).await?) } else { None };
-    let mut server = Server::start(&config, &places, store).await?;
+    let mut server = Server::start(&config, &places, store, handed).await?;
     server.announce(&config, &places, opened.as_ref(), first.as_ref())?;
     let end = tokio::select! {
         end = server.keep() => end,
@@ -134,14 +136,24 @@ struct Server {
 }
 
 impl Server {
-    async fn start(config: &Config, places: &Places, store: Store) -> anyhow::Result<Self> {
+    async fn start(
+        config: &Config,
+        places: &Places,
+        store: Store,
+        handed: Handed,
+    ) -> anyhow::Result<Self> {
         let runtime = Arc::new(open_runtime(config, places).await?);
-        let listener = listen(config.server.listen.as_deref()).await?;
+        let asked = config.server.listen.as_deref();
+        let listener = match handed.listener {
+            Some(listener) => adopt(listener, asked).await?,
+            None => listen(asked).await?,
+        };
         let address = listener.local_addr().context("find out the address listened on")?;
         let asked = config.tls()?;
-        let plain = match asked.http_listen {
-            Some(address) => Some(bind(address).await?),
-            None => None,
+        let plain = match (handed.plain, asked.http_listen) {
+            (Some(listener), _) => Some(adopt(listener, None).await?),
+            (None, Some(address)) => Some(bind(address).await?),
+            (None, None) => None,
         };
         let (hosts, public) = (own_names(address), &config.server.public_url);
         let tls = asked.settings(address.ip(), hosts.clone(), public)?;

@@ -262,7 +262,7 @@ async fn shutdown_tells_viewers_to_come_back() {
     let (ended, first, second) =
         tokio::join!(drain.close(PATIENCE), viewer.closed(), silent.closed());
     assert!(ended);
-    assert_eq!(first, (close::RESTART, "restarting".into()));
+    assert_eq!(first, (close::RESTART, close::restart_reason(20)));
     assert_eq!(second.0, close::RESTART);
 }
 

@@ -14,7 +14,7 @@ const START = { type: 'start' };
 const OK = { type: 'checked', result: 'ok' };
 const PAINTED = { type: 'painted' };
 const DUE = { type: 'due' };
-const closed = (code, now = 0) => ({ type: 'closed', code, now });
+const closed = (code, now = 0, reason = '') => ({ type: 'closed', code, reason, now });
 const LIVE = [START, OK, PAINTED];
 
 function check(events, phase, reason, effects) {
@@ -72,6 +72,16 @@ test('after a good connection, after a restart and when a person asks, waiting s
   assert.equal(run([...bad, { ...PAINTED, now: 1000 }, closed(1006, 6000)]).delay, 250);
   assert.equal(run([...bad, closed(1012)]).delay, 250);
   assert.equal(run([...bad, closed(1006), { type: 'retry' }, OK, closed(1006)]).delay, 250);
+});
+
+test('after a restart viewers spread over the time that the server names', () => {
+  const delay = (/** @type {string} */ reason, /** @type {number} */ random) => (
+    run([...LIVE, { ...closed(1012, 0, reason), random }]).delay);
+  const named = 'restarting; come back within 2000 ms';
+  assert.deepEqual([0, 0.5, 1].map((random) => delay(named, random)), [125, 1000, 2000]);
+  assert.equal(delay('restarting; come back within 900000 ms', 1), 8000);
+  assert.equal(delay('restarting; come back within 0 ms', 1), 250);
+  assert.equal(delay('restarting', 1), 250);
 });
 
 test('the network coming back ends the wait, and means nothing elsewhere', () => {

@@ -47,7 +47,7 @@ impl Watch {
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
-                () = guard.closing() => return,
+                _ = guard.closing() => return,
             }
             if let Some(key) = self.look(super::now()) {
                 shown.set_general(key);

@@ -54,7 +54,7 @@ impl Own {
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
-                () = guard.closing() => return,
+                _ = guard.closing() => return,
             }
             match self.renew(&shown, now()) {
                 Ok(()) => failing = false,

@@ -51,6 +51,8 @@ enum Ending {
     Gone,
     /// It is told this code and reason.
     Close(u16, &'static str),
+    /// It is asked to come back within this time.
+    Restart(Duration),
 }
 
 /// What reader and writer know of each other.
@@ -74,13 +76,19 @@ pub async fn serve<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
+    let _returning = guard.returning();
     let ending = tokio::select! {
         ending = session(&mut socket, hub, visitor, path) => ending,
         () = revoked => Ending::Close(close::REVOKED, "the right to look has ended"),
-        () = guard.closing() => Ending::Close(close::RESTART, "restarting"),
+        within = guard.closing() => Ending::Restart(within),
     };
     match ending {
         Ending::Close(code, reason) => dismiss(&mut socket, code, reason).await,
+        Ending::Restart(within) => {
+            let reason =
+                close::restart_reason(u32::try_from(within.as_millis()).unwrap_or(u32::MAX));
+            dismiss(&mut socket, close::RESTART, &reason).await;
+        }
         // Where it said goodbye, the answer has yet to be written.
         Ending::Gone => {
             let _ = timeout(CLOSE_PATIENCE, read_out(&mut socket)).await;
@@ -89,7 +97,7 @@ pub async fn serve<S>(
 }
 
 /// Ends a viewer's socket with a code that says why.
-pub async fn dismiss<S>(socket: &mut Socket<S>, code: u16, reason: &'static str)
+pub async fn dismiss<S>(socket: &mut Socket<S>, code: u16, reason: &str)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -98,7 +106,7 @@ where
     let _ = timeout(CLOSE_PATIENCE, say_goodbye(socket, code, reason)).await;
 }
 
-async fn say_goodbye<S>(socket: &mut Socket<S>, code: u16, reason: &'static str)
+async fn say_goodbye<S>(socket: &mut Socket<S>, code: u16, reason: &str)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -130,7 +138,7 @@ where
             tracing::warn!(viewers.max = full.max, "a viewer was turned away: the session is full");
             return Ending::Close(close::FULL, "the session has as many viewers as it may");
         }
-        None => return Ending::Close(close::RESTART, "restarting"),
+        None => return Ending::Restart(Duration::ZERO),
     };
     let viewer = seat.viewer;
     // Whoever reads the log of a complaint wants to know.
@@ -211,7 +219,7 @@ where
         ending = write(sink, hub, viewer, &outbox, &life, path) => ending,
         dismissal = dismissed => match dismissal {
             Ok((code, reason)) => Ending::Close(code, reason),
-            Err(_) => Ending::Close(close::RESTART, "restarting"),
+            Err(_) => Ending::Restart(Duration::ZERO),
         },
     }
 }

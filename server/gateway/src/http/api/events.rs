@@ -87,7 +87,7 @@ impl Feed {
                 return Some(event);
             }
             tokio::select! {
-                () = self.guard.closing() => return None,
+                _ = self.guard.closing() => return None,
                 changed = self.live.changed() => changed.ok()?,
                 changed = self.changes.changed() => changed.ok()?,
                 () = sleep(LOOK_EVERY) => {}

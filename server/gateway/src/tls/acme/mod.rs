@@ -162,12 +162,12 @@ impl Acme {
             if wait > 0 {
                 tokio::select! {
                     () = sleep(LOOK.min(Duration::from_secs(wait))) => continue,
-                    () = guard.closing() => return,
+                    _ = guard.closing() => return,
                 }
             }
             let ordered = tokio::select! {
                 ordered = self.order(&shown) => ordered,
-                () = guard.closing() => return,
+                _ = guard.closing() => return,
             };
             let dice = schedule::dice();
             match ordered {
