@@ -1,5 +1,6 @@
 //! The program itself, as a shell starts it.
 
+use sqlx::{ConnectOptions as _, Connection as _};
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::ffi::OsStrExt as _;
@@ -34,6 +35,32 @@ fn closing_the_terminal_ends_it_in_order() {
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("a signal");
     assert!(child.wait().expect("an end").success());
+}
+
+/// Whoever keeps services up must not try a wrong database again and again, nor change it.
+#[tokio::test]
+async fn a_database_of_a_newer_release_ends_it_with_the_status_for_configuration() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("lattice.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&file);
+    let mut made = options.create_if_missing(true).connect().await.expect("a database");
+    let newer = "PRAGMA application_id = 1281455220; PRAGMA user_version = 1000";
+    sqlx::raw_sql(newer).execute(&mut made).await.expect("set");
+    made.close().await.expect("closed");
+    let before = std::fs::read(&file).expect("there");
+    // What the machine's owner has configured is no part of the test.
+    let nothing = dir.path().join("lattice.toml");
+    std::fs::write(&nothing, "").expect("written");
+    let output = Command::new(env!("CARGO_BIN_EXE_lattice"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+        .arg(dir.path())
+        .env("LATTICE_CONFIG", nothing)
+        .output()
+        .expect("it starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(78), "{said}");
+    assert!(said.contains("newer release") && said.contains("schema 1000"), "{said}");
+    assert!(before == std::fs::read(&file).expect("still there"), "it is as it was");
 }
 
 #[test]

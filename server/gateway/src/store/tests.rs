@@ -88,6 +88,44 @@ async fn two_that_open_a_fresh_database_at_once_make_it_once() {
     assert_eq!(two.expect("it opens").users().await.expect("read").len(), 1);
 }
 
+/// What each released schema has left behind, by its number from 1.
+const LEFT_BEHIND: [&str; 1] = [include_str!("fixtures/1.sql")];
+
+/// Everybody keeps what they have, and what has been left to none of the schemas is nowhere missing.
+#[tokio::test]
+async fn a_database_of_every_release_is_brought_up_to_date_with_all_that_is_in_it() {
+    assert_eq!(LEFT_BEHIND.len() as i64, migrate::KNOWN, "each schema leaves a database behind");
+    let (_fresh, fresh) = open().await;
+    let tables = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name";
+    let wanted: Vec<String> =
+        sqlx::query_scalar(tables).fetch_all(&fresh.readers).await.expect("read");
+    for left_behind in LEFT_BEHIND {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut old = raw(&file(&dir)).await;
+        sqlx::raw_sql(left_behind).execute(&mut old).await.expect("made");
+        old.close().await.expect("closed");
+        let store = Store::open(&file(&dir)).await.expect("brought up to date");
+        let has: Vec<String> =
+            sqlx::query_scalar(tables).fetch_all(&store.readers).await.expect("read");
+        assert_eq!(has, wanted);
+        let broken: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check")
+            .fetch_all(&store.readers)
+            .await
+            .expect("read");
+        assert_eq!(broken, ["ok"]);
+        let ann = store.user_named("ann").await.expect("read").expect("there");
+        assert_eq!((ann.role, ann.disabled), (UserRole::Member, false));
+        let token = TokenHash::of("msAc-DTMaybUkHQCZ4uTttx2nQSi_cJGWgjpJHxIeXQ");
+        assert!(store.bearer(&token).await.expect("asked").is_some(), "a program's token");
+        let sessions = store.all_sessions().await.expect("read");
+        assert_eq!((sessions.len(), &*sessions[0].name), (1, "Biology"));
+        let link = "srjwUETmwBSrpZgIRw_cq7CmQAe07fiLc756WFErNlI";
+        assert!(redeem(&store, link, None).await.is_some(), "a link that was handed out");
+        // Ids go on from where they were.
+        assert!(user(&store, "ben").await > ann.id);
+    }
+}
+
 #[tokio::test]
 async fn a_newer_database_is_refused_and_left_alone() {
     let (dir, store) = open().await;
@@ -123,7 +161,7 @@ async fn what_is_no_database_of_ours_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn eight_writers_lose_nothing_and_never_hear_busy() {
     const WRITERS: usize = 8;
-    const EACH: usize = 200;
+    const EACH: usize = 1000;
     let (dir, ours) = open().await;
     let theirs = Store::open(&file(&dir)).await.expect("it opens");
     let ann = user(&ours, "ann").await;
