@@ -2,7 +2,7 @@
 //! lost or left behind.
 
 use lattice_engine::session::SessionId;
-use lattice_tests::process::{family, signal};
+use lattice_tests::process::{family, is_running, signal};
 use lattice_tests::scene::Random;
 use lattice_tests::serve::Serve;
 use lattice_tests::wait::{GENEROUS, until_some};
@@ -66,6 +66,34 @@ fn twenty_crashes_at_any_moment_double_lose_and_leave_nothing() {
     took.sort();
     println!("all was as wanted {:?} (median) to {:?} after a restart", took[10], took[19]);
     story.end();
+}
+
+/// A server that dies between noting an order and starting a supervisor leaves what looks like a start.
+#[test]
+fn an_order_that_nobody_took_up_is_given_again_soon() {
+    let mut serve = Serve::start();
+    let session = serve.running();
+    assert!(serve.terminate().success());
+    let desktops = serve.desktops();
+    let supervisor = desktops.supervisor(&session).expect("it runs");
+    let processes = desktops.processes(&session);
+    signal(supervisor, Signal::KILL);
+    eventually("the desktop to be gone", || {
+        !processes.iter().chain([&supervisor]).any(|pid| is_running(*pid))
+    });
+    let run = desktops.run_dir(&session);
+    let order = std::fs::read(run.join("spec.json")).expect("an order");
+    std::fs::remove_dir_all(&run).expect("removed");
+    std::fs::create_dir(&run).expect("made");
+    std::fs::write(run.join("spec.json"), order).expect("written");
+    serve.restart();
+    let restarted = Instant::now();
+    until_some("the desktop to run", GENEROUS, || {
+        (serve.sessions()[&session].0 == "running").then_some(())
+    });
+    let took = restarted.elapsed();
+    println!("an order that nobody took up was given again: running {took:.1?} after the restart");
+    assert!(took < patience(Duration::from_secs(6)), "it took {took:?}");
 }
 
 impl Story {

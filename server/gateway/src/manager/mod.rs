@@ -14,7 +14,7 @@ use crate::telemetry;
 use crate::{clock, hub};
 use anyhow::Context as _;
 use desk::Desk;
-use lattice_engine::reconcile::Action;
+use lattice_engine::reconcile::{Action, State};
 use lattice_engine::session::SessionId;
 use lattice_wire::Micros;
 use std::collections::btree_map::Entry;
@@ -152,7 +152,11 @@ impl Task {
 
     fn deadline(&self) -> Micros {
         let now = clock::now();
-        let usual = if self.trouble.borrow().is_some() { TROUBLE_PAUSE } else { LOOK_INTERVAL };
+        // Nobody says so where a start comes to nothing: an earlier gateway may have died in the middle
+        // of ordering it.
+        let is_starting = self.desks.values().any(|desk| desk.live().state == State::Starting);
+        let in_trouble = self.trouble.borrow().is_some();
+        let usual = if in_trouble || is_starting { TROUBLE_PAUSE } else { LOOK_INTERVAL };
         let desks = self.desks.values().filter_map(Desk::deadline);
         desks.chain([now.plus(usual)]).min().unwrap_or(now)
     }

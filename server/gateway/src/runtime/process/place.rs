@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A start that was not taken up by a supervisor within this time was none.
-const TAKEN_UP_WITHIN: Duration = Duration::from_secs(5);
+const TAKEN_UP_WITHIN: Duration = Duration::from_secs(3);
 
 /// What a supervisor is to run. Fields may be added, since a gateway and the supervisors that it
 /// finds need not be of one release.
