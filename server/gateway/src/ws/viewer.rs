@@ -75,8 +75,7 @@ pub async fn serve<S>(
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let ending = tokio::select! {
-        ending = session(&mut socket, hub, visitor, path) => ending,
-        () = revoked => Ending::Close(close::REVOKED, "the right to look has ended"),
+        ending = session(&mut socket, hub, visitor, path, revoked) => ending,
         () = guard.closing() => Ending::Close(close::RESTART, "restarting"),
     };
     match ending {
@@ -116,7 +115,13 @@ where
     while let Some(Ok(_)) = socket.next().await {}
 }
 
-async fn session<S>(socket: &mut Socket<S>, hub: &Hub, visitor: Visitor, path: &PathRtt) -> Ending
+async fn session<S>(
+    socket: &mut Socket<S>,
+    hub: &Hub,
+    visitor: Visitor,
+    path: &PathRtt,
+    revoked: impl Future<Output = ()> + Send,
+) -> Ending
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
@@ -142,7 +147,11 @@ where
         "a viewer joined"
     );
     let departure = Departure { hub: Some(hub.clone()), viewer };
-    let ending = look(socket, hub, seat, path).await;
+    let ending = tokio::select! {
+        ending = look(socket, hub, seat, path) => ending,
+        // Begun with the seat: of what ended while a hello was waited for, the hub told nobody.
+        () = revoked => Ending::Close(close::REVOKED, "the right to look has ended"),
+    };
     departure.tell().await;
     tracing::info!(viewer.id = viewer.0, "a viewer left");
     ending
