@@ -2,6 +2,7 @@
 
 use crate::desktops::Desktops;
 use crate::http::{Response, try_request};
+use crate::metrics::Metrics;
 use crate::process::{binary, repository, signal};
 use crate::share::{address_of, url_in};
 use crate::wait::{GENEROUS, until_some};
@@ -15,9 +16,19 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+/// How a server is started.
+#[derive(Debug, Clone, Default)]
+pub struct ServeOptions {
+    /// Further arguments.
+    pub args: Vec<&'static str>,
+    /// Further environment.
+    pub env: Vec<(&'static str, &'static str)>,
+}
+
 /// `lattice serve` over directories of its own, on a port of its own.
 #[derive(Debug)]
 pub struct Serve {
+    options: ServeOptions,
     desktops: Desktops,
     child: Child,
     address: SocketAddr,
@@ -30,16 +41,62 @@ impl Serve {
     /// # Panics
     /// With the program's log where it does not become ready.
     pub fn start() -> Self {
+        Self::start_with(ServeOptions::default())
+    }
+
+    /// The same, as the options say.
+    ///
+    /// # Panics
+    /// With the program's log where it does not become ready.
+    pub fn start_with(options: ServeOptions) -> Self {
         let desktops = Desktops::new();
         fs::create_dir_all(desktops.data()).expect("a directory");
-        let (child, address) = launch(&desktops, SocketAddr::from(([127, 0, 0, 1], 0)));
-        let mut command = lattice(&desktops);
-        let output = command.args(["admin", "token", "--data-dir"]).arg(desktops.data()).output();
-        let output = output.expect("start lattice");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "lattice admin token: {said}");
-        let token = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        Self { desktops, child, address, token }
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        let (child, address) = launch(&options, &desktops, listen);
+        let token = admin_token(&desktops, &[]);
+        Self { options, desktops, child, address, token }
+    }
+
+    /// A token for a program of a user's.
+    ///
+    /// # Panics
+    /// Where there is no such user.
+    pub fn token_of(&self, user: &str) -> String {
+        admin_token(&self.desktops, &["--user", user])
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The first administrator's token.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// All metrics of this moment.
+    ///
+    /// # Panics
+    /// Where they are not to be had.
+    pub fn metrics(&self) -> Metrics {
+        let answer = self.try_ask("GET", "/metrics", &Value::Null).expect("it answers");
+        assert_eq!(answer.status, 200, "/metrics: {}", answer.body);
+        Metrics::parse(&answer.body)
+    }
+
+    /// The sum of one metric's series with these labels, such as `dir="out"`.
+    pub fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+        self.metrics().sum(name, labels)
+    }
+
+    /// Checks that nothing panicked, by counter and by log.
+    ///
+    /// # Panics
+    /// Where something did.
+    pub fn assert_no_panics(&self) {
+        assert_eq!(self.metric("lattice_panics_total", &[]), 0.0, "{}", self.log());
+        assert!(!self.log().contains("panicked at"), "{}", self.log());
     }
 
     /// What it runs.
@@ -93,7 +150,7 @@ impl Serve {
     /// With the program's log where it does not become ready.
     pub fn restart(&mut self) {
         let _ = self.child.wait();
-        (self.child, self.address) = launch(&self.desktops, self.address);
+        (self.child, self.address) = launch(&self.options, &self.desktops, self.address);
     }
 
     /// Asks it to end, as Ctrl-C does, and waits for it.
@@ -129,10 +186,20 @@ fn lattice(desktops: &Desktops) -> Command {
     command
 }
 
-fn launch(desktops: &Desktops, listen: SocketAddr) -> (Child, SocketAddr) {
+fn admin_token(desktops: &Desktops, args: &[&str]) -> String {
+    let mut command = lattice(desktops);
+    command.args(["admin", "token", "--data-dir"]).arg(desktops.data()).args(args);
+    let output = command.output().expect("start lattice");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "lattice admin token: {said}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+fn launch(options: &ServeOptions, desktops: &Desktops, listen: SocketAddr) -> (Child, SocketAddr) {
     let log = File::options().create(true).append(true).open(log_of(desktops));
     let mut command = lattice(desktops);
     command.args(["serve", "--listen", &listen.to_string(), "--data-dir"]).arg(desktops.data());
+    command.args(&options.args).envs(options.env.iter().copied());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log.expect("open a log file"));
     let mut child = command.spawn().expect("start lattice");
     let lines = BufReader::new(child.stdout.take().expect("stdout is a pipe")).lines();
