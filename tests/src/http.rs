@@ -1,6 +1,7 @@
 //! HTTP by hand, so that a test can send what no library would.
 
-use std::io::{Read, Write};
+use crate::wait::GENEROUS;
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -64,4 +65,53 @@ pub fn try_request(
     let answer = String::from_utf8_lossy(&answer);
     Response::parse(&answer)
         .ok_or_else(|| std::io::Error::other(format!("not an HTTP answer: {answer:?}")))
+}
+
+/// A connection that is kept for many requests.
+#[derive(Debug)]
+pub struct Kept {
+    address: SocketAddr,
+    stream: BufReader<TcpStream>,
+}
+
+impl Kept {
+    /// Connects.
+    ///
+    /// # Panics
+    /// Where nobody listens.
+    pub fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect_timeout(&address, GENEROUS).expect("the gateway listens");
+        stream.set_read_timeout(Some(GENEROUS)).expect("a timeout");
+        stream.set_nodelay(true).expect("an option of TCP");
+        Self { address, stream: BufReader::new(stream) }
+    }
+
+    /// Sends one request and reads its answer.
+    pub fn ask(
+        &mut self,
+        method: &str,
+        path: &str,
+        head: &str,
+        body: &str,
+    ) -> io::Result<Response> {
+        let (address, length) = (self.address, body.len());
+        let text = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {length}\r\n{head}\r\n\
+             {body}"
+        );
+        self.stream.get_mut().write_all(text.as_bytes())?;
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if self.stream.read_line(&mut head)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        let answer = Response::parse(&head);
+        let mut answer = answer.ok_or_else(|| io::Error::other(format!("no answer: {head:?}")))?;
+        let length = answer.header("content-length").and_then(|text| text.parse().ok());
+        let mut body = vec![0; length.unwrap_or(0)];
+        self.stream.read_exact(&mut body)?;
+        answer.body = String::from_utf8_lossy(&body).into_owned();
+        Ok(answer)
+    }
 }

@@ -1,6 +1,6 @@
 //! What the kernel knows about a process: its children, time, memory, and signals to it.
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process, setrlimit};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -42,6 +42,16 @@ pub fn signal(pid: u32, signal: Signal) {
     if let Some(pid) = Pid::from_raw(pid as i32) {
         let _ = kill_process(pid, signal);
     }
+}
+
+/// Lets this process, and those that it starts from here on, have as many files open as they may.
+///
+/// # Panics
+/// Where the system does not let it have what it may have.
+pub fn allow_many_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).expect("up to the maximum is allowed");
 }
 
 /// Whether a process runs (one that ended and was not waited for does not).

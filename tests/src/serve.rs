@@ -2,9 +2,9 @@
 
 use crate::desktops::Desktops;
 use crate::http::{Response, try_request};
+use crate::metrics::Metrics;
 use crate::process::{binary, repository, signal};
 use crate::share::{address_of, url_in};
-use crate::viewer::{Viewer, ViewerOptions, upgrade_to};
 use crate::wait::{GENEROUS, until_some};
 use lattice_engine::session::SessionId;
 use rustix::process::Signal;
@@ -17,14 +17,26 @@ use std::os::fd::AsRawFd as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+/// How a server is started.
+#[derive(Debug, Clone, Default)]
+pub struct ServeOptions {
+    /// Further arguments.
+    pub args: Vec<&'static str>,
+    /// Further environment.
+    pub env: Vec<(&'static str, String)>,
+    /// Whether it is handed its socket at each start, as by systemd.
+    pub handed: bool,
+}
+
 /// `lattice serve` over directories of its own, on a port of its own.
 #[derive(Debug)]
 pub struct Serve {
+    options: ServeOptions,
     desktops: Desktops,
     child: Child,
     address: SocketAddr,
     token: String,
-    handed: Option<TcpListener>,
+    socket: Option<TcpListener>,
 }
 
 impl Serve {
@@ -33,29 +45,63 @@ impl Serve {
     /// # Panics
     /// With the program's log where it does not become ready.
     pub fn start() -> Self {
-        Self::start_on(None)
+        Self::start_with(ServeOptions::default())
     }
 
-    /// The same on a socket that it is handed at each start, as systemd would.
+    /// The same, as the options say.
     ///
     /// # Panics
     /// With the program's log where it does not become ready.
-    pub fn start_with_socket() -> Self {
-        Self::start_on(Some(TcpListener::bind("127.0.0.1:0").expect("a port")))
-    }
-
-    fn start_on(handed: Option<TcpListener>) -> Self {
+    pub fn start_with(options: ServeOptions) -> Self {
         let desktops = Desktops::new();
         fs::create_dir_all(desktops.data()).expect("a directory");
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let (child, address) = launch(&desktops, any, handed.as_ref());
-        let mut command = lattice(&desktops);
-        let output = command.args(["admin", "token", "--data-dir"]).arg(desktops.data()).output();
-        let output = output.expect("start lattice");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "lattice admin token: {said}");
-        let token = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        Self { desktops, child, address, token, handed }
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        let socket = options.handed.then(|| TcpListener::bind(listen).expect("a port"));
+        let (child, address) = launch(&options, &desktops, listen, socket.as_ref());
+        let token = admin_token(&desktops, &[]);
+        Self { options, desktops, child, address, token, socket }
+    }
+
+    /// A token for a program of a user's.
+    ///
+    /// # Panics
+    /// Where there is no such user.
+    pub fn token_of(&self, user: &str) -> String {
+        admin_token(&self.desktops, &["--user", user])
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The first administrator's token.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// All metrics of this moment.
+    ///
+    /// # Panics
+    /// Where they are not to be had.
+    pub fn metrics(&self) -> Metrics {
+        let answer = self.try_ask("GET", "/metrics", &Value::Null).expect("it answers");
+        assert_eq!(answer.status, 200, "/metrics: {}", answer.body);
+        Metrics::parse(&answer.body)
+    }
+
+    /// The sum of one metric's series with these labels, such as `dir="out"`.
+    pub fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+        self.metrics().sum(name, labels)
+    }
+
+    /// Checks that nothing panicked, by counter and by log.
+    ///
+    /// # Panics
+    /// Where something did.
+    pub fn assert_no_panics(&self) {
+        assert_eq!(self.metric("lattice_panics_total", &[]), 0.0, "{}", self.log());
+        assert!(!self.log().contains("panicked at"), "{}", self.log());
     }
 
     /// What it runs.
@@ -66,38 +112,6 @@ impl Serve {
     /// The server's process.
     pub fn pid(&self) -> u32 {
         self.child.id()
-    }
-
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// The administrator's token.
-    pub fn token(&self) -> &str {
-        &self.token
-    }
-
-    /// A viewer of a session, by the administrator's token.
-    ///
-    /// # Panics
-    /// Where it is refused.
-    pub fn viewer(&self, session: &SessionId) -> Viewer {
-        let request = upgrade_to(self.address, session.as_str(), &self.token);
-        let viewer = Viewer::enter(request, self.address, ViewerOptions::default());
-        viewer.unwrap_or_else(|error| panic!("join {session}: {error}"))
-    }
-
-    /// Makes a session and waits until it runs.
-    ///
-    /// # Panics
-    /// Where it does not come to run.
-    pub fn running(&self) -> SessionId {
-        let session = self.try_create().expect("a session");
-        until_some("the desktop to run", GENEROUS, || {
-            (self.sessions().get(&session)?.0 == "running").then_some(())
-        });
-        session
     }
 
     /// What it has logged so far.
@@ -141,7 +155,8 @@ impl Serve {
     /// With the program's log where it does not become ready.
     pub fn restart(&mut self) {
         let _ = self.child.wait();
-        (self.child, self.address) = launch(&self.desktops, self.address, self.handed.as_ref());
+        (self.child, self.address) =
+            launch(&self.options, &self.desktops, self.address, self.socket.as_ref());
     }
 
     /// Asks it to end, as Ctrl-C does, and waits for it.
@@ -192,20 +207,31 @@ fn prepared(mut command: Command, desktops: &Desktops) -> Command {
     command
 }
 
+fn admin_token(desktops: &Desktops, args: &[&str]) -> String {
+    let mut command = lattice(desktops);
+    command.args(["admin", "token", "--data-dir"]).arg(desktops.data()).args(args);
+    let output = command.output().expect("start lattice");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "lattice admin token: {said}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
 fn launch(
+    options: &ServeOptions,
     desktops: &Desktops,
     listen: SocketAddr,
-    handed: Option<&TcpListener>,
+    socket: Option<&TcpListener>,
 ) -> (Child, SocketAddr) {
     let log = File::options().create(true).append(true).open(log_of(desktops));
-    let mut command = match handed {
+    let mut command = match socket {
         Some(socket) => lattice_with(socket, desktops),
         None => lattice(desktops),
     };
     command.args(["serve", "--data-dir"]).arg(desktops.data());
-    if handed.is_none() {
+    if socket.is_none() {
         command.args(["--listen", &listen.to_string()]);
     }
+    command.args(&options.args).envs(options.env.iter().cloned());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log.expect("open a log file"));
     let mut child = command.spawn().expect("start lattice");
     let lines = BufReader::new(child.stdout.take().expect("stdout is a pipe")).lines();

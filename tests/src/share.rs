@@ -258,7 +258,7 @@ pub(crate) fn url_in(
 }
 
 pub(crate) fn address_of(url: &str) -> SocketAddr {
-    let address = url.strip_prefix("http://").and_then(|rest| rest.split('/').next());
+    let address = url.split_once("://").and_then(|(_, rest)| rest.split('/').next());
     address
         .and_then(|text| text.parse().ok())
         .unwrap_or_else(|| panic!("the printed URL {url} names no address"))

@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::http::{HeaderValue, Request};
+use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue, Request};
 use tokio_tungstenite::tungstenite::protocol::{Message, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, error::ProtocolError};
 
@@ -30,6 +30,8 @@ pub struct ViewerOptions {
     pub acks: bool,
     /// Whether it reads anything after its hello.
     pub reads: bool,
+    /// Whether it keeps a picture of what it is shown; one of many need not.
+    pub paints: bool,
     /// Whether it says that it decodes H.264. It does not: what it is shown as video stays unseen
     /// until it comes exactly.
     pub h264: bool,
@@ -37,7 +39,7 @@ pub struct ViewerOptions {
 
 impl Default for ViewerOptions {
     fn default() -> Self {
-        Self { address: None, acks: true, reads: true, h264: false }
+        Self { address: None, acks: true, reads: true, paints: true, h264: false }
     }
 }
 
@@ -142,11 +144,11 @@ impl Viewer {
 
     /// The same where the gateway may be gone.
     pub fn try_join(share: &Share, options: ViewerOptions) -> Result<Self, String> {
-        Self::enter(upgrade(share), options.address.unwrap_or(share.address()), options)
+        Self::try_open(upgrade(share), options.address.unwrap_or(share.address()), options)
     }
 
-    /// Joins by an upgrade that was made elsewhere.
-    pub fn enter(
+    /// Joins whatever `request` asks for at `address`.
+    pub fn try_open(
         request: Request<()>,
         address: SocketAddr,
         options: ViewerOptions,
@@ -269,17 +271,22 @@ impl Shared {
 
 /// The request that upgrades to a viewer's socket, with the secret as bearer.
 pub fn upgrade(share: &Share) -> Request<()> {
-    upgrade_to(share.address(), "share", share.token())
+    upgrade_at(share.address(), "/ws/share", &share.bearer())
 }
 
-/// The same for any session.
-pub fn upgrade_to(address: SocketAddr, session: &str, token: &str) -> Request<()> {
-    let url = format!("ws://{address}/ws/{session}");
+/// The same at any address and path, with these lines of a header.
+///
+/// # Panics
+/// Where the lines are none.
+pub fn upgrade_at(address: SocketAddr, path: &str, head: &str) -> Request<()> {
+    let url = format!("ws://{address}{path}");
     let mut request = url.into_client_request().expect("the URL is one");
-    let bearer = format!("Bearer {token}");
     let headers = request.headers_mut();
-    headers.insert("Authorization", HeaderValue::from_str(&bearer).expect("the token is ASCII"));
     headers.insert("Sec-WebSocket-Protocol", HeaderValue::from_static(lattice_wire::SUBPROTOCOL));
+    for (name, value) in head.lines().filter_map(|line| line.split_once(": ")) {
+        let name = HeaderName::from_bytes(name.as_bytes()).expect("a header's name");
+        headers.append(name, HeaderValue::from_str(value).expect("a header's value"));
+    }
     request
 }
 
@@ -312,7 +319,7 @@ async fn live(
         tokio::select! {
             message = socket.next(), if options.reads => match message {
                 Some(Ok(Message::Binary(packet))) => {
-                    let answer = shared.change(|view| view.take(&packet));
+                    let answer = shared.change(|view| view.take(&packet, options.paints));
                     let Some(answer) = answer else { continue };
                     let is_ack = matches!(answer, ClientPacket::Ack(_));
                     if options.acks || !is_ack {
@@ -370,7 +377,7 @@ async fn open(
 
 impl View {
     /// Takes in a packet and answers it.
-    fn take(&mut self, packet: &Bytes) -> Option<ClientPacket> {
+    fn take(&mut self, packet: &Bytes, paints: bool) -> Option<ClientPacket> {
         let arrived = Instant::now();
         self.bytes += packet.len() as u64;
         let read = ServerPacket::decode(packet);
@@ -379,8 +386,9 @@ impl View {
         }
         match read {
             Ok(ServerPacket::Frame(frame)) => {
-                return self.take_frame(&frame, packet.len(), arrived);
+                return self.take_frame(&frame, packet.len(), arrived, paints);
             }
+            Ok(ServerPacket::Digest(_)) if !paints => {}
             Ok(ServerPacket::Digest(digest)) => match self.screen.agrees_with(&digest) {
                 Some(true) => self.digests_good += 1,
                 Some(false) => self.faults.push(format!(
@@ -413,6 +421,7 @@ impl View {
         frame: &Frame,
         bytes: usize,
         arrived: Instant,
+        paints: bool,
     ) -> Option<ClientPacket> {
         self.frames.push(FrameSeen {
             at: frame.at,
@@ -423,7 +432,7 @@ impl View {
             bytes,
             ops: frame.ops.iter().fold([0; 5], count_op),
         });
-        if let Err(fault) = self.screen.paint(frame) {
+        if paints && let Err(fault) = self.screen.paint(frame) {
             self.faults.push(fault);
             return Some(ClientPacket::Refresh);
         }

@@ -4,8 +4,9 @@
 use lattice_tests::compare::assert_exact;
 use lattice_tests::http::{Response, request};
 use lattice_tests::process::rss;
+use lattice_tests::raw::Raw;
 use lattice_tests::scene::Scene;
-use lattice_tests::viewer::{hello, upgrade};
+use lattice_tests::viewer::hello;
 use lattice_tests::wait::{GENEROUS, until_some};
 use lattice_tests::{Share, Viewer, XServer, eventually};
 use lattice_wire::close::{FLOOD, PROTOCOL, SILENT, VERSION};
@@ -16,48 +17,7 @@ use lattice_wire::{
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
-use tokio_tungstenite::tungstenite::{Message, WebSocket, client};
-
-/// A viewer's socket by hand: blocking, and without manners.
-struct Raw {
-    socket: WebSocket<TcpStream>,
-}
-
-impl Raw {
-    fn connect(share: &Share) -> Self {
-        let stream = TcpStream::connect(share.address()).expect("the gateway listens");
-        stream.set_read_timeout(Some(GENEROUS)).expect("a timeout");
-        let (socket, _) = client(upgrade(share), stream).expect("the gateway upgrades");
-        Self { socket }
-    }
-
-    /// Connects and says hello.
-    fn join(share: &Share) -> Self {
-        let mut raw = Self::connect(share);
-        raw.send(Message::Binary(hello().encode().into()));
-        raw
-    }
-
-    fn send(&mut self, message: Message) {
-        // What is sent to a socket that was just closed shows in `close_code`.
-        let _ = self.socket.send(message);
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        let _ = self.socket.get_mut().write_all(bytes);
-    }
-
-    /// Reads to the end; the code of the close frame, 1006 where there was none.
-    fn close_code(mut self) -> u16 {
-        loop {
-            match self.socket.read() {
-                Ok(Message::Close(frame)) => return frame.map_or(1005, |frame| frame.code.into()),
-                Ok(_) => {}
-                Err(_) => return 1006,
-            }
-        }
-    }
-}
+use tokio_tungstenite::tungstenite::Message;
 
 fn refused(share: &Share, reason: &str) -> f64 {
     share.metric("lattice_packets_refused_total", &[&format!("reason=\"{reason}\"")])
@@ -186,7 +146,7 @@ fn who_says_nothing_is_closed() {
     let share = Share::start(&server);
     // No hello, and a hello but no pong: time itself is under test, so both at once.
     let (mute, mut deaf) = (Raw::connect(&share), Raw::join(&share));
-    deaf.socket.get_mut().set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
+    deaf.wait_for(Duration::from_secs(30));
     let start = Instant::now();
     let mute = std::thread::spawn(move || (mute.close_code(), start.elapsed()));
     assert_eq!(deaf.close_code(), SILENT);

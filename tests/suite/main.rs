@@ -4,6 +4,7 @@
 //! Each test has its own X server and share, on numbers and ports that are free, so they run side by
 //! side. The browser's side of the same is in `tests/web`.
 
+mod attacks;
 mod exact;
 mod fanout;
 mod faults;
@@ -13,6 +14,7 @@ mod packets;
 mod runtime;
 mod serve;
 mod soak;
+mod survive;
 mod typing;
 mod upgrade;
 mod video;

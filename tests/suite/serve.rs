@@ -72,7 +72,7 @@ fn twenty_crashes_at_any_moment_double_lose_and_leave_nothing() {
 #[test]
 fn an_order_that_nobody_took_up_is_given_again_soon() {
     let mut serve = Serve::start();
-    let session = serve.running();
+    let session = serve.desktop_of(&serve.admin());
     assert!(serve.terminate().success());
     let desktops = serve.desktops();
     let supervisor = desktops.supervisor(&session).expect("it runs");

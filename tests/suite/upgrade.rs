@@ -7,8 +7,8 @@ use lattice_tests::http::try_request;
 use lattice_tests::patience;
 use lattice_tests::process::signal;
 use lattice_tests::scene::Random;
-use lattice_tests::serve::Serve;
-use lattice_tests::viewer::{hello, upgrade_to};
+use lattice_tests::serve::{Serve, ServeOptions};
+use lattice_tests::viewer::{hello, upgrade_at};
 use lattice_tests::wait::{GENEROUS, until_some};
 use lattice_wire::close::{RESTART, return_within};
 use lattice_wire::{Ack, ClientPacket, ServerPacket};
@@ -45,8 +45,9 @@ struct Return {
 /// while a request takes five seconds.
 #[test]
 fn an_upgrade_refuses_nobody_and_viewers_come_back_spread_out() {
-    let mut serve = Serve::start_with_socket();
-    let sessions: Vec<_> = (0..VIEWERS / VIEWERS_EACH).map(|_| serve.running()).collect();
+    let mut serve = Serve::start_with(ServeOptions { handed: true, ..ServeOptions::default() });
+    let sessions: Vec<_> =
+        (0..VIEWERS / VIEWERS_EACH).map(|_| serve.desktop_of(&serve.admin())).collect();
     let crowd = Crowd::gather(&serve, &sessions);
     let load = Load::start(&serve);
     crowd.wait_live("all viewers to have a picture");
@@ -75,9 +76,9 @@ fn an_upgrade_refuses_nobody_and_viewers_come_back_spread_out() {
 #[test]
 fn the_end_waits_for_what_is_asked_but_not_for_ever_and_a_second_signal_not_at_all() {
     let mut serve = Serve::start();
-    let session = serve.running();
+    let session = serve.desktop_of(&serve.admin());
     for is_hurried in [false, true] {
-        let viewer = serve.viewer(&session);
+        let viewer = serve.viewer(&serve.admin(), &session);
         viewer.wait_picture();
         // One of each kind that would go on for ever.
         let never = [
@@ -223,7 +224,8 @@ async fn look(
     let stream = tokio::net::TcpStream::connect(address).await;
     let stream = stream.map_err(|error| format!("refused: {error}"))?;
     let connected = Instant::now();
-    let request = upgrade_to(address, session.as_str(), token);
+    let bearer = format!("Authorization: Bearer {token}\r\n");
+    let request = upgrade_at(address, &format!("/ws/{session}"), &bearer);
     let upgraded = tokio_tungstenite::client_async(request, stream).await;
     let (mut socket, _) = upgraded.map_err(|error| format!("not upgraded: {error}"))?;
     let say = |packet: ClientPacket| Message::Binary(packet.encode().into());

@@ -6,7 +6,8 @@ use lattice_tests::scene::Scene;
 use lattice_tests::{Share, Viewer, ViewerOptions, XServer, eventually};
 use std::time::Duration;
 
-const DECODES: ViewerOptions = ViewerOptions { address: None, acks: true, reads: true, h264: true };
+const DECODES: ViewerOptions =
+    ViewerOptions { address: None, acks: true, reads: true, paints: true, h264: true };
 const UNITS: &str = "lattice_agent_video_units_total";
 
 /// Frames of a viewer that had video in them, and what they weigh in all.

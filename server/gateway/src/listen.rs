@@ -4,12 +4,16 @@ use anyhow::{Context as _, bail};
 use listenfd::ListenFd;
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener as StdListener, UdpSocket};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 /// Where a server listens that was told nothing.
 pub const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 /// How many ports after a taken one are tried.
 const PORTS_TRIED: u16 = 100;
+
+/// Connections that wait to be accepted. When a network comes back, all who were on it are here at
+/// once, and whoever finds no room tries again after a second, then two, then four.
+const BACKLOG: u32 = 1024;
 
 /// Sockets that whoever started this process has made and keeps, by the protocol of `sd_listen_fds`
 /// (systemd's `lattice.socket`). While no server runs connections wait there, so that a restart
@@ -59,7 +63,7 @@ pub async fn adopt(handed: StdListener, asked: Option<&str>) -> anyhow::Result<T
 
 /// Listens on what was asked for; else on the default address, or on the next port that is free.
 pub async fn listen(asked: Option<&str>) -> anyhow::Result<TcpListener> {
-    let Some(asked) = asked else { return listen_by_default().await };
+    let Some(asked) = asked else { return listen_by_default() };
     let addresses = tokio::net::lookup_host(asked).await.with_context(|| {
         format!("{asked} is no address to listen on; it has the form 127.0.0.1:8080")
     })?;
@@ -69,10 +73,10 @@ pub async fn listen(asked: Option<&str>) -> anyhow::Result<TcpListener> {
 
 /// Listens on this very address.
 pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    match TcpListener::bind(address).await {
+    match open(address) {
         Ok(listener) => Ok(listener),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            let hint = match next_free(address).await {
+            let hint = match next_free(address) {
                 Some(free) => format!("{} is free: --listen {free}", free.port()),
                 None => "stop the program that uses it, or choose another port".into(),
             };
@@ -82,14 +86,25 @@ pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     }
 }
 
-async fn listen_by_default() -> anyhow::Result<TcpListener> {
-    match TcpListener::bind(DEFAULT_ADDRESS).await {
+fn open(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // So that a restart need not wait for old connections to be forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+fn listen_by_default() -> anyhow::Result<TcpListener> {
+    match open(DEFAULT_ADDRESS) {
         Ok(listener) => return Ok(listener),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
         Err(error) => return Err(error).with_context(|| format!("listen on {DEFAULT_ADDRESS}")),
     }
     for address in following(DEFAULT_ADDRESS) {
-        if let Ok(listener) = TcpListener::bind(address).await {
+        if let Ok(listener) = open(address) {
             let mut stderr = io::stderr();
             writeln!(stderr, "{DEFAULT_ADDRESS} is used by another program; taking {address}")?;
             return Ok(listener);
@@ -98,13 +113,8 @@ async fn listen_by_default() -> anyhow::Result<TcpListener> {
     bail!("{DEFAULT_ADDRESS} and the {PORTS_TRIED} ports after it are used; name one with --listen")
 }
 
-async fn next_free(taken: SocketAddr) -> Option<SocketAddr> {
-    for address in following(taken) {
-        if TcpListener::bind(address).await.is_ok() {
-            return Some(address);
-        }
-    }
-    None
+fn next_free(taken: SocketAddr) -> Option<SocketAddr> {
+    following(taken).find(|&address| open(address).is_ok())
 }
 
 fn following(taken: SocketAddr) -> impl Iterator<Item = SocketAddr> {

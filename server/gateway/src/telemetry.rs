@@ -38,7 +38,7 @@ const ZEROED: [(&str, &str, &[&str]); 3] = [
     (
         "lattice_input_dropped_total",
         "reason",
-        &["not_controller", "rate", "coalesced", "no_agent", "agent_busy"],
+        &["not_controller", "not_pointing", "rate", "coalesced", "no_agent", "agent_busy"],
     ),
     ("lattice_frames_dropped_total", "reason", &["lagging", "queued"]),
 ];

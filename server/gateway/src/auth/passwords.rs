@@ -1,11 +1,11 @@
 //! Passwords: argon2id, a few at a time.
 
 use super::Token;
-use argon2::Argon2;
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
-use std::sync::Arc;
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::password_hash::{self, try_generate_salt};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Semaphore;
 
 /// Passwords that may wait for their turn: a whole school that signs in at once, and no more. Each
@@ -25,7 +25,7 @@ pub enum PasswordError {
     },
     /// It could not be hashed.
     #[error("hash a password: {0}")]
-    Hash(argon2::password_hash::Error),
+    Hash(password_hash::Error),
     /// No secret could be made.
     #[error("make a secret")]
     Secret,
@@ -39,6 +39,7 @@ pub enum PasswordError {
 #[derive(Debug)]
 pub struct Passwords {
     turns: Arc<Semaphore>,
+    memory: Arc<Memory>,
     waiting: AtomicUsize,
     queue: usize,
     /// The hash of a password that nobody knows: checked where there is none, which takes as long.
@@ -56,7 +57,7 @@ impl Passwords {
         let secret = Token::fresh().map_err(|_| PasswordError::Secret)?;
         let turns = Arc::new(Semaphore::new(turns));
         let (waiting, nobodys) = (AtomicUsize::new(0), String::new());
-        let mut passwords = Self { turns, waiting, queue, nobodys };
+        let mut passwords = Self { turns, memory: Arc::default(), waiting, queue, nobodys };
         passwords.nobodys = passwords.hash(secret.expose()).await?;
         Ok(passwords)
     }
@@ -64,8 +65,8 @@ impl Passwords {
     /// Hashes a new password.
     pub async fn hash(&self, password: &str) -> Result<String, PasswordError> {
         let password = password.to_owned();
-        self.take_turn(move || {
-            let hash = Argon2::default().hash_password(password.as_bytes());
+        self.take_turn(move |memory| {
+            let hash = hash_in(memory, password.as_bytes());
             hash.map(|hash| hash.to_string()).map_err(PasswordError::Hash)
         })
         .await?
@@ -82,11 +83,8 @@ impl Passwords {
         let end = password.floor_char_boundary(super::MAX_PASSWORD);
         let password = password[..end].to_owned();
         let matches = self
-            .take_turn(move || {
-                let hash = PasswordHash::new(&hash).ok();
-                hash.is_some_and(|hash| {
-                    Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()
-                })
+            .take_turn(move |memory| {
+                verify_in(memory, password.as_bytes(), &hash).is_ok_and(|matches| matches)
             })
             .await?;
         Ok(matches && exists)
@@ -96,18 +94,77 @@ impl Passwords {
     /// even where nobody waits for it any more.
     async fn take_turn<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> T + Send + 'static,
+        work: impl FnOnce(&mut Vec<Block>) -> T + Send + 'static,
     ) -> Result<T, PasswordError> {
         let busy = PasswordError::Busy { retry_after_s: RETRY_AFTER_S };
         let place = Place::take(&self.waiting, self.queue).ok_or(busy)?;
         let turn = self.turns.clone().acquire_owned().await.map_err(|_| PasswordError::Secret)?;
         drop(place);
+        let memory = self.memory.clone();
         let done = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            work()
+            memory.lend(work)
         });
         done.await.map_err(|_| PasswordError::Secret)
     }
+}
+
+/// What hashes are computed in, kept from turn to turn: each thread has an arena of the allocator,
+/// which keeps what was given back, so with memory of its own each of many would hold 19 MiB.
+#[derive(Default)]
+struct Memory(Mutex<Vec<Vec<Block>>>);
+
+impl std::fmt::Debug for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Memory")
+    }
+}
+
+impl Memory {
+    fn lend<T>(&self, work: impl FnOnce(&mut Vec<Block>) -> T) -> T {
+        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut blocks = lock().pop().unwrap_or_default();
+        let done = work(&mut blocks);
+        lock().push(blocks);
+        done
+    }
+}
+
+fn hash_in(memory: &mut Vec<Block>, password: &[u8]) -> password_hash::Result<PasswordHash> {
+    let argon = Argon2::default();
+    let salt = Salt::new(&try_generate_salt().map_err(|_| password_hash::Error::Crypto)?)?;
+    Ok(PasswordHash {
+        algorithm: Algorithm::default().ident(),
+        version: Some(Version::default().into()),
+        params: ParamsString::try_from(argon.params())?,
+        hash: Some(output_in(memory, &argon, password, &salt)?),
+        salt: Some(salt),
+    })
+}
+
+/// Whether `hash` is one of `password`; an error where it is none.
+fn verify_in(memory: &mut Vec<Block>, password: &[u8], hash: &str) -> password_hash::Result<bool> {
+    let hash = PasswordHash::new(hash)?;
+    let algorithm = Algorithm::try_from(hash.algorithm.as_str())?;
+    let version = hash.version.map_or(Ok(Version::default()), Version::try_from)?;
+    let argon = Argon2::new(algorithm, version, Params::try_from(&hash)?);
+    let (Some(salt), Some(expected)) = (&hash.salt, &hash.hash) else { return Ok(false) };
+    // Outputs are compared in a time that does not depend on what they are.
+    Ok(output_in(memory, &argon, password, salt)? == *expected)
+}
+
+fn output_in(
+    memory: &mut Vec<Block>,
+    argon: &Argon2<'_>,
+    password: &[u8],
+    salt: &[u8],
+) -> password_hash::Result<Output> {
+    memory.resize(argon.params().block_count(), Block::default());
+    let mut output = [0; Output::MAX_LENGTH];
+    let length = argon.params().output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN);
+    let output = output.get_mut(..length).ok_or(password_hash::Error::OutputSize)?;
+    argon.hash_password_into_with_memory(password, salt, output, memory.as_mut_slice())?;
+    Ok(Output::new(output)?)
 }
 
 /// A place in the queue, given back when dropped.
@@ -171,6 +228,7 @@ mod tests {
         assert!(done.iter().take(3).all(|answer| matches!(answer, Ok(false))));
         assert!(passwords.verify("guess", None).await.is_ok(), "the queue is empty again");
         assert_eq!(passwords.turns.available_permits(), 1);
+        assert_eq!(passwords.memory.0.lock().expect("whole").len(), 1, "all worked in the same");
     }
 
     /// That such a guess takes its turn like any other is seen above.

@@ -138,11 +138,11 @@ fn is_due(packet: &ClientPacket) -> bool {
 
 impl<T> Held<T> {
     fn offer(&mut self, new: T, now: Micros, packet: impl Fn(T) -> ClientPacket) -> Admission {
-        if now < self.next {
+        // Where one waits, it is this one's place, so that none is lost uncounted.
+        if now < self.next || self.waiting.is_some() {
             return Admission::Held { replaced: self.waiting.replace(new).is_some() };
         }
         self.next = now.plus(self.interval);
-        self.waiting = None;
         Admission::Pass([Some(packet(new)), None])
     }
 
@@ -190,6 +190,15 @@ mod tests {
         assert_eq!(intake.deadline(), Some(Micros(2000)));
         assert_eq!(intake.release(Micros(2000)), [Some(motion(3)), None, None]);
         assert_eq!(intake.deadline(), None);
+    }
+
+    #[test]
+    fn one_that_was_due_and_was_not_taken_is_replaced_and_counted() {
+        let mut intake = Intake::new(Micros(0));
+        let _ = intake.admit(motion(1), Micros(0));
+        let _ = intake.admit(motion(2), Micros(10));
+        assert_eq!(intake.admit(motion(3), Micros(2500)), Admission::Held { replaced: true });
+        assert_eq!(intake.release(Micros(2500)), [Some(motion(3)), None, None]);
     }
 
     #[test]

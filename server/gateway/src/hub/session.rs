@@ -242,9 +242,13 @@ impl Session {
         match packet {
             ClientPacket::Ack(ack) => self.ack(viewer, ack, at),
             ClientPacket::Refresh => self.fanout.handle_refresh_request(viewer, now),
-            ClientPacket::TakeControl => self.pass_control(|arbiter| arbiter.take(viewer)),
-            ClientPacket::GiveControl(to) => self.pass_control(|arbiter| arbiter.give(viewer, to)),
-            ClientPacket::ReleaseControl => self.pass_control(|arbiter| arbiter.release(viewer)),
+            ClientPacket::TakeControl => self.ask_control(viewer, |arbiter| arbiter.take(viewer)),
+            ClientPacket::GiveControl(to) => {
+                self.ask_control(viewer, |arbiter| arbiter.give(viewer, to));
+            }
+            ClientPacket::ReleaseControl => {
+                self.ask_control(viewer, |arbiter| arbiter.release(viewer));
+            }
             ClientPacket::Point(at) => self.point(viewer, at),
             ClientPacket::Input(input) => match self.arbiter.authorize(viewer) {
                 Some(grant) => self.inject(grant, input, at),

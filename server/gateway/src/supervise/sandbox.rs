@@ -21,6 +21,8 @@ const INNER_UID: u32 = 1000;
 const HOME: &str = "/home/student";
 /// Where the sandbox finds what is ours.
 const OURS: &str = "/run/lattice";
+/// What a desktop takes over of the environment that the server was started with.
+pub(crate) const INHERITED: [&str; 4] = ["LANG", "LANGUAGE", "TZ", "LATTICE_LOG"];
 /// The variable that every process of a desktop is started with, for whoever looks for them.
 pub(crate) const MARK: &str = "LATTICE_SESSION";
 /// A share of the memory limit for files in each of /tmp, /var/tmp and /dev/shm; they count as
@@ -177,7 +179,7 @@ pub(super) fn environment(order: &Order) -> Vec<(&'static str, OsString)> {
         ("LATTICE_X_CONFIG", format!("{OURS}/xorg.conf").into()),
         ("LATTICE_X_SIZE", format!("{width}x{height}").into()),
     ];
-    for name in ["LANG", "LANGUAGE", "TZ", "LATTICE_LOG"] {
+    for name in INHERITED {
         all.extend(std::env::var_os(name).map(|value| (name, value)));
     }
     if std::env::var_os("LANG").is_none() {

@@ -78,8 +78,7 @@ pub async fn serve<S>(
 {
     let _returning = guard.returning();
     let ending = tokio::select! {
-        ending = session(&mut socket, hub, visitor, path) => ending,
-        () = revoked => Ending::Close(close::REVOKED, "the right to look has ended"),
+        ending = session(&mut socket, hub, visitor, path, revoked) => ending,
         within = guard.closing() => Ending::Restart(within),
     };
     match ending {
@@ -124,7 +123,13 @@ where
     while let Some(Ok(_)) = socket.next().await {}
 }
 
-async fn session<S>(socket: &mut Socket<S>, hub: &Hub, visitor: Visitor, path: &PathRtt) -> Ending
+async fn session<S>(
+    socket: &mut Socket<S>,
+    hub: &Hub,
+    visitor: Visitor,
+    path: &PathRtt,
+    revoked: impl Future<Output = ()> + Send,
+) -> Ending
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
@@ -150,7 +155,11 @@ where
         "a viewer joined"
     );
     let departure = Departure { hub: Some(hub.clone()), viewer };
-    let ending = look(socket, hub, seat, path).await;
+    let ending = tokio::select! {
+        ending = look(socket, hub, seat, path) => ending,
+        // Begun with the seat: of what ended while a hello was waited for, the hub told nobody.
+        () = revoked => Ending::Close(close::REVOKED, "the right to look has ended"),
+    };
     departure.tell().await;
     tracing::info!(viewer.id = viewer.0, "a viewer left");
     ending

@@ -15,8 +15,6 @@ use std::net::IpAddr;
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// By then the hub knows of the socket.
-const FIRST_LOOK: Duration = Duration::from_millis(500);
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Somebody who may look at a session. It is worth what it was when it was given: the manager ends
@@ -83,9 +81,8 @@ impl Api {
 impl Api {
     /// Returns when an admission is no longer worth what it was, and keeps its login alive until
     /// then. Mostly [`super::Order::Dismiss`] is quicker; but what ended before the hub knew of the
-    /// socket has told nobody.
+    /// socket has told nobody, so this begins once it does.
     pub async fn until_worthless(self, admission: Admission) {
-        sleep(FIRST_LOOK).await;
         loop {
             match self.still_stands(&admission).await {
                 Ok(false) => return,

@@ -4,7 +4,7 @@ use crate::auth::{AuthError, PasswordError};
 use crate::http::problem::Problem;
 use crate::store::StoreError;
 use axum::extract::{FromRequest, Request};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
 use serde::de::DeserializeOwned;
 use std::error::Error;
@@ -24,6 +24,12 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Read<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        // Nothing is inflated, so nothing small can become large.
+        if request.headers().contains_key(header::CONTENT_ENCODING) {
+            let detail = "the body must come as it is, without Content-Encoding";
+            let (code, title) = (StatusCode::UNSUPPORTED_MEDIA_TYPE, "Encoding not accepted");
+            return Err(Problem::new(code, title, detail));
+        }
         let body = Limited::new(request.into_body(), MAX_BODY).collect();
         let slow = |_| {
             let detail = "the body did not arrive in 10 s; send it at once";

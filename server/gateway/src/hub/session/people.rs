@@ -25,6 +25,15 @@ impl Session {
         self.announce_control();
     }
 
+    /// The same as a viewer says. Whoever may never drive has no say in it.
+    pub(super) fn ask_control(&mut self, viewer: ViewerId, decide: impl FnOnce(&mut Arbiter)) {
+        let role = self.viewers.get(&viewer).map(|member| member.visitor.role);
+        match role {
+            Some(Role::Control | Role::Own) => self.pass_control(decide),
+            Some(Role::View | Role::Assist) | None => drop_input("not_controller"),
+        }
+    }
+
     /// Gives control to a viewer, or back to an owner, or to nobody where there is none.
     pub(super) fn give_from_outside(&mut self, to: Option<ViewerId>) {
         self.pass_control(|arbiter| match (to, arbiter.controller()) {

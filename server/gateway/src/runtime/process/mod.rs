@@ -19,7 +19,7 @@ pub use place::Limits;
 pub(crate) use watcher::processes;
 
 use super::{Instance, InstanceState, RuntimeError, Spec};
-use crate::supervise::limits;
+use crate::supervise::{limits, sandbox};
 use lattice_engine::session::SessionId;
 use place::{Order, Place, Said};
 use rustix::process::{Signal, pidfd_send_signal};
@@ -199,16 +199,20 @@ impl Process {
         })
     }
 
-    /// Starts a supervisor that does not depend on this process: it has no descriptor of ours, and
-    /// leaves our session and terminal by itself.
+    /// Starts a supervisor that does not depend on this process: it has no descriptor of ours and few of
+    /// our variables, and leaves our session and terminal by itself.
     fn spawn(&self, place: &Place) -> Result<(), RuntimeError> {
         let log = OpenOptions::new().create(true).append(true).mode(0o600).open(place.join("log"));
         let log = log.map_err(RuntimeError::step("open the log in", place.dir()))?;
         let program = &self.settings.supervisor;
+        let inherited = sandbox::INHERITED.into_iter().chain(["LATTICE_LOG_FORMAT"]);
+        let inherited = inherited.filter_map(|name| Some((name, std::env::var_os(name)?)));
         let child = Command::new(program)
             .arg("supervise")
             .arg(place.dir())
             .current_dir("/")
+            .env_clear()
+            .envs(inherited)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

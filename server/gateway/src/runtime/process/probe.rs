@@ -85,7 +85,7 @@ pub(crate) fn reachable(file: &Path) -> Result<(), RuntimeError> {
 /// Makes a sandbox of the very kind that desktops get.
 async fn try_out(bwrap: &Path, is_root: bool) -> Result<(), RuntimeError> {
     let uid = is_root.then_some(65_534);
-    let output = Command::new(bwrap).args(sandbox::trial(uid)).output().await;
+    let output = Command::new(bwrap).args(sandbox::trial(uid)).env_clear().output().await;
     let output = output.map_err(RuntimeError::step("start", bwrap))?;
     if output.status.success() {
         return Ok(());
