@@ -17,6 +17,8 @@ export class Serve {
   /** @type {import('node:child_process').ChildProcess | null} */
   #child = null;
   #listen = '127.0.0.1:0';
+  /** Where its programs are, if not where all tests have them. */
+  programs = '';
   log = '';
   /** What it printed last. */
   url = '';
@@ -34,6 +36,10 @@ export class Serve {
     serve.#listen = listen;
     await serve.launch(...args);
     return serve;
+  }
+
+  get address() {
+    return new URL(this.url).host;
   }
 
   get origin() {
@@ -73,9 +79,10 @@ export class Serve {
 
   /** Starts it where it was before. @param {...string} args */
   async launch(...args) {
-    const child = spawn(binary('lattice'), ['serve', '--listen', this.#listen, '--data-dir', this.data, '--end-desktops', ...args], {
+    const program = (/** @type {string} */ name) => (this.programs ? join(this.programs, name) : binary(name));
+    const child = spawn(program('lattice'), ['serve', '--listen', this.#listen, '--data-dir', this.data, '--end-desktops', ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, LATTICE_AGENT: binary('lattice-agent'), LATTICE_CONTAINERS: join(repository, 'containers'), LATTICE_LOG: 'trace' },
+      env: { ...process.env, LATTICE_AGENT: program('lattice-agent'), LATTICE_CONTAINERS: join(repository, 'containers'), LATTICE_LOG: 'trace' },
     });
     this.#child = child;
     child.stderr.on('data', (text) => { this.log += text; });
