@@ -42,6 +42,11 @@ export class Serve {
     return new URL(this.url).host;
   }
 
+  /** Where it listens, whatever it is published as. */
+  get direct() {
+    return `http://${this.#listen}`;
+  }
+
   get origin() {
     return new URL(this.url).origin;
   }
@@ -55,7 +60,7 @@ export class Serve {
 
   /** An answer of the API. @param {string} token @param {string} method @param {string} path @param {object} [body] */
   async ask(token, method, path, body) {
-    const response = await fetch(`${this.origin}${path}`, {
+    const response = await fetch(`${this.direct}${path}`, {
       method,
       headers: { Authorization: `Bearer ${token}`, ...(body && { 'Content-Type': 'application/json' }) },
       ...(body && { body: JSON.stringify(body) }),
