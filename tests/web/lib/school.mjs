@@ -93,7 +93,7 @@ async function link(school, session, wish) {
 const viewers = async ({ serve, token }, session) => (await serve.ask(token, 'GET', `/api/v1/sessions/${session}/viewers`)).viewers;
 
 /** From the printed address to a live desktop, which a killed gateway leaves running. @param {School} school */
-export async function ownDesktop(school) {
+async function ownDesktop(school) {
   const { serve, name } = school;
   const { page, complaints, close } = await visit(school, serve.url);
   await desktopIsThere(page);
@@ -119,7 +119,7 @@ export async function ownDesktop(school) {
 }
 
 /** Somebody new signs in once, sets a password, and has a desktop of their own. @param {School} school */
-export async function newPerson(school) {
+async function newPerson(school) {
   const { serve, name } = school;
   const { password, ...named } = MEMBER;
   const { url } = await serve.ask(school.token, 'POST', '/api/v1/users', named);
@@ -149,7 +149,7 @@ export async function newPerson(school) {
 }
 
 /** Looks and cannot touch; asks for control, has it, and it is taken back; a link ends, a desktop is stopped. @param {School} school */
-export async function guests(school) {
+async function guests(school) {
   const { serve, name } = school;
   const owner = await visit(school, await serve.admin('url'));
   await owner.page.getByRole('button', { name: 'Not now' }).click();
@@ -213,7 +213,7 @@ export async function guests(school) {
 }
 
 /** Whose login ends elsewhere sees nothing more, and signs in to come back. @param {School} school */
-export async function signOutElsewhere(school) {
+async function signOutElsewhere(school) {
   const { serve, name } = school;
   const { page, close } = await visit(school, `${school.base}/`);
   await signIn(page, MEMBER);
@@ -228,3 +228,11 @@ export async function signOutElsewhere(school) {
   await signIn(other, MEMBER);
   await close();
 }
+
+/** All that people do there, in the order in which it builds on what was done. */
+export const FLOWS = /** @type {const} */ ([
+  ['the printed address leads to a live desktop, which a killed gateway leaves running', ownDesktop],
+  ['somebody new signs in once, sets a password, and has a desktop of their own', newPerson],
+  ['a guest may look and not touch, drives when given control, and goes when the link does', guests],
+  ['who signs out elsewhere sees nothing more, and signs in to come back', signOutElsewhere],
+]);

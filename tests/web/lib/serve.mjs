@@ -17,6 +17,8 @@ export class Serve {
   /** @type {import('node:child_process').ChildProcess | null} */
   #child = null;
   #listen = '127.0.0.1:0';
+  /** What else it is started with. @type {string[]} */
+  #args = [];
   /** Where its programs are, if not where all tests have them. */
   programs = '';
   log = '';
@@ -82,10 +84,11 @@ export class Serve {
     rmSync(this.data, { recursive: true, force: true });
   }
 
-  /** Starts it where it was before. @param {...string} args */
+  /** Starts it where it was before, and as it was unless it is told otherwise. @param {...string} args */
   async launch(...args) {
+    if (args.length > 0) this.#args = args;
     const program = (/** @type {string} */ name) => (this.programs ? join(this.programs, name) : binary(name));
-    const child = spawn(program('lattice'), ['serve', '--listen', this.#listen, '--data-dir', this.data, '--end-desktops', ...args], {
+    const child = spawn(program('lattice'), ['serve', '--listen', this.#listen, '--data-dir', this.data, '--end-desktops', ...this.#args], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, LATTICE_AGENT: program('lattice-agent'), LATTICE_CONTAINERS: join(repository, 'containers'), LATTICE_LOG: 'trace' },
     });

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { launch, open } from '../lib/browser.mjs';
 import { signIn } from '../lib/home.mjs';
-import { MEMBER, guests, newPerson, ownDesktop, signOutElsewhere } from '../lib/school.mjs';
+import { FLOWS, MEMBER } from '../lib/school.mjs';
 import { Serve } from '../lib/serve.mjs';
 
 /** @type {import('playwright-core').Browser} */
@@ -26,13 +26,7 @@ after(async () => {
   await serve.end();
 });
 
-test('the printed address leads to a live desktop, which a killed gateway leaves running', () => ownDesktop(school));
-
-test('somebody new signs in once, sets a password, and has a desktop of their own', () => newPerson(school));
-
-test('a guest may look and not touch, drives when given control, and goes when the link does', () => guests(school));
-
-test('who signs out elsewhere sees nothing more, and signs in to come back', () => signOutElsewhere(school));
+for (const [name, flow] of FLOWS) test(name, () => flow(school));
 
 test('no secret and nothing that was typed is in the log, however much is logged', async () => {
   const { page, close } = await open(browser, serve.origin);
