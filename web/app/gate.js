@@ -1,8 +1,13 @@
 /** The way in: a link's secret for a cookie, and whether the session may be looked at. */
 
+import { RELEASE_HEADER } from '../client/release.js';
+
 /** @import { CheckResult } from '../client/session.js' */
 
-/** @typedef {{ result: CheckResult, detail: string }} Answer `detail`: the server's words where it refuses */
+/**
+ * @typedef {{ result: CheckResult, detail: string, release: string | null }} Answer `detail`: the server's
+ *   words where it refuses; `release`: of its pages
+ */
 
 const PATIENCE_MS = 8000;
 
@@ -68,9 +73,10 @@ export class Gate {
         ...request, credentials: 'same-origin', cache: 'no-store', signal: AbortSignal.timeout(PATIENCE_MS),
       });
       const result = meaning(response.status);
-      return { result, detail: result === 'refused' ? await said(response) : '' };
+      const release = response.headers.get(RELEASE_HEADER);
+      return { result, detail: result === 'refused' ? await said(response) : '', release };
     } catch {
-      return { result: 'unreachable', detail: '' };
+      return { result: 'unreachable', detail: '', release: null };
     }
   }
 }

@@ -5,8 +5,9 @@
  * an event means, and the effects that it returns are carried out here.
  */
 
-import { gate, h264Found, worker } from './start.js';
+import { gate, h264Found, ownRelease, worker } from './start.js';
 import * as control from '../client/control.js';
+import { newer } from '../client/release.js';
 import * as session from '../client/session.js';
 import { Keys } from '../input/keys.js';
 import { Pointer } from '../input/pointer.js';
@@ -20,6 +21,7 @@ import { Pointers } from './pointers.js';
 import { Stage } from './stage.js';
 import { StatsPanel, noStats } from './stats-panel.js';
 import { Toolbar } from './toolbar.js';
+import { Update } from './update.js';
 
 /** @import { ToWorker, FromWorker } from '../media/messages.js' */
 /** @import { Mode } from './fit.js' */
@@ -43,6 +45,9 @@ const model = {
   statsOpen: new URLSearchParams(location.search).get('stats') === '1',
   h264: /** @type {import('./abilities.js').H264} */ ('yes'),
   stats: noStats(),
+  /** The server's release where it is another than this page's, and the one that somebody does not want yet. */
+  update: '',
+  putOff: '',
 };
 
 // What follows from the model ---------------------------------------------------------------------
@@ -93,6 +98,14 @@ const toolbar = new Toolbar({
   focusDesktop,
 });
 
+const update = new Update({
+  reload: () => location.reload(),
+  dismiss() {
+    model.putOff = model.update;
+    render();
+    focusDesktop();
+  },
+});
 const pointers = new Pointers();
 const people = new People({
   act(action) {
@@ -135,6 +148,7 @@ function render() {
     isSlow: model.session.phase === 'lagging',
   });
   people.render(room(), isLive());
+  update.render(isLive() && model.update !== '' && model.update !== model.putOff);
   pointers.place(canvas.getBoundingClientRect(), model.desktop);
   panel.render(model.statsOpen, stats());
 }
@@ -220,8 +234,9 @@ function carryOut(effect) {
 
 /** The browser is asked once what it can do, beside the first question to the server. */
 async function check() {
-  const [answer, h264] = await Promise.all([gate.check(), h264Found]);
+  const [{ release, ...answer }, h264] = await Promise.all([gate.check(), h264Found]);
   model.h264 = h264;
+  if (release !== null) model.update = newer(ownRelease, release);
   dispatch({ type: 'checked', ...answer });
 }
 

@@ -3,6 +3,7 @@
  * socket, the question whether the session may be looked at, and what the browser can do.
  */
 
+import { releaseOf } from '../client/release.js';
 import { findH264 } from './abilities.js';
 import { Gate } from './gate.js';
 
@@ -20,6 +21,9 @@ function startWorker() {
 
 /** The page's worker. What it is told before it has loaded waits for it. */
 export const worker = startWorker();
+
+/** The release that this page is of. */
+export const ownRelease = releaseOf(import.meta.url);
 
 /** The way in; its first question has been asked. */
 export const gate = new Gate();

@@ -1,5 +1,6 @@
 /** Asks the server, and gives its answer or what is wrong as a value. */
 
+import { RELEASE_HEADER } from '../client/release.js';
 import { AWAY, problemOf } from './problems.js';
 
 /** @import { Answer } from './types.js' */
@@ -8,10 +9,15 @@ const PATIENCE_MS = 15_000;
 
 export class Api {
   #root;
+  #onRelease;
 
-  /** @param {string} base where the server's pages are, absolute */
-  constructor(base) {
+  /**
+   * @param {string} base where the server's pages are, absolute
+   * @param {(release: string | null) => void} [onRelease] is told with each answer of which release the server is
+   */
+  constructor(base, onRelease = () => {}) {
     this.#root = new URL('api/v1/', base);
+    this.#onRelease = onRelease;
   }
 
   /** Where changes are told. @param {string} path */
@@ -32,6 +38,7 @@ export class Api {
         method, credentials: 'same-origin', cache: 'no-store', signal: AbortSignal.timeout(PATIENCE_MS),
         ...(body && { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }),
       });
+      this.#onRelease(response.headers.get(RELEASE_HEADER));
       const value = await response.json().catch(() => null);
       if (response.ok) return { ok: true, value };
       return { ok: false, problem: problemOf(response.status, value, response.headers.get('Retry-After')) };

@@ -3,6 +3,7 @@
  * is asked of the server here, and the answers become events.
  */
 
+import { newer, releaseOf } from '../client/release.js';
 import { h, render } from '../vendor/preact/preact.mjs';
 import { desktopUrl } from './addresses.js';
 import { Api, path } from './api.js';
@@ -27,7 +28,11 @@ const TABS = /** @type {readonly Tab[]} */ (['mine', 'all', 'people']);
 const TITLES = { mine: 'My desktops', all: 'All desktops', people: 'People' };
 
 const base = new URL('.', location.href).href;
-const api = new Api(base);
+const ownRelease = releaseOf(import.meta.url);
+const api = new Api(base, (release) => {
+  const update = newer(ownRelease, release);
+  if (release !== null && update !== model.update) dispatch({ type: 'update', release: update });
+});
 const root = /** @type {HTMLElement} */ (document.getElementById('app'));
 
 const tabOf = () => TABS.find((tab) => location.hash === `#${tab}`) ?? 'mine';
@@ -359,6 +364,8 @@ const actions = {
   openDeletePerson: (user) => dispatch({ type: 'open', dialog: { kind: 'delete-person', user, ...quiet } }),
   /** @param {boolean} isCopied */
   copied: (isCopied) => (isCopied ? say('The link is copied') : say('The browser does not let this page copy. Press Ctrl+C: the link is selected.', 'stop')),
+  reload: () => location.reload(),
+  putOffUpdate: () => dispatch({ type: 'update-put-off' }),
   dismiss: () => { if (model.toast) dispatch({ type: 'toast-over', id: model.toast.id }); },
   hurry() {
     live.hurry();

@@ -1,7 +1,8 @@
 /**
  * What the home page shows: `apply` says what an event makes of it. Pure.
  *
- * INVARIANT: what belongs to a person who is signed in is forgotten when they no longer are.
+ * INVARIANT: what belongs to a person who is signed in is forgotten when they no longer are. What is
+ * known of the server stays.
  */
 
 import { stateWord } from './words.js';
@@ -16,7 +17,7 @@ export function initial(tab = 'mine') {
   return {
     phase: 'checking', now: 0, me: null, guest: null, problem: null, signIn: QUIET, tab,
     sessions: NOTHING_YET, users: NOTHING_YET, templates: [], live: { state: 'joining', retryAt: 0 },
-    acting: new Set(), dialog: null, toast: null, said: '',
+    acting: new Set(), dialog: null, toast: null, said: '', update: '', putOff: '',
   };
 }
 
@@ -31,7 +32,7 @@ export function apply(before, event) {
       tab: allowed(model.tab, event.me.role),
     };
     case 'signed-out': return {
-      ...initial(), now: model.now, phase: 'out', guest: event.guest, said: model.me ? 'You are signed out.' : model.phase === 'out' ? model.said : '',
+      ...initial(), now: model.now, update: model.update, putOff: model.putOff, phase: 'out', guest: event.guest, said: model.me ? 'You are signed out.' : model.phase === 'out' ? model.said : '',
     };
     case 'signing-in': return { ...model, signIn: { ...QUIET, busy: true } };
     case 'sign-in-failed': return {
@@ -73,6 +74,8 @@ export function apply(before, event) {
       toast: { text: event.text, tone: event.tone ?? '', id: (model.toast?.id ?? 0) + 1 },
     };
     case 'toast-over': return model.toast?.id === event.id ? { ...model, toast: null } : model;
+    case 'update': return { ...model, update: event.release };
+    case 'update-put-off': return { ...model, putOff: model.update };
     case 'tick': return model;
   }
 }

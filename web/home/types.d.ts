@@ -139,6 +139,10 @@ export interface Model {
   readonly toast: { readonly text: string, readonly tone: '' | 'stop', readonly id: number } | null;
   /** What those who do not look are told. */
   readonly said: string;
+  /** The server's release where it is another than this page's, or nothing. */
+  readonly update: string;
+  /** The one that somebody does not want yet. */
+  readonly putOff: string;
 }
 
 export type Event = { readonly now?: number } & (
@@ -172,4 +176,6 @@ export type Event = { readonly now?: number } & (
   | { readonly type: 'password-set' }
   | { readonly type: 'toast', readonly text: string, readonly tone?: '' | 'stop' }
   | { readonly type: 'toast-over', readonly id: number }
+  | { readonly type: 'update', readonly release: string }
+  | { readonly type: 'update-put-off' }
   | { readonly type: 'tick' });

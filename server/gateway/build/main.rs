@@ -32,7 +32,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=build");
     let served = if web.is_dir() { served(&web)? } else { BTreeMap::new() };
     let release = release(&served);
-    let mut table = format!("const RELEASE: &str = {release:?};\nstatic ASSETS: &[Asset] = &[\n");
+    let mut table =
+        format!("pub(super) const RELEASE: &str = {release:?};\nstatic ASSETS: &[Asset] = &[\n");
     for (index, (path, bytes)) in served.iter().enumerate() {
         table += &entry(index, path, &versioned(path, bytes, &release), &out)?;
     }

@@ -414,6 +414,18 @@ async fn every_answer_carries_the_security_headers() {
 }
 
 #[tokio::test]
+async fn every_answer_says_the_release_that_pages_name_their_files_by() {
+    let gateway = Gateway::start(9).await;
+    let page = gateway.get("/d/share", "").await;
+    let release = page.split("/static/@").nth(1).and_then(|rest| rest.split('/').next());
+    let told = format!("lattice-release: {}\r\n", release.expect("a page of a release"));
+    for path in ["/d/share", "/api/v1/sessions/share", "/healthz", "/nowhere"] {
+        let answer = gateway.get(path, "").await;
+        assert!(answer.contains(&told), "{path} lacks {told}:\n{answer}");
+    }
+}
+
+#[tokio::test]
 async fn what_the_session_is_needs_the_token() {
     let gateway = Gateway::start(9).await;
     let _agent = gateway.agent().await;

@@ -1,6 +1,7 @@
 // @ts-check
 /** Chromium and the pages of a test. */
 
+import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,6 +13,9 @@ import { eventually } from './wait.mjs';
 
 /** What a browser says of itself when a server is gone or has no TLS, as some tests want it. */
 const EXPECTED_NOISE = /net::ERR_|WebSocket connection to|Failed to load resource|Cross-Origin-Opener-Policy header has been ignored/;
+
+/** What the pages' policy forbids, and scripts that ran from where none may be: never expected. */
+const VIOLATION = /^CSP: |Content Security Policy|Trusted ?Type|^an alert: /i;
 
 /** Neither root nor a user without namespaces of its own, as in many containers, gets a sandbox. */
 function canSandbox() {
@@ -28,28 +32,47 @@ export function launch(args = []) {
 }
 
 /**
- * A page of its own context, and everything that it complained about.
+ * A page of its own context, and everything that it and its like complained about. What the pages' own
+ * policy had to forbid fails the test at the end, whoever looks at the complaints.
  * @param {import('playwright-core').Browser} browser
  * @param {string} url
  * @param {import('playwright-core').BrowserContextOptions} options
  */
 export async function open(browser, url, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1366, height: 768 }, ...options });
-  const page = await context.newPage();
   /** @type {string[]} */
   const complaints = [];
-  page.on('console', (message) => {
-    if (message.type() === 'error' && !EXPECTED_NOISE.test(message.text())) complaints.push(message.text());
+  /** @type {string[]} */
+  const violations = [];
+  const complain = (/** @type {string} */ text) => {
+    complaints.push(text);
+    if (VIOLATION.test(text)) violations.push(text);
+  };
+  context.on('console', (message) => {
+    if (message.type() === 'error' && !EXPECTED_NOISE.test(message.text())) complain(message.text());
   });
-  page.on('pageerror', (error) => complaints.push(`${error.message}\n${error.stack}`));
+  context.on('weberror', (each) => {
+    const error = each.error();
+    complain(`${error.message}\n${error.stack}`);
+  });
+  // Nothing of ours asks so; a name that became a script would.
+  context.on('dialog', (dialog) => {
+    if (dialog.type() !== 'beforeunload') complain(`an alert: ${dialog.message()}`);
+    void dialog.dismiss().catch(() => {});
+  });
   // A violation in the page is logged as an error, too; this one says where.
-  await page.addInitScript(() => {
+  await context.addInitScript(() => {
     addEventListener('securitypolicyviolation', (event) => {
       console.error(`CSP: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`);
     });
   });
+  const page = await context.newPage();
   await page.goto(url);
-  return { page, complaints, close: () => context.close() };
+  const close = async () => {
+    await context.close();
+    assert.deepEqual(violations, [], `what the policy forbids was tried at ${url}`);
+  };
+  return { page, complaints, close };
 }
 
 /** @param {Page} page */

@@ -117,11 +117,6 @@ export function visits(browser, house) {
   /** @param {string} path @param {Run} run @param {import('playwright-core').BrowserContextOptions} [options] */
   const visit = async (path, run, options = {}) => {
     const { page, complaints, close } = await open(browser, `${house.url}${path}`, options);
-    // What a name turned into markup would do.
-    page.on('dialog', (dialog) => {
-      complaints.push(`an alert: ${dialog.message()}`);
-      void dialog.dismiss();
-    });
     try {
       await run(page);
       assert.deepEqual(complaints, []);

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * A gateway that says what the real one rarely does: it passes HTTP on to a share under the share's
- * own name, and answers WebSockets itself, if it is told to.
+ * A gateway that says what the real one rarely does: it passes HTTP on to a real one under that one's
+ * own name, gives itself out for another release, and answers WebSockets itself, if it is told to.
  */
 
 import { createHash } from 'node:crypto';
@@ -12,6 +12,7 @@ import { decodeClient } from './mirror.mjs';
 const WEBSOCKET = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
 /** @typedef {import('node:net').Socket} Socket */
+/** @typedef {{ address: string }} Behind a share or a serve */
 
 export class Impostor {
   #server;
@@ -19,16 +20,28 @@ export class Impostor {
   answer = null;
   /** Tells the share where requests really come from, so that it turns them away. */
   isCandid = false;
+  /** Gives itself and its pages out as of this release. @type {string | null} */
+  release = null;
 
-  /** @param {import('./share.mjs').Share} share */
+  /** @param {Behind} share */
   constructor(share) {
     this.#server = createServer((incoming, outgoing) => {
       const [host, port] = share.address.split(':');
-      const onward = request({ host, port, path: incoming.url, method: incoming.method, headers: this.isCandid ? candid(incoming.headers, share) : disguised(incoming.headers, share) }, (answer) => {
-        outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
-        answer.pipe(outgoing);
+      const headers = this.isCandid ? candid(incoming.headers, share) : disguised(incoming.headers, share);
+      if (this.release !== null) {
+        delete headers['accept-encoding'];
+        delete headers['if-none-match'];
+      }
+      const onward = request({ host, port, path: incoming.url, method: incoming.method, headers }, (answer) => {
+        answer.on('error', () => outgoing.destroy());
+        if (this.release !== null) void aged(answer, outgoing, this.release);
+        else {
+          outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+          answer.pipe(outgoing);
+        }
       });
       onward.on('error', () => outgoing.destroy());
+      outgoing.on('close', () => onward.destroy());
       incoming.pipe(onward);
     });
     this.#server.on('upgrade', (incoming, /** @type {Socket} */ socket, head) => {
@@ -50,7 +63,7 @@ export class Impostor {
     });
   }
 
-  /** @param {import('./share.mjs').Share} share */
+  /** @param {Behind} share */
   static async start(share) {
     const impostor = new Impostor(share);
     await new Promise((resolve) => { impostor.#server.listen(0, '127.0.0.1', () => resolve(null)); });
@@ -130,13 +143,33 @@ function accept(incoming, socket) {
     + `Sec-WebSocket-Accept: ${key}\r\nSec-WebSocket-Protocol: lattice.v1\r\n\r\n`);
 }
 
-/** The headers as if the browser had spoken to the share. @param {import('node:http').IncomingHttpHeaders} headers @param {import('./share.mjs').Share} share */
+/** The headers as if the browser had spoken to the share. @param {import('node:http').IncomingHttpHeaders} headers @param {Behind} share @returns {import('node:http').IncomingHttpHeaders} */
 function disguised(headers, share) {
   const origin = headers.origin ? { origin: `http://${share.address}` } : {};
   return { ...headers, host: share.address, ...origin };
 }
 
-/** The headers with the origin that the browser stated. @param {import('node:http').IncomingHttpHeaders} headers @param {import('./share.mjs').Share} share */
+/** The headers with the origin that the browser stated. @param {import('node:http').IncomingHttpHeaders} headers @param {Behind} share @returns {import('node:http').IncomingHttpHeaders} */
 function candid(headers, share) {
   return { ...headers, host: share.address };
+}
+
+/**
+ * An answer as a server of another release would give it.
+ * @param {import('node:http').IncomingMessage} answer @param {import('node:http').ServerResponse} outgoing @param {string} release
+ */
+async function aged(answer, outgoing, release) {
+  const isPage = answer.headers['content-type']?.startsWith('text/html') ?? false;
+  const headers = { ...answer.headers, 'lattice-release': release };
+  if (!isPage) {
+    outgoing.writeHead(answer.statusCode ?? 502, headers);
+    answer.pipe(outgoing);
+    return;
+  }
+  let page = '';
+  for await (const chunk of answer.setEncoding('utf8')) page += chunk;
+  delete headers['content-length'];
+  delete headers.etag;
+  outgoing.writeHead(answer.statusCode ?? 502, headers);
+  outgoing.end(page.replace(/\/static\/@[0-9a-f]+\//g, `/static/@${release}/`));
 }

@@ -17,6 +17,10 @@ export class Serve {
   /** @type {import('node:child_process').ChildProcess | null} */
   #child = null;
   #listen = '127.0.0.1:0';
+  /** What else it is started with. @type {string[]} */
+  #args = [];
+  /** Where its programs are, if not where all tests have them. */
+  programs = '';
   log = '';
   /** What it printed last. */
   url = '';
@@ -36,6 +40,15 @@ export class Serve {
     return serve;
   }
 
+  get address() {
+    return new URL(this.url).host;
+  }
+
+  /** Where it listens, whatever it is published as. */
+  get direct() {
+    return `http://${this.#listen}`;
+  }
+
   get origin() {
     return new URL(this.url).origin;
   }
@@ -49,7 +62,7 @@ export class Serve {
 
   /** An answer of the API. @param {string} token @param {string} method @param {string} path @param {object} [body] */
   async ask(token, method, path, body) {
-    const response = await fetch(`${this.origin}${path}`, {
+    const response = await fetch(`${this.direct}${path}`, {
       method,
       headers: { Authorization: `Bearer ${token}`, ...(body && { 'Content-Type': 'application/json' }) },
       ...(body && { body: JSON.stringify(body) }),
@@ -71,11 +84,13 @@ export class Serve {
     rmSync(this.data, { recursive: true, force: true });
   }
 
-  /** Starts it where it was before. @param {...string} args */
+  /** Starts it where it was before, and as it was unless it is told otherwise. @param {...string} args */
   async launch(...args) {
-    const child = spawn(binary('lattice'), ['serve', '--listen', this.#listen, '--data-dir', this.data, '--end-desktops', ...args], {
+    if (args.length > 0) this.#args = args;
+    const program = (/** @type {string} */ name) => (this.programs ? join(this.programs, name) : binary(name));
+    const child = spawn(program('lattice'), ['serve', '--listen', this.#listen, '--data-dir', this.data, '--end-desktops', ...this.#args], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, LATTICE_AGENT: binary('lattice-agent'), LATTICE_CONTAINERS: join(repository, 'containers'), LATTICE_LOG: 'trace' },
+      env: { ...process.env, LATTICE_AGENT: program('lattice-agent'), LATTICE_CONTAINERS: join(repository, 'containers'), LATTICE_LOG: 'trace' },
     });
     this.#child = child;
     child.stderr.on('data', (text) => { this.log += text; });

@@ -5,9 +5,10 @@ import assert from 'node:assert/strict';
 import { request as overHttp } from 'node:http';
 import { request as overTls } from 'node:https';
 import { after, before, test } from 'node:test';
-import { launch, open, shoot, stats, waitState } from '../lib/browser.mjs';
+import { launch, open, shoot, waitState } from '../lib/browser.mjs';
 import { assertExact } from '../lib/picture.mjs';
 import { HOST, HOST_WITH_PATH, Proxy, freePort } from '../lib/proxies.mjs';
+import { FLOWS } from '../lib/school.mjs';
 import { Serve } from '../lib/serve.mjs';
 import { Share } from '../lib/share.mjs';
 import { Stage } from '../lib/stage.mjs';
@@ -78,43 +79,21 @@ async function use(url, name) {
 }
 
 /**
- * Somebody signs in below a path, has a desktop, and shares it with a guest.
+ * What people do at a school's server, below a path.
  * @param {Kind} kind
+ * @param {import('node:test').TestContext} context
  */
-async function serveBehind(kind) {
+async function schoolBehind(kind, context) {
   const [port, direct] = [await freePort(), await freePort()];
-  const nested = `https://${HOST_WITH_PATH}:${port}/lattice`;
-  const serve = await Serve.at(`127.0.0.1:${direct}`, '--open', '--trusted-proxy', '127.0.0.1', '--public-url', nested);
+  const base = `https://${HOST_WITH_PATH}:${port}/lattice`;
+  const serve = await Serve.at(`127.0.0.1:${direct}`, '--open', '--trusted-proxy', '127.0.0.1', '--public-url', base);
   /** @type {Proxy | null} */
   let proxy = null;
   try {
     proxy = await Proxy.start(kind, port, direct);
-    assert.ok(serve.url.startsWith(`${nested}/enter`), serve.url);
-    const { page, complaints, close } = await open(browser, serve.url, { ignoreHTTPSErrors: true });
-    await page.waitForURL(`${nested}/d/*`);
-    await waitState(page, 'live', 60_000);
-    await eventually('an exact picture', async () => (await stats(page)).exact, 60_000);
-    const url = await page.evaluate(async () => {
-      const links = `../api/v1/sessions/${location.pathname.split('/').at(-1)}/links`;
-      const answer = await fetch(links, {
-        method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{"role":"view"}',
-      });
-      return (await answer.json()).url;
-    });
-    assert.ok(url.startsWith(`${nested}/s/`), url);
-    const guest = await open(browser, url, { ignoreHTTPSErrors: true });
-    await guest.page.waitForURL(`${nested}/d/*`);
-    await waitState(guest.page, 'live', 60_000);
-    await page.goto(`${nested}/`);
-    await page.getByRole('link', { name: /^Open/ }).first().click();
-    await page.waitForURL(`${nested}/d/*`);
-    await waitState(page, 'live', 60_000);
-    assert.deepEqual([...complaints, ...guest.complaints], []);
-    await guest.close();
-    await close();
-  } catch (error) {
-    console.log(`--- log of lattice serve ---\n${serve.log}`);
-    throw error;
+    assert.ok(serve.url.startsWith(`${base}/enter`), serve.url);
+    const school = { browser, serve, token: await serve.admin('token'), base, name: `proxy-${kind}`, options: { ignoreHTTPSErrors: true } };
+    for (const [name, flow] of FLOWS) await context.test(name, () => flow(school));
   } finally {
     await proxy?.end();
     await serve.end();
@@ -194,7 +173,7 @@ for (const kind of /** @type {Kind[]} */ (['nginx', 'caddy', 'haproxy'])) {
     await miss(`${nested}/no/such/page`);
   }));
 
-  test(`people sign in, open and share desktops below a path of ${kind}`, () => serveBehind(kind));
+  test(`people sign in, work, share, take back and sign out below a path of ${kind}`, (context) => schoolBehind(kind, context));
 
   test(`${kind} says who asks, and nobody else does`, () => behind(kind, async ({ base, direct, token }) => {
     const { host } = new URL(base);

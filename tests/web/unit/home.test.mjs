@@ -32,6 +32,12 @@ test('asking again does not hide what is there', () => {
   assert.equal(signedIn({ type: 'asked' }).phase, 'in');
 });
 
+test('what is known of the server outlasts signing out, and an update that was put off is not shown again', () => {
+  const told = signedIn({ type: 'update', release: 'bb' }, { type: 'update-put-off' }, { type: 'signed-out', guest: null });
+  assert.deepEqual([told.update, told.putOff], ['bb', 'bb']);
+  assert.notEqual(run([{ type: 'update', release: 'cc' }], told).update, told.putOff, 'the next one is');
+});
+
 test('signing out forgets everything of the person', () => {
   const before = signedIn({ type: 'sessions', sessions: [desk('a')] }, { type: 'users', users: [ADA] },
     { type: 'open', dialog: { kind: 'invited', name: 'x', url: 'secret', ...QUIET } }, { type: 'acting', id: 'a' });

@@ -23,8 +23,19 @@ export function Page(props) {
     h(Body, { key: 'body', ...props }),
     h(Dialogs, { key: 'dialogs', ...props }),
     h('p', { key: 'said', class: 'away', role: 'status' }, model.said),
+    h('div', { key: 'update', role: 'status' }, h(Update, props)),
     !model.dialog && h(Toast, { key: 'toast', model, dismiss: actions.dismiss }),
   ];
+}
+
+/** The server has newer pages: said at the edge, and not again once it was put off. @param {Props} props */
+function Update({ model: { phase, update, putOff }, actions }) {
+  const isAway = phase === 'checking' || phase === 'away';
+  if (isAway || update === '' || update === putOff) return null;
+  return h('div', { class: 'update' },
+    icon('update'), h('span', null, 'There is a newer version of Lattice'),
+    h('button', { type: 'button', class: 'button primary small', onClick: actions.reload }, 'Load again'),
+    h('button', { type: 'button', class: 'icon-button', 'aria-label': 'Not now', title: 'Not now', onClick: actions.putOffUpdate }, icon('close')));
 }
 
 /** @param {Props} props */

@@ -162,10 +162,14 @@ async fn only_our_names(State(names): State<Names>, mut request: Request, next: 
     next.run(request).await
 }
 
+/// By this a page that was opened before learns that the server has other pages by now.
+const RELEASE: HeaderName = HeaderName::from_static("lattice-release");
+
 async fn with_headers(mut response: Response) -> Response {
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
+    response.headers_mut().insert(RELEASE, HeaderValue::from_static(static_files::RELEASE));
     response
 }
 
