@@ -1,58 +1,29 @@
 /** A one-time sign-in (`/enter#<token>`): swaps it for a cookie, then offers to set a password. */
 
 import { base, next, secret } from './secret-hash.js';
-import { h, render } from '../vendor/preact/preact.mjs';
+import { h } from '../vendor/preact/preact.mjs';
 import { desktopAt } from './addresses.js';
 import { Api } from './api.js';
-import { backoffMs } from './backoff.js';
 import { ENTER_WORDS } from './doors.js';
-import { asSentence, linkTrouble } from './problems.js';
+import { Doorway } from './doorway.js';
 import { called } from './state.js';
-import { Shut, Waiting } from './view/door.js';
+import { Waiting } from './view/door.js';
 import { Password, Trouble, filledIn } from './view/parts.js';
 
-/** @import { Child } from '../vendor/preact/preact.mjs' */
 /** @import { Answer, Me, Problem } from './types.js' */
-/** @import { DoorTrouble } from './doors.js' */
 
 const api = new Api(base);
-const root = /** @type {HTMLElement} */ (document.getElementById('app'));
-let failures = 0;
-let timer = 0;
-
-/** @param {'entering' | 'shut' | 'password'} state @param {Child} node */
-function draw(state, node) {
-  document.documentElement.dataset.state = state;
-  render(node, root);
-}
+const door = new Doorway(ENTER_WORDS, base, () => void enter());
 
 const desktop = desktopAt(base, next);
 const goHome = () => location.replace(base);
 
-/** @param {DoorTrouble} trouble @param {string} [detail] @param {number} [waitMs] */
-function shut(trouble, detail = '', waitMs = 0) {
-  const mayRetry = trouble === 'away' || trouble === 'slow-down';
-  document.documentElement.dataset.reason = trouble;
-  draw('shut', h(Shut, {
-    words: ENTER_WORDS[trouble], detail, home: base, onRetry: mayRetry ? () => void enter() : null,
-    retryAt: trouble === 'slow-down' ? Date.now() + waitMs : 0,
-  }));
-  if (mayRetry) timer = setTimeout(() => void enter(), waitMs);
-}
-
 async function enter() {
-  clearTimeout(timer);
-  if (!secret) return shut('missing');
-  draw('entering', h(Waiting, { text: 'Signing you in…' }));
+  if (!secret) return door.shut('missing');
+  door.draw('entering', h(Waiting, { text: 'Signing you in…' }));
   const answer = await api.ask('POST', 'enter', { token: secret });
-  if (answer.ok && desktop) return location.replace(desktop);
-  if (!answer.ok) {
-    failures += 1;
-    const { problem } = answer;
-    const trouble = linkTrouble(problem);
-    const waitMs = Math.max(problem.retryAfterS * 1000, backoffMs(failures + 1, Math.random()));
-    return shut(trouble, trouble === 'refused' && problem.detail ? asSentence(problem.detail) : '', waitMs);
-  }
+  if (!answer.ok) return door.refuse(answer.problem);
+  if (desktop) return location.replace(desktop);
   /** @type {Answer<{ user?: Me }>} */
   const asked = await api.ask('GET', 'me');
   const me = asked.ok ? asked.value?.user : undefined;
@@ -63,7 +34,7 @@ async function enter() {
 /** @param {Me} me @param {boolean} busy @param {Problem | null} problem */
 function offerPassword(me, busy, problem) {
   const isFirst = document.documentElement.dataset.state !== 'password';
-  draw('password', h('main', { class: 'door' },
+  door.draw('password', h('main', { class: 'door' },
     h('div', { class: 'door-card' },
       h('div', { class: 'door-head' },
         h('span', { class: 'mark', 'aria-hidden': 'true' }),

@@ -81,7 +81,11 @@ export const state = (page) => page.evaluate(() => document.documentElement.data
 /** @param {Page} page @param {string} wanted @param {number} [timeoutMs] */
 export async function waitState(page, wanted, timeoutMs) {
   try {
-    await eventually(`the state ${wanted}`, async () => (await state(page)) === wanted, timeoutMs);
+    // A page that is just being left has no state: the next one is looked at.
+    await eventually(`the state ${wanted}`, () => state(page).then((found) => found === wanted, (error) => {
+      if (/context was destroyed/.test(String(error))) return false;
+      throw error;
+    }), timeoutMs);
   } catch (error) {
     throw new Error(`${error instanceof Error ? error.message : error}; it is ${await state(page)}`);
   }
