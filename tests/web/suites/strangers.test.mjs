@@ -53,6 +53,11 @@ async function harmless(page) {
   assert.deepEqual(made, [], page.url());
   const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   assert.ok(over <= 0, `${page.url()} is ${over} pixels too wide`);
+  const out = await page.evaluate(() => [...document.querySelectorAll('button')].filter((button) => {
+    const { left, right, width } = button.getBoundingClientRect();
+    return width > 0 && button.checkVisibility({ visibilityProperty: true }) && (left < 0 || right > innerWidth);
+  }).map(({ textContent, ariaLabel }) => ariaLabel ?? textContent));
+  assert.deepEqual(out, [], `out of view at ${page.url()}`);
 }
 
 /** Wide and narrow. @param {Page} page @param {string} name */
