@@ -9,6 +9,8 @@ use crate::wait::{GENEROUS, until_some};
 use lattice_engine::session::SessionId;
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::SqliteConnectOptions;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader};
@@ -112,6 +114,21 @@ impl Serve {
     /// The server's process.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// What SQLite finds broken in the database; "ok" where nothing is.
+    ///
+    /// # Panics
+    /// Where it cannot be opened.
+    pub fn broken(&self) -> String {
+        let file = self.desktops.data().join("lattice.db");
+        let options = SqliteConnectOptions::new().filename(file).read_only(true);
+        let runtime = tokio::runtime::Runtime::new().expect("threads and an epoll");
+        runtime.block_on(async {
+            let mut database = options.connect().await.expect("it opens");
+            let check = sqlx::query_scalar("PRAGMA integrity_check");
+            check.fetch_one(&mut database).await.expect("it is checked")
+        })
     }
 
     /// What it has logged so far.

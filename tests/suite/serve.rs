@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 const CRASHES: u32 = 20;
 /// So many sessions at most: this is about moments, not about load.
 const SESSIONS: usize = 3;
-/// What is wanted is true so soon after a restart, a desktop's start included.
+/// What is wanted is true, and shown, so soon after a restart, a desktop's start included.
 const AGREES_WITHIN: Duration = Duration::from_secs(5);
 /// A crash comes so long after the first request at the latest: within it a desktop goes down, or
 /// comes up half way.
@@ -117,6 +117,11 @@ impl Story {
         let restarted = Instant::now();
         self.wanted.extend(answers.iter().flatten().cloned());
         self.agree();
+        // Whoever looks at any of them sees it again.
+        let running = self.wanted.iter().filter(|(_, wanted)| **wanted == Wanted::Running);
+        for (session, _) in running {
+            self.serve.viewer(&self.serve.admin(), session).wait_picture();
+        }
         let took = restarted.elapsed();
         assert!(took < patience(AGREES_WITHIN), "it took {took:?}");
         let after = self.supervisors();
@@ -238,6 +243,7 @@ impl Story {
             (left == 0).then_some(())
         });
         assert!(self.serve.sessions().is_empty());
+        assert_eq!(self.serve.broken(), "ok", "the database is whole");
         assert!(!self.serve.log().contains("panicked at"), "{}", self.serve.log());
         assert!(self.serve.terminate().success());
     }
