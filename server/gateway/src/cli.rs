@@ -39,6 +39,9 @@ pub enum Command {
     /// Print a one-time sign-in or a token, from the machine that `lattice serve` runs on.
     #[command(subcommand)]
     Admin(AdminCommand),
+    /// Look at templates, which say what desktops are made of.
+    #[command(subcommand)]
+    Template(TemplateCommand),
     /// Look after one desktop; started by the gateway.
     #[command(hide = true)]
     Supervise(SuperviseArgs),
@@ -167,6 +170,18 @@ pub enum AdminCommand {
     Url(AdminArgs),
     /// Print a token for a program, which is good until it is deleted with its user.
     Token(AdminArgs),
+}
+
+/// The commands of `lattice template`.
+#[derive(Debug, Subcommand)]
+pub enum TemplateCommand {
+    /// Say whether templates are good: every key that is refused or wrong, with its line and what to
+    /// do about it. Exits with 0 when all are good.
+    Check {
+        /// The files.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
 }
 
 /// Options of `lattice admin`.

@@ -4,10 +4,10 @@
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use lattice_gateway::cli::{Cli, Command};
+use lattice_gateway::cli::{Cli, Command, TemplateCommand};
 use lattice_gateway::listen::Handed;
 use lattice_gateway::{
-    admin, config, doctor, healthcheck, serve, share, supervise, telemetry, tls,
+    admin, config, doctor, healthcheck, serve, share, supervise, telemetry, template, tls,
 };
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -50,6 +50,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::CheckConfig(args) => config::check(&args),
             Command::Doctor(args) => doctor::run(&args).await,
             Command::Admin(command) => admin::run(command).await,
+            Command::Template(TemplateCommand::Check { files }) => template::check(&files),
             Command::Healthcheck(args) => healthcheck::run(&args).await,
             Command::Supervise(args) => supervise::run(&args.directory).await,
         }

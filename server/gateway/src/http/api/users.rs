@@ -6,6 +6,7 @@ use super::gate::Pass;
 use crate::auth::{MAX_PASSWORD, admin};
 use crate::http::problem::Problem;
 use crate::hub::Whose;
+use crate::label::is_hidden;
 use crate::store::{Holder, NewUser, StoreError, Timestamp, User, UserChange, UserId, UserRole};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -250,12 +251,6 @@ pub(super) fn check_label(field: &str, label: &str) -> Result<(), Problem> {
         return Ok(());
     }
     Err(invalid(format!("`{field}` must be 1 to 64 characters that can be seen")))
-}
-
-/// Control characters, and those that change the direction of what stands beside them.
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 pub(super) fn check_password(password: &str, name: &str) -> Result<(), Problem> {
