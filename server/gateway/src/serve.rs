@@ -21,6 +21,7 @@ use crate::share::{encoders, tell_of, warn_of_plain};
 use crate::signals::Signals;
 use crate::store::{Actor, Desired, NewSession, Session, Store, Timestamp};
 use crate::telemetry::Metrics;
+use crate::template;
 use crate::tls::Tls;
 use crate::tls::authority::Root;
 use anyhow::{Context as _, bail};
@@ -142,7 +143,8 @@ impl Server {
         store: Store,
         handed: Handed,
     ) -> anyhow::Result<Self> {
-        let runtime = Arc::new(open_runtime(config, places).await?);
+        let (runtime, templates) = open_runtime(config, places).await?;
+        let runtime = Arc::new(runtime);
         let asked = config.server.listen.as_deref();
         let listener = match handed.listener {
             Some(listener) => adopt(listener, asked).await?,
@@ -170,7 +172,7 @@ impl Server {
         let (manager, desktops, managing) =
             Manager::spawn(store.clone(), runtime.clone(), settings);
         let auth = Auth::new(store.clone(), address.port()).await?;
-        let api = Api::new(store.clone(), auth, desktops, templates());
+        let api = Api::new(store.clone(), auth, desktops, templates);
         tokio::spawn(api.clone().upkeep());
         let app = App { api, manager: manager.clone(), metrics: metrics.clone() };
         let drain = Drain::default();
@@ -278,21 +280,42 @@ async fn end_all(runtime: &Arc<Runtime>) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn open_runtime(config: &Config, places: &Places) -> anyhow::Result<Runtime> {
+/// What runs desktops, and what they can be made of.
+async fn open_runtime(
+    config: &Config,
+    places: &Places,
+) -> anyhow::Result<(Runtime, Vec<Template>)> {
     match config.desktops.runtime {
         RuntimeChoice::Auto | RuntimeChoice::Process => {
             let settings = runtime::Settings::new(config.data_dir.clone(), places.run())?;
-            Ok(Runtime::Process(Process::open(settings).await?))
+            let templates = templates(&settings.containers.join("templates"))?;
+            Ok((Runtime::Process(Process::open(settings).await?), templates))
         }
     }
 }
 
-fn templates() -> Vec<Template> {
-    vec![Template {
-        id: TEMPLATE.into(),
-        title: "Plain desktop".into(),
-        summary: "XFCE with a terminal and a file manager".into(),
-    }]
+/// Those that processes can be: apps are containers.
+fn templates(directory: &Path) -> anyhow::Result<Vec<Template>> {
+    let (good, bad) = template::load_all(directory)
+        .with_context(|| format!("read the templates in {}", directory.display()))?;
+    for (file, faults) in bad {
+        let file = file.display();
+        for fault in faults {
+            tracing::warn!(%file, %fault, "a template is left out");
+        }
+    }
+    let plain = good.into_iter().filter(|template| template.apps.is_empty());
+    let templates: Vec<_> = plain
+        .map(|made| Template { id: made.name, title: made.title, summary: made.summary })
+        .collect();
+    if !templates.iter().any(|template| template.id == TEMPLATE) {
+        bail!(
+            "{} has no good {TEMPLATE}.yaml; copy it there again from the release, and look at it \
+             with: lattice template check",
+            directory.display()
+        );
+    }
+    Ok(templates)
 }
 
 /// The address that signs in with a token, which stays in the browser: no server sees a fragment.

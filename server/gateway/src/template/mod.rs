@@ -256,6 +256,35 @@ pub fn check(files: &[PathBuf]) -> anyhow::Result<()> {
     }
 }
 
+/// A file, and what is wrong with it.
+pub type Bad = (PathBuf, Vec<Fault>);
+
+/// Reads all templates of a directory, which are its files that end in `.yaml`, in the order of their
+/// names; then those that are none.
+///
+/// # Errors
+/// Where the directory cannot be read.
+pub fn load_all(directory: &Path) -> io::Result<(Vec<Template>, Vec<Bad>)> {
+    let entries = std::fs::read_dir(directory)?.collect::<Result<Vec<_>, _>>()?;
+    let mut files: Vec<_> = entries.iter().map(std::fs::DirEntry::path).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
+    files.sort();
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for file in files {
+        match load(&file) {
+            Ok(template) if file.file_stem().is_some_and(|stem| *stem == *template.name) => {
+                good.push(template);
+            }
+            Ok(template) => {
+                let what = format!("is {:?}, which is not the name of the file", template.name);
+                bad.push((file, vec![Fault { line: 0, place: "name".into(), what }]));
+            }
+            Err(faults) => bad.push((file, faults)),
+        }
+    }
+    Ok((good, bad))
+}
+
 /// Reads a template from a file.
 ///
 /// # Errors

@@ -231,21 +231,27 @@ fn sizes_and_times_are_those_of_compose() {
 }
 
 #[test]
-fn what_is_shipped_is_good_and_named_as_its_file() {
+fn what_is_shipped_is_good() {
     let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../../containers/templates");
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(dir).expect("templates are shipped") {
-        let path = entry.expect("a file").path();
-        if path.extension().is_none_or(|extension| extension != "yaml") {
-            continue;
-        }
-        let template =
-            load(&path).unwrap_or_else(|faults| panic!("{}: {faults:#?}", path.display()));
-        assert_eq!(path.file_stem().and_then(|stem| stem.to_str()), Some(&*template.name));
-        names.push(template.name);
-    }
-    names.sort();
+    let (good, bad) = load_all(Path::new(dir)).expect("templates are shipped");
+    assert_eq!(bad, []);
+    let names: Vec<_> = good.iter().map(|template| template.name.as_str()).collect();
     assert_eq!(names, ["desktop", "go", "kiosk", "node-vue"]);
+}
+
+#[test]
+fn a_directory_gives_what_is_good_in_it_and_says_what_is_not() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for (file, text) in
+        [("go.yaml", GOOD), ("other.yaml", GOOD), ("bad.yaml", "name: bad"), ("note", "")]
+    {
+        std::fs::write(dir.path().join(file), text).expect("written");
+    }
+    let (good, bad) = load_all(dir.path()).expect("it is there");
+    assert_eq!(good.iter().map(|template| &*template.name).collect::<Vec<_>>(), ["go"]);
+    let bad: Vec<_> = bad.iter().map(|(file, _)| file.file_name().expect("a name")).collect();
+    assert_eq!(bad, ["bad.yaml", "other.yaml"]);
+    assert!(load_all(&dir.path().join("missing")).is_err());
 }
 
 #[test]
