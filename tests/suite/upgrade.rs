@@ -143,6 +143,15 @@ struct CrowdState {
     faults: Mutex<Vec<String>>,
 }
 
+impl CrowdState {
+    /// Says the first faults, and how many there are: all 200 may have the same.
+    fn assert_faultless(&self) {
+        let faults = self.faults.lock().expect("nobody panics").clone();
+        let first = &faults[..faults.len().min(3)];
+        assert!(faults.is_empty(), "{} viewers have faults, such as {first:?}", faults.len());
+    }
+}
+
 impl Crowd {
     fn gather(serve: &Serve, sessions: &[SessionId]) -> Self {
         let state = Arc::new(CrowdState::default());
@@ -168,8 +177,7 @@ impl Crowd {
     fn wait_live(&self, what: &str) {
         let patience = 3 * GENEROUS;
         until_some(what, patience, || {
-            let faults = self.state.faults.lock().expect("nobody panics");
-            assert!(faults.is_empty(), "{faults:#?}");
+            self.state.assert_faultless();
             (self.state.live.load(Ordering::SeqCst) as usize == VIEWERS).then_some(())
         });
     }
@@ -177,8 +185,7 @@ impl Crowd {
     /// What each went through since this was asked last.
     fn returned(&self, what: &str) -> Vec<Return> {
         until_some(what, 3 * GENEROUS, || {
-            let faults = self.state.faults.lock().expect("nobody panics");
-            assert!(faults.is_empty(), "{faults:#?}");
+            self.state.assert_faultless();
             let mut returns = self.state.returns.lock().expect("nobody panics");
             (returns.len() == VIEWERS).then(|| std::mem::take(&mut *returns))
         })
