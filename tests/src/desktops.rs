@@ -18,7 +18,13 @@ use x11rb::rust_connection::RustConnection;
 /// A session that nobody else has.
 pub fn spec(owner: i64) -> Spec {
     let session = SessionId::from_bytes(random());
-    Spec { session, owner, title: format!("Desk of {owner}"), geometry: (1366, 768) }
+    Spec {
+        session,
+        owner,
+        title: format!("Desk of {owner}"),
+        geometry: (1366, 768),
+        template: "desktop".into(),
+    }
 }
 
 /// A machine's worth of desktops. What still runs when it is dropped is ended.
@@ -200,7 +206,7 @@ pub async fn running(runtime: &Runtime, session: &SessionId) -> Address {
             match state(runtime, session).await {
                 Some(InstanceState::Running(address)) => return address,
                 Some(InstanceState::Ended { reason }) => panic!("{session} ended: {reason}"),
-                Some(InstanceState::Starting) | None => {}
+                Some(InstanceState::Starting | InstanceState::Paused(_)) | None => {}
             }
             changes.changed().await.expect("the runtime is there");
         }

@@ -63,6 +63,7 @@ impl Desk {
             owner: self.session.owner.id.0,
             title: self.session.name.clone(),
             geometry: GEOMETRY,
+            template: self.session.template.clone(),
         }
     }
 
@@ -82,7 +83,7 @@ impl Desk {
         let observed = match instance {
             None => Observed::Absent,
             Some(InstanceState::Starting) => Observed::Starting,
-            Some(InstanceState::Running(_)) => Observed::Running,
+            Some(InstanceState::Running(_) | InstanceState::Paused(_)) => Observed::Running,
             Some(InstanceState::Ended { reason }) => Observed::Ended(reason.clone()),
         };
         let before = self.life.state();
@@ -127,7 +128,9 @@ impl Desk {
             Room::open(settings.clone().named(&self.session.name), notice.clone())
         });
         match instance {
-            Some(InstanceState::Running(address)) => room.link_to(address).await,
+            Some(InstanceState::Running(address) | InstanceState::Paused(address)) => {
+                room.link_to(address).await
+            }
             // Its supervisor starts it again: the link finds it when it is back.
             Some(InstanceState::Starting) => {}
             Some(InstanceState::Ended { .. }) | None => room.unlink().await,

@@ -1,6 +1,6 @@
 //! A runtime without desktops: the bookkeeping only, and what a test wants to go wrong.
 
-use super::{Address, Instance, InstanceState, RuntimeError, Spec};
+use super::{Address, AppInstance, AppState, Instance, InstanceState, RuntimeError, Spec};
 use crate::auth::Token;
 use lattice_engine::session::SessionId;
 use std::collections::BTreeMap;
@@ -37,6 +37,14 @@ pub enum Call {
     Stop,
     /// [`super::Runtime::remove`].
     Remove,
+    /// [`super::Runtime::pause`].
+    Pause,
+    /// [`super::Runtime::resume`].
+    Resume,
+    /// [`super::Runtime::open`].
+    Open,
+    /// [`super::Runtime::close`].
+    Close,
 }
 
 /// How it fails to.
@@ -84,7 +92,7 @@ impl Fake {
     /// Somebody else starts a session.
     pub fn put(&self, session: &SessionId, owner: i64) -> Result<(), RuntimeError> {
         let state = InstanceState::Running(self.address(session)?);
-        let instance = Instance { session: session.clone(), owner, state };
+        let instance = Instance { session: session.clone(), owner, state, apps: Vec::new() };
         self.world().instances.insert(session.clone(), instance);
         self.bump();
         Ok(())
@@ -116,7 +124,8 @@ impl Fake {
             false => InstanceState::Running(address),
         };
         world.starts += 1;
-        world.instances.insert(session.clone(), Instance { session, owner, state });
+        let instance = Instance { session: session.clone(), owner, state, apps: Vec::new() };
+        world.instances.insert(session, instance);
         drop(world);
         self.bump();
         Ok(())
@@ -131,6 +140,66 @@ impl Fake {
     pub(super) fn remove(&self, session: &SessionId) -> Result<(), RuntimeError> {
         self.enter(Call::Remove)?;
         self.take_away(session);
+        Ok(())
+    }
+
+    pub(super) fn pause(&self, session: &SessionId) -> Result<(), RuntimeError> {
+        self.enter(Call::Pause)?;
+        self.change(session, |instance| {
+            if let InstanceState::Running(address) = &instance.state {
+                instance.state = InstanceState::Paused(address.clone());
+            }
+        })
+    }
+
+    pub(super) fn resume(&self, session: &SessionId) -> Result<(), RuntimeError> {
+        self.enter(Call::Resume)?;
+        self.change(session, |instance| {
+            if let InstanceState::Paused(address) = &instance.state {
+                instance.state = InstanceState::Running(address.clone());
+            }
+        })
+    }
+
+    pub(super) fn open(&self, session: &SessionId, app: &str) -> Result<(), RuntimeError> {
+        self.enter(Call::Open)?;
+        self.change(session, |instance| {
+            instance.apps.retain(|open| open.name != app);
+            instance.apps.push(AppInstance { name: app.to_owned(), state: AppState::Running });
+        })
+    }
+
+    pub(super) fn close(&self, session: &SessionId, app: &str) -> Result<(), RuntimeError> {
+        self.enter(Call::Close)?;
+        self.change(session, |instance| instance.apps.retain(|open| open.name != app))
+    }
+
+    /// An app ends by itself.
+    pub fn end_app(
+        &self,
+        session: &SessionId,
+        app: &str,
+        reason: &str,
+    ) -> Result<(), RuntimeError> {
+        self.change(session, |instance| {
+            for open in instance.apps.iter_mut().filter(|open| open.name == app) {
+                open.state = AppState::Ended { reason: reason.to_owned() };
+            }
+        })
+    }
+
+    fn change(
+        &self,
+        session: &SessionId,
+        change: impl FnOnce(&mut Instance),
+    ) -> Result<(), RuntimeError> {
+        let mut world = self.world();
+        let instance = world.instances.get_mut(session);
+        let instance = instance
+            .ok_or_else(|| RuntimeError::Refused(format!("the desktop {session} does not run")))?;
+        change(instance);
+        drop(world);
+        self.bump();
         Ok(())
     }
 

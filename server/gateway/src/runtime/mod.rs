@@ -17,6 +17,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use tokio::sync::watch;
 
+const NEEDS_CONTAINERS: &str =
+    "desktops in sandboxes have no apps and no pause; run lattice serve with containers";
+
 /// What to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
@@ -28,6 +31,8 @@ pub struct Spec {
     pub title: String,
     /// The first size of its screen.
     pub geometry: (u16, u16),
+    /// What it is made of, by name.
+    pub template: String,
 }
 
 /// What a runtime runs, or ran until it ended by itself.
@@ -39,6 +44,32 @@ pub struct Instance {
     pub owner: i64,
     /// How it is.
     pub state: InstanceState,
+    /// Its apps that are open, or ended by themselves since it was started.
+    pub apps: Vec<AppInstance>,
+}
+
+/// One app of an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppInstance {
+    /// Which, as its template calls it.
+    pub name: String,
+    /// How it is.
+    pub state: AppState,
+}
+
+/// How an app is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AppState {
+    /// Under way.
+    Starting,
+    /// Open.
+    Running,
+    /// It ended by itself, and not because somebody closed its window. It is listed so until it is
+    /// opened again or closed.
+    Ended {
+        /// Why, for a person.
+        reason: String,
+    },
 }
 
 /// How an instance is.
@@ -48,6 +79,8 @@ pub enum InstanceState {
     Starting,
     /// There, to be linked to.
     Running(Address),
+    /// There, and frozen: it uses no processor, and goes on where it was.
+    Paused(Address),
     /// It ended by itself. It is listed so until it is started again, stopped or removed.
     Ended {
         /// Why, for a person.
@@ -129,6 +162,47 @@ impl Runtime {
         match self {
             Self::Process(process) => process.remove(session).await,
             Self::Fake(fake) => fake.remove(session),
+        }
+    }
+
+    /// Freezes a session. Pausing what is paused is fine.
+    pub async fn pause(&self, session: &SessionId) -> Result<(), RuntimeError> {
+        match self {
+            Self::Process(_) => Err(RuntimeError::Refused(NEEDS_CONTAINERS.into())),
+            Self::Fake(fake) => fake.pause(session),
+        }
+    }
+
+    /// Lets a paused session go on. Resuming what runs is fine.
+    pub async fn resume(&self, session: &SessionId) -> Result<(), RuntimeError> {
+        match self {
+            Self::Process(_) => Err(RuntimeError::Refused(NEEDS_CONTAINERS.into())),
+            Self::Fake(fake) => fake.resume(session),
+        }
+    }
+
+    /// Whether sessions can be paused.
+    pub fn can_pause(&self) -> bool {
+        match self {
+            Self::Process(_) => false,
+            Self::Fake(_) => true,
+        }
+    }
+
+    /// Opens an app of a session that runs; returns once that is under way. Opening what is open is
+    /// fine.
+    pub async fn open(&self, session: &SessionId, app: &str) -> Result<(), RuntimeError> {
+        match self {
+            Self::Process(_) => Err(RuntimeError::Refused(NEEDS_CONTAINERS.into())),
+            Self::Fake(fake) => fake.open(session, app),
+        }
+    }
+
+    /// Ends an app. Closing what is not open is fine.
+    pub async fn close(&self, session: &SessionId, app: &str) -> Result<(), RuntimeError> {
+        match self {
+            Self::Process(_) => Err(RuntimeError::Refused(NEEDS_CONTAINERS.into())),
+            Self::Fake(fake) => fake.close(session, app),
         }
     }
 

@@ -114,7 +114,9 @@ impl Process {
         let _turn = self.turn(&spec.session).await;
         let place = self.place(&spec.session);
         match observe(&place) {
-            Some(InstanceState::Starting | InstanceState::Running(_)) => return Ok(()),
+            Some(
+                InstanceState::Starting | InstanceState::Running(_) | InstanceState::Paused(_),
+            ) => return Ok(()),
             // What its last supervisor left behind when it was killed may still be going.
             Some(InstanceState::Ended { .. }) => clear(&place)
                 .await
@@ -149,7 +151,7 @@ impl Process {
         for (session, place) in self.places()? {
             let Some(state) = observe(&place) else { continue };
             let Some(owner) = place.order().ok().map(|order| order.owner) else { continue };
-            found.push(Instance { session, owner, state });
+            found.push(Instance { session, owner, state, apps: Vec::new() });
         }
         Ok(found)
     }
