@@ -49,7 +49,7 @@ pub fn listen(path: &Path) -> anyhow::Result<UnixListener> {
     }
     let listener =
         UnixListener::bind(path).with_context(|| format!("listen on {}", path.display()))?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))
         .with_context(|| format!("restrict {}", path.display()))?;
     Ok(listener)
 }

@@ -4,6 +4,7 @@
 
 pub mod tls;
 
+use crate::broker::Gateway;
 use crate::config::RuntimeChoice;
 use crate::telemetry::LogFormat;
 use clap::builder::BoolishValueParser;
@@ -42,11 +43,79 @@ pub enum Command {
     /// Look at templates, which say what desktops are made of.
     #[command(subcommand)]
     Template(TemplateCommand),
+    /// Start and end containers for the gateway, which has no access to the engine; needs root.
+    Broker(BrokerArgs),
     /// Look after one desktop; started by the gateway.
     #[command(hide = true)]
     Supervise(SuperviseArgs),
     /// Ask a running lattice whether it answers; exits with 0 if so, for container health checks.
     Healthcheck(HealthcheckArgs),
+}
+
+/// Options of `lattice broker`.
+#[derive(Debug, Clone, Args)]
+pub struct BrokerArgs {
+    /// Where sessions have their directories, and the gateway finds this: broker.sock.
+    #[arg(
+        long,
+        env = "LATTICE_BROKER__RUN_DIR",
+        value_name = "DIRECTORY",
+        default_value = "/run/lattice"
+    )]
+    pub run_dir: PathBuf,
+    /// Where people's homes and Data are kept.
+    #[arg(
+        long,
+        env = "LATTICE_BROKER__DATA_DIR",
+        value_name = "DIRECTORY",
+        default_value = "/var/lib/lattice"
+    )]
+    pub data_dir: PathBuf,
+    /// What desktops can be made of.
+    #[arg(
+        long,
+        env = "LATTICE_BROKER__TEMPLATES",
+        value_name = "DIRECTORY",
+        default_value = "/usr/share/lattice/templates"
+    )]
+    pub templates: PathBuf,
+    /// Where the container engine listens.
+    #[arg(long, env = "LATTICE_BROKER__ENGINE", value_name = "SOCKET", default_value = crate::broker::ENGINE)]
+    pub engine: PathBuf,
+    /// Keep people's files in volumes by this driver of the engine (local, or a plug-in's) instead of
+    /// plain directories.
+    #[arg(long, env = "LATTICE_BROKER__VOLUME_DRIVER", value_name = "NAME")]
+    pub volume_driver: Option<String>,
+    /// An option for that driver; may be repeated.
+    #[arg(
+        long,
+        env = "LATTICE_BROKER__VOLUME_OPTION",
+        value_name = "NAME=VALUE",
+        value_delimiter = ' ',
+        value_parser = volume_option,
+        requires = "volume_driver"
+    )]
+    pub volume_option: Vec<(String, String)>,
+    /// The user and group that the gateway runs as, where that is not root.
+    #[arg(long, env = "LATTICE_BROKER__GATEWAY", value_name = "UID:GID", value_parser = gateway)]
+    pub gateway: Option<Gateway>,
+    /// End when standard input does.
+    #[arg(long, hide = true)]
+    pub with_starter: bool,
+}
+
+fn volume_option(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| format!("{text:?} is not of the form NAME=VALUE, such as type=nfs"))?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+fn gateway(text: &str) -> Result<Gateway, String> {
+    let wrong = || format!("{text:?} is not of the form UID:GID, such as 1000:1000");
+    let (user, group) = text.split_once(':').ok_or_else(wrong)?;
+    let number = |text: &str| text.parse().map_err(|_| wrong());
+    Ok(Gateway { user: number(user)?, group: number(group)? })
 }
 
 /// Options of `lattice share`.

@@ -74,13 +74,26 @@ impl Default for Server {
 pub struct Desktops {
     /// What runs them.
     pub runtime: RuntimeChoice,
+    /// The socket of a broker that runs already, where desktops are made of containers; where none is
+    /// named, one is started.
+    pub broker: Option<PathBuf>,
+    /// Where the container engine listens, for a broker that is started.
+    pub engine: PathBuf,
+    /// Where templates are; where nothing is said, those that came with Lattice.
+    pub templates: Option<PathBuf>,
     /// How many may look at one.
     pub max_viewers: u16,
 }
 
 impl Default for Desktops {
     fn default() -> Self {
-        Self { runtime: RuntimeChoice::Auto, max_viewers: 100 }
+        Self {
+            runtime: RuntimeChoice::Auto,
+            broker: None,
+            engine: crate::broker::ENGINE.into(),
+            templates: None,
+            max_viewers: 100,
+        }
     }
 }
 
@@ -92,6 +105,8 @@ pub enum RuntimeChoice {
     Auto,
     /// Processes of this machine, each desktop in a sandbox.
     Process,
+    /// Containers of Docker's engine.
+    Docker,
 }
 
 /// How moving pictures travel.

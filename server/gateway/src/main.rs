@@ -7,7 +7,7 @@ use clap::Parser as _;
 use lattice_gateway::cli::{Cli, Command, TemplateCommand};
 use lattice_gateway::listen::Handed;
 use lattice_gateway::{
-    admin, config, doctor, healthcheck, serve, share, supervise, telemetry, template, tls,
+    admin, broker, config, doctor, healthcheck, serve, share, supervise, telemetry, template, tls,
 };
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -52,6 +52,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Admin(command) => admin::run(command).await,
             Command::Template(TemplateCommand::Check { files }) => template::check(&files),
             Command::Healthcheck(args) => healthcheck::run(&args).await,
+            Command::Broker(args) => broker::run(args).await,
             Command::Supervise(args) => supervise::run(&args.directory).await,
         }
     })

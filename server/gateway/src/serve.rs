@@ -6,6 +6,7 @@
 
 use crate::accept::Drain;
 use crate::auth::{Auth, Token, admin};
+use crate::broker;
 use crate::cli::ServeArgs;
 use crate::config::{Config, RuntimeChoice};
 use crate::front::Front;
@@ -16,7 +17,8 @@ use crate::http::serve::{App, router};
 use crate::hub::Settings;
 use crate::listen::{Handed, adopt, bind, listen, own_names, reachable};
 use crate::manager::Manager;
-use crate::runtime::{self, Process, Runtime};
+use crate::runtime::process::probe::{find_containers, own_program};
+use crate::runtime::{self, BrokerSettings, Docker, OwnBroker, Process, Runtime};
 use crate::share::{encoders, tell_of, warn_of_plain};
 use crate::signals::Signals;
 use crate::store::{Actor, Desired, NewSession, Session, Store, Timestamp};
@@ -76,6 +78,11 @@ impl Places {
         self.data.join("run")
     }
 
+    /// Directories of desktops that are made of containers, where a broker is started for them.
+    pub fn desktops(&self) -> PathBuf {
+        self.data.join("desktops")
+    }
+
     /// What the address was that the last server printed, for `lattice admin url`.
     pub fn origin(&self) -> PathBuf {
         self.data.join("origin")
@@ -133,6 +140,8 @@ struct Server {
     manager: Manager,
     managing: JoinHandle<()>,
     runtime: Arc<Runtime>,
+    /// Goes last: what ends desktops needs it.
+    broker: Option<OwnBroker>,
     metrics: Metrics,
 }
 
@@ -143,7 +152,7 @@ impl Server {
         store: Store,
         handed: Handed,
     ) -> anyhow::Result<Self> {
-        let (runtime, templates) = open_runtime(config, places).await?;
+        let Ground { runtime, templates, broker } = Ground::open(config, places).await?;
         let runtime = Arc::new(runtime);
         let asked = config.server.listen.as_deref();
         let listener = match handed.listener {
@@ -180,7 +189,18 @@ impl Server {
             Names { sites: sites.clone(), proxies: asked.proxies(), authority: root.clone() };
         let max_connections = usize::from(config.server.max_connections);
         Front { listener, plain, tls, sites, max_connections }.open(router(app, names), &drain);
-        Ok(Self { address, scheme, root, drain, store, manager, managing, runtime, metrics })
+        Ok(Self {
+            address,
+            scheme,
+            root,
+            drain,
+            store,
+            manager,
+            managing,
+            runtime,
+            broker,
+            metrics,
+        })
     }
 
     /// Prints where to go: to a desktop that was opened, to the first sign-in, or to the home page.
@@ -245,6 +265,7 @@ impl Server {
             end_all(&self.runtime).await?;
         }
         self.store.close().await;
+        drop(self.broker);
         Ok(())
     }
 }
@@ -281,38 +302,104 @@ async fn end_all(runtime: &Arc<Runtime>) -> anyhow::Result<()> {
 }
 
 /// What runs desktops, and what they can be made of.
-async fn open_runtime(
-    config: &Config,
-    places: &Places,
-) -> anyhow::Result<(Runtime, Vec<Template>)> {
-    match config.desktops.runtime {
-        RuntimeChoice::Auto | RuntimeChoice::Process => {
-            let settings = runtime::Settings::new(config.data_dir.clone(), places.run())?;
-            let templates = templates(&settings.containers.join("templates"))?;
-            Ok((Runtime::Process(Process::open(settings).await?), templates))
+struct Ground {
+    runtime: Runtime,
+    templates: Vec<Template>,
+    broker: Option<OwnBroker>,
+}
+
+impl Ground {
+    async fn open(config: &Config, places: &Places) -> anyhow::Result<Self> {
+        match config.desktops.runtime {
+            RuntimeChoice::Process => Self::of_processes(config, places).await,
+            RuntimeChoice::Docker => Self::of_containers(config, places).await,
+            RuntimeChoice::Auto if config.desktops.broker.is_some() => {
+                Self::of_containers(config, places).await
+            }
+            RuntimeChoice::Auto if !config.desktops.engine.exists() => {
+                tracing::info!(
+                    engine = %config.desktops.engine.display(),
+                    "there is no container engine, so desktops are processes in sandboxes, without apps"
+                );
+                Self::of_processes(config, places).await
+            }
+            RuntimeChoice::Auto => match Self::of_containers(config, places).await {
+                Ok(ground) => Ok(ground),
+                Err(error) => {
+                    tracing::warn!(
+                        error = format!("{error:#}"),
+                        "desktops are processes in sandboxes, without apps, since containers do not work"
+                    );
+                    Self::of_processes(config, places).await
+                }
+            },
         }
+    }
+
+    /// Desktops without apps: those are containers.
+    async fn of_processes(config: &Config, places: &Places) -> anyhow::Result<Self> {
+        let settings = runtime::Settings::new(config.data_dir.clone(), places.run())?;
+        let mut templates = template::load_good(&templates_in(config)?)?;
+        templates.retain(|template| template.apps.is_empty());
+        let templates = offered(templates)?;
+        let runtime = Runtime::Process(Process::open(settings).await?);
+        Ok(Self { runtime, templates, broker: None })
+    }
+
+    async fn of_containers(config: &Config, places: &Places) -> anyhow::Result<Self> {
+        let directory = templates_in(config)?;
+        let templates = offered(template::load_good(&directory)?)?;
+        let (broker, socket) = match &config.desktops.broker {
+            Some(socket) => (None, socket.clone()),
+            None => {
+                let settings = BrokerSettings {
+                    program: own_program()?,
+                    run: places.desktops(),
+                    data: config.data_dir.clone(),
+                    templates: directory,
+                    engine: config.desktops.engine.clone(),
+                };
+                let socket = settings.run.join(broker::SOCKET);
+                (Some(OwnBroker::start(settings).await?), socket)
+            }
+        };
+        let docker = Docker::open(socket);
+        // A broker of somebody else's may come later, as its engine may.
+        if broker.is_some() {
+            let missing = docker.engine().await?.missing;
+            if !missing.is_empty() {
+                bail!(
+                    "the images {} are not there; build them by: make images",
+                    missing.join(", ")
+                );
+            }
+        }
+        Ok(Self { runtime: Runtime::Docker(docker), templates, broker })
     }
 }
 
-/// Those that processes can be: apps are containers.
-fn templates(directory: &Path) -> anyhow::Result<Vec<Template>> {
-    let (good, bad) = template::load_all(directory)
-        .with_context(|| format!("read the templates in {}", directory.display()))?;
-    for (file, faults) in bad {
-        let file = file.display();
-        for fault in faults {
-            tracing::warn!(%file, %fault, "a template is left out");
-        }
+/// Where templates are.
+fn templates_in(config: &Config) -> anyhow::Result<PathBuf> {
+    if let Some(directory) = &config.desktops.templates {
+        return Ok(directory.clone());
     }
-    let plain = good.into_iter().filter(|template| template.apps.is_empty());
-    let templates: Vec<_> = plain
+    let installed = Path::new("/usr/share/lattice/templates");
+    if installed.is_dir() {
+        return Ok(installed.to_owned());
+    }
+    Ok(find_containers()?.join("templates"))
+}
+
+/// As the API tells of them.
+fn offered(good: Vec<template::Template>) -> anyhow::Result<Vec<Template>> {
+    let templates = good.into_iter();
+    let templates: Vec<_> = templates
         .map(|made| Template { id: made.name, title: made.title, summary: made.summary })
         .collect();
     if !templates.iter().any(|template| template.id == TEMPLATE) {
         bail!(
-            "{} has no good {TEMPLATE}.yaml; copy it there again from the release, and look at it \
-             with: lattice template check",
-            directory.display()
+            "there is no good template {TEMPLATE}; copy {TEMPLATE}.yaml there again from the \
+             release, and look at it with: lattice template check"
         );
     }
     Ok(templates)

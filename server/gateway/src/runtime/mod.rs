@@ -5,10 +5,14 @@
 //! gateway that was killed finds it again: [`Runtime::list`] reads it anew each time, and
 //! [`Runtime::changes`] only says when that is worth while.
 
+pub mod docker;
 mod fake;
+mod own_broker;
 pub mod process;
 
+pub use docker::Docker;
 pub use fake::{Call, Failure, Fake};
+pub use own_broker::{BrokerSettings, OwnBroker};
 pub use process::{Process, Settings};
 
 use crate::auth::Token;
@@ -102,6 +106,8 @@ pub struct Address {
 pub enum Runtime {
     /// Desktops as sandboxed processes of this machine.
     Process(Process),
+    /// Desktops as sets of containers, by a broker.
+    Docker(Docker),
     /// Nothing but the bookkeeping, for tests.
     Fake(Fake),
 }
@@ -134,7 +140,7 @@ pub enum RuntimeError {
 }
 
 impl RuntimeError {
-    fn step(step: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn step(step: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Step { step, path: path.to_owned(), source }
     }
 }
@@ -144,6 +150,7 @@ impl Runtime {
     pub async fn start(&self, spec: &Spec) -> Result<(), RuntimeError> {
         match self {
             Self::Process(process) => process.start(spec).await,
+            Self::Docker(docker) => docker.start(spec).await,
             Self::Fake(fake) => fake.start(spec),
         }
     }
@@ -153,6 +160,7 @@ impl Runtime {
     pub async fn stop(&self, session: &SessionId) -> Result<(), RuntimeError> {
         match self {
             Self::Process(process) => process.stop(session).await,
+            Self::Docker(docker) => docker.stop(session).await,
             Self::Fake(fake) => fake.stop(session),
         }
     }
@@ -161,6 +169,7 @@ impl Runtime {
     pub async fn remove(&self, session: &SessionId) -> Result<(), RuntimeError> {
         match self {
             Self::Process(process) => process.remove(session).await,
+            Self::Docker(docker) => docker.remove(session).await,
             Self::Fake(fake) => fake.remove(session),
         }
     }
@@ -169,6 +178,7 @@ impl Runtime {
     pub async fn pause(&self, session: &SessionId) -> Result<(), RuntimeError> {
         match self {
             Self::Process(_) => Err(RuntimeError::Refused(NEEDS_CONTAINERS.into())),
+            Self::Docker(docker) => docker.pause(session).await,
             Self::Fake(fake) => fake.pause(session),
         }
     }
@@ -177,6 +187,7 @@ impl Runtime {
     pub async fn resume(&self, session: &SessionId) -> Result<(), RuntimeError> {
         match self {
             Self::Process(_) => Err(RuntimeError::Refused(NEEDS_CONTAINERS.into())),
+            Self::Docker(docker) => docker.resume(session).await,
             Self::Fake(fake) => fake.resume(session),
         }
     }
@@ -185,7 +196,7 @@ impl Runtime {
     pub fn can_pause(&self) -> bool {
         match self {
             Self::Process(_) => false,
-            Self::Fake(_) => true,
+            Self::Docker(_) | Self::Fake(_) => true,
         }
     }
 
@@ -194,6 +205,7 @@ impl Runtime {
     pub async fn open(&self, session: &SessionId, app: &str) -> Result<(), RuntimeError> {
         match self {
             Self::Process(_) => Err(RuntimeError::Refused(NEEDS_CONTAINERS.into())),
+            Self::Docker(docker) => docker.open_app(session, app).await,
             Self::Fake(fake) => fake.open(session, app),
         }
     }
@@ -202,6 +214,7 @@ impl Runtime {
     pub async fn close(&self, session: &SessionId, app: &str) -> Result<(), RuntimeError> {
         match self {
             Self::Process(_) => Err(RuntimeError::Refused(NEEDS_CONTAINERS.into())),
+            Self::Docker(docker) => docker.close_app(session, app).await,
             Self::Fake(fake) => fake.close(session, app),
         }
     }
@@ -210,6 +223,7 @@ impl Runtime {
     pub async fn list(&self) -> Result<Vec<Instance>, RuntimeError> {
         match self {
             Self::Process(process) => process.list().await,
+            Self::Docker(docker) => docker.list().await,
             Self::Fake(fake) => Ok(fake.list()),
         }
     }
@@ -218,6 +232,7 @@ impl Runtime {
     pub fn changes(&self) -> watch::Receiver<u64> {
         match self {
             Self::Process(process) => process.changes(),
+            Self::Docker(docker) => docker.changes(),
             Self::Fake(fake) => fake.changes(),
         }
     }

@@ -12,7 +12,7 @@ pub(crate) mod limits;
 mod log;
 mod part;
 pub(crate) mod sandbox;
-mod setup;
+pub(crate) mod setup;
 
 use crate::runtime::process::place::{Order, Place, Said};
 use anyhow::Context as _;

@@ -17,8 +17,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// The user id inside where it cannot be chosen outside.
-const INNER_UID: u32 = 1000;
-const HOME: &str = "/home/student";
+pub(super) const INNER_UID: u32 = 1000;
+pub(super) const HOME: &str = "/home/student";
 /// Where the sandbox finds what is ours.
 const OURS: &str = "/run/lattice";
 /// What a desktop takes over of the environment that the server was started with.
@@ -189,26 +189,8 @@ pub(super) fn environment(order: &Order) -> Vec<(&'static str, OsString)> {
 }
 
 /// A title as one line; none of its characters can end a word or a file's line.
-fn plain(title: &str) -> String {
+pub(super) fn plain(title: &str) -> String {
     title.chars().filter(|c| !c.is_control()).collect()
-}
-
-/// The account that programs find themselves to be.
-pub(super) fn accounts(order: &Order) -> [(&'static str, String); 4] {
-    let uid = order.uid.unwrap_or(INNER_UID);
-    let name = plain(&order.title).replace([':', ','], "");
-    [
-        (
-            "passwd",
-            format!(
-                "root:x:0:0:root:/:/usr/sbin/nologin\nnobody:x:65534:65534::/:/usr/sbin/nologin\n\
-                 student:x:{uid}:{uid}:{name}:{HOME}:/bin/bash\n"
-            ),
-        ),
-        ("group", format!("root:x:0:\nnogroup:x:65534:\nstudent:x:{uid}:\n")),
-        ("hostname", "desktop\n".into()),
-        ("hosts", "127.0.0.1 localhost desktop\n::1 localhost ip6-localhost\n".into()),
-    ]
 }
 
 /// Namespaces and privileges.
@@ -316,7 +298,8 @@ mod tests {
         let name = "--name=--listen xroot:,y::0:0:::";
         let words = agent(&order, &Place::new(Path::new("/run/x")));
         assert_eq!(words.last().expect("words"), name);
-        let [(_, accounts), ..] = accounts(&order);
+        let [(_, accounts), ..] =
+            crate::supervise::setup::accounts(&order.title, order.uid.unwrap_or(INNER_UID));
         assert_eq!(accounts.lines().count(), 3);
         let own = "student:x:100001:100001:--listen xrooty00:/home/student:/bin/bash";
         assert_eq!(accounts.lines().last(), Some(own));

@@ -19,17 +19,15 @@ pub(super) fn prepare(order: &Order, place: &Place) -> anyhow::Result<()> {
         let _ = fs::remove_dir_all(&path);
         private_dir(&path).with_context(|| format!("make {}", path.display()))?;
     }
-    let cookie = random()?;
-    for name in ["server", "client"] {
+    for (name, cookie) in cookies()? {
         let path = place.join("auth").join(name);
-        write_atomically(&path, &authority(&cookie)).context("write the X cookie")?;
+        write_atomically(&path, &cookie).context("write the X cookie")?;
         own(&path, order.uid)?;
     }
-    for (name, text) in sandbox::accounts(order) {
+    for (name, text) in accounts(&order.title, order.uid.unwrap_or(sandbox::INNER_UID)) {
         for_all(&place.join("etc").join(name), text.as_bytes())?;
     }
-    let id: String = random()?.iter().map(|byte| format!("{byte:02x}")).collect();
-    for_all(&place.join("etc/machine-id"), format!("{id}\n").as_bytes())?;
+    for_all(&place.join("etc/machine-id"), machine_id()?.as_bytes())?;
     let path = order.containers.join("xorg/xorg.conf");
     let config = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
     for_all(&place.join("xorg.conf"), with_size(&config, order.geometry).as_bytes())?;
@@ -37,6 +35,36 @@ pub(super) fn prepare(order: &Order, place: &Place) -> anyhow::Result<()> {
         own(&place.join(name), order.uid)?;
     }
     Ok(())
+}
+
+/// A fresh cookie in the files of both ends: the X server's and its programs'.
+pub(crate) fn cookies() -> anyhow::Result<[(&'static str, Vec<u8>); 2]> {
+    let file = authority(&random()?);
+    Ok([("server", file.clone()), ("client", file)])
+}
+
+/// What programs take for the identity of their machine, see machine-id(5).
+pub(crate) fn machine_id() -> anyhow::Result<String> {
+    let digits = random()?.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    Ok(digits + "\n")
+}
+
+/// The account that programs find themselves to be, and what they call their machine.
+pub(crate) fn accounts(title: &str, uid: u32) -> [(&'static str, String); 4] {
+    let name = sandbox::plain(title).replace([':', ','], "");
+    let home = sandbox::HOME;
+    [
+        (
+            "passwd",
+            format!(
+                "root:x:0:0:root:/:/usr/sbin/nologin\nnobody:x:65534:65534::/:/usr/sbin/nologin\n\
+                 student:x:{uid}:{uid}:{name}:{home}:/bin/bash\n"
+            ),
+        ),
+        ("group", format!("root:x:0:\nnogroup:x:65534:\nstudent:x:{uid}:\n")),
+        ("hostname", "desktop\n".into()),
+        ("hosts", "127.0.0.1 localhost desktop\n::1 localhost ip6-localhost\n".into()),
+    ]
 }
 
 /// One entry of a cookie file, for any host (family 0xffff) and display number 0.
@@ -51,7 +79,7 @@ fn authority(cookie: &[u8]) -> Vec<u8> {
 
 /// The configuration with another first mode. The dummy has no tube, so the blanks are what they
 /// may be least in the standard's reduced blanking, at 60 Hz.
-fn with_size(config: &str, size: (u16, u16)) -> String {
+pub(crate) fn with_size(config: &str, size: (u16, u16)) -> String {
     if size == USUAL {
         return config.to_owned();
     }

@@ -12,7 +12,7 @@ mod file;
 mod keys;
 mod values;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use file::File;
 use keys::Keys;
 use serde::Deserialize;
@@ -232,6 +232,19 @@ pub fn check(files: &[PathBuf]) -> anyhow::Result<()> {
 
 /// A file, and what is wrong with it.
 pub type Bad = (PathBuf, Vec<Fault>);
+
+/// All good templates of a directory. Bad ones are left out, and the log says why.
+pub fn load_good(directory: &Path) -> anyhow::Result<Vec<Template>> {
+    let (good, bad) = load_all(directory)
+        .with_context(|| format!("read the templates in {}", directory.display()))?;
+    for (file, faults) in bad {
+        let file = file.display();
+        for fault in faults {
+            tracing::warn!(%file, %fault, "a template is left out");
+        }
+    }
+    Ok(good)
+}
 
 /// Reads all templates of a directory, which are its files that end in `.yaml`, in the order of their
 /// names; then those that are none.

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 pub(crate) const DATA: &str = "Data";
 
 /// Makes what is missing, for the user id that is to own it, and returns home and Data.
-pub(super) fn prepare(
+pub(crate) fn prepare(
     base: &Path,
     owner: i64,
     uid: Option<u32>,
@@ -29,6 +29,24 @@ pub(super) fn prepare(
     }
     mount_point(&home, uid).map_err(RuntimeError::step("make the directory Data in", &home))?;
     Ok((home, data))
+}
+
+/// Makes what is missing of an app's own home, with a place in it for Data, and returns it.
+pub(crate) fn prepare_app(
+    base: &Path,
+    owner: i64,
+    app: &str,
+    uid: Option<u32>,
+) -> Result<PathBuf, RuntimeError> {
+    let user = base.join("homes").join(owner.to_string());
+    let apps = user.join("apps");
+    let home = apps.join(app);
+    private_dir(&apps).map_err(RuntimeError::step("make the directory", &apps))?;
+    let made = private_dir(&home).and_then(|()| open_directory(CWD, &home));
+    made.and_then(|directory| own(&directory, uid))
+        .and_then(|()| mount_point(&home, uid))
+        .map_err(RuntimeError::step("make the directory", &home))?;
+    Ok(home)
 }
 
 /// The empty directory in the home that Data is mounted on. Whatever else has that name gives way.

@@ -310,7 +310,7 @@ fn observe(place: &Place) -> Option<InstanceState> {
 }
 
 /// The user id for an owner's desktops, where this process may choose one.
-fn own_uid(owner: i64) -> Result<Option<u32>, RuntimeError> {
+pub(crate) fn own_uid(owner: i64) -> Result<Option<u32>, RuntimeError> {
     if !rustix::process::geteuid().is_root() {
         return Ok(None);
     }

@@ -1,0 +1,344 @@
+//! How each container is made. Nothing else makes any, and all have the same walls: a user id of their
+//! own, no capability, no new privileges, a root that cannot be written, no network, and bounds on all
+//! that they may use. What an app has beyond that is what its template declares.
+
+use super::protocol::Tokens;
+use crate::template::{Access, App, Network, Permissions, Size, Template};
+use bollard::models::{
+    ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountBindOptions,
+    MountBindOptionsPropagationEnum, MountType, MountVolumeOptions, ResourcesUlimits,
+    RestartPolicy, RestartPolicyNameEnum,
+};
+use lattice_engine::session::SessionId;
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Which Lattice a container belongs to, where several use one engine.
+pub(super) const INSTALLATION: &str = "io.lattice.installation";
+/// Which session.
+pub(super) const SESSION: &str = "io.lattice.session";
+/// Which part of the desktop: `xorg`, `dbus`, `desktop`, `api` or `app`.
+pub(super) const ROLE: &str = "io.lattice.role";
+/// The user whose desktop it is.
+pub(super) const OWNER: &str = "io.lattice.owner";
+/// The template that it was made from.
+pub(super) const TEMPLATE: &str = "io.lattice.template";
+/// Which app.
+pub(super) const APP: &str = "io.lattice.app";
+/// On images of ours: which system calls they need beside the engine's usual ones.
+pub(super) const SANDBOX: &str = "io.lattice.sandbox";
+
+/// The engine's usual system calls, and those by which Chromium builds its own sandbox.
+const CHROMIUM_SECCOMP: &str = include_str!("../../../../containers/chromium/seccomp.json");
+const HOME: &str = "/home/student";
+const MIB: u64 = 1 << 20;
+/// Debian's limit for one process; as many descriptors as one desktop's program may have.
+const MAX_FILES: i64 = 20_000;
+
+/// A part of every desktop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Core {
+    Xorg,
+    Dbus,
+    Api,
+    Desktop,
+}
+
+impl Core {
+    /// In the order in which they start; they end the other way round.
+    pub(super) const ALL: [Self; 4] = [Self::Xorg, Self::Dbus, Self::Api, Self::Desktop];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Xorg => "xorg",
+            Self::Dbus => "dbus",
+            Self::Api => "api",
+            Self::Desktop => "desktop",
+        }
+    }
+
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|core| core.name() == name)
+    }
+
+    pub(super) fn image(self) -> String {
+        format!("lattice/{}", self.name())
+    }
+
+    fn size(self) -> Size {
+        let (memory, pids) = match self {
+            Self::Xorg => (512 * MIB, 64),
+            Self::Dbus => (64 * MIB, 16),
+            Self::Api => (32 * MIB, 16),
+            Self::Desktop => (1024 * MIB, 256),
+        };
+        Size { memory, cpu_millis: 0, pids }
+    }
+}
+
+impl fmt::Display for Core {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Xorg => "the display",
+            Self::Dbus => "the session bus",
+            Self::Api => "the service of the desktop's menu",
+            Self::Desktop => "the desktop",
+        })
+    }
+}
+
+/// Where files of a person are, as the engine names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Source {
+    /// A directory of the engine's machine.
+    Directory(PathBuf),
+    /// A volume of the engine's.
+    Volume(String),
+}
+
+/// The desktop that containers are made for.
+#[derive(Debug)]
+pub(super) struct Subject<'a> {
+    pub(super) installation: &'a str,
+    pub(super) session: &'a SessionId,
+    pub(super) owner: i64,
+    pub(super) uid: u32,
+    pub(super) title: &'a str,
+    pub(super) template: &'a Template,
+    /// The session's directory, as the engine names it.
+    pub(super) place: &'a Path,
+    pub(super) home: &'a Source,
+    pub(super) data: &'a Source,
+    pub(super) tokens: &'a Tokens,
+}
+
+/// A container that is yet to be made, apart from its image.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) name: String,
+    pub(super) body: ContainerCreateBody,
+}
+
+impl Subject<'_> {
+    /// What runs one of the parts that every desktop has.
+    pub(super) fn core(&self, core: Core) -> Plan {
+        let mut plan = self.plan(core.name(), core.size());
+        match core {
+            Core::Xorg => {
+                plan.bind(self.place.join("x"), "/tmp/.X11-unix", false);
+                plan.bind(self.place.join("auth"), "/run/lattice/auth", true);
+                plan.bind(self.place.join("link"), "/run/lattice/link", false);
+                plan.bind(self.place.join("etc/xorg.conf"), "/run/lattice/xorg.conf", true);
+                plan.tmpfs("/tmp", self.memory("1777", 64 * MIB));
+                plan.set("LATTICE_X_CONFIG", "/run/lattice/xorg.conf");
+                plan.set("LATTICE_NAME", self.title);
+                plan.set("LATTICE_AGENT_TOKEN", self.tokens.agent.0.expose());
+            }
+            Core::Dbus => plan.bind(self.place.join("bus"), "/run/lattice/bus", false),
+            Core::Api => {
+                plan.bind(self.place.join("api"), "/run/lattice/api", false);
+                plan.bind(self.place.join("gate"), "/run/lattice/gate", false);
+                plan.set("LATTICE_API_TOKEN", self.tokens.api.0.expose());
+            }
+            Core::Desktop => {
+                self.display(&mut plan);
+                plan.bind(self.place.join("bus"), "/run/lattice/bus", true);
+                plan.bind(self.place.join("api"), "/run/lattice/api", true);
+                plan.bind(self.place.join("menu"), "/run/lattice/menu", true);
+                plan.mount(self.home, HOME, false);
+                plan.mount(self.data, &format!("{HOME}/Data"), false);
+                plan.tmpfs("/tmp", self.memory("1777", 256 * MIB));
+                plan.tmpfs("/run/user/1000", self.memory("0700", 16 * MIB));
+                plan.host().shm_size = Some(64 * MIB as i64);
+            }
+        }
+        plan
+    }
+
+    /// What runs an app: what it declares, and no more.
+    /// `own` is its home, nothing where it has one in memory; `sandbox` is what its image needs.
+    pub(super) fn app(
+        &self,
+        name: &str,
+        app: &App,
+        own: Option<&Source>,
+        sandbox: Option<&str>,
+    ) -> Plan {
+        let mut plan = self.plan("app", app.size);
+        plan.name = format!("lattice-{}-app-{name}", self.session);
+        plan.label(APP, name);
+        let Permissions { display, network, data, .. } = &app.permissions;
+        if *display {
+            self.display(&mut plan);
+        }
+        match own {
+            Some(own) => plan.mount(own, HOME, false),
+            None => plan.tmpfs(HOME, self.memory("0700", 256 * MIB)),
+        }
+        match data {
+            Access::None => {}
+            Access::Read => plan.mount(self.data, &format!("{HOME}/Data"), true),
+            Access::Write => plan.mount(self.data, &format!("{HOME}/Data"), false),
+        }
+        if *network == Network::Internet {
+            plan.host().network_mode = Some(network_name(self.session));
+        }
+        plan.tmpfs("/run/user/1000", self.memory("0700", 16 * MIB));
+        if !app.tmpfs.iter().any(|tmpfs| tmpfs.path == "/tmp") {
+            plan.tmpfs("/tmp", self.memory("1777", 256 * MIB));
+        }
+        for tmpfs in &app.tmpfs {
+            let mode = if tmpfs.path == "/tmp" { "1777" } else { "0700" };
+            let exec = if tmpfs.exec { ",exec" } else { "" };
+            plan.tmpfs(&tmpfs.path, self.memory(mode, tmpfs.size) + exec);
+        }
+        plan.host().shm_size = Some(app.shm as i64);
+        // Where memory is short an app goes, not the desktop that it is on.
+        plan.host().oom_score_adj = Some(300);
+        if sandbox == Some("chromium") {
+            let seccomp = format!("seccomp={}", compact(CHROMIUM_SECCOMP));
+            plan.host().security_opt.get_or_insert_default().push(seccomp);
+        }
+        for (variable, value) in &app.environment {
+            plan.set(variable, value);
+        }
+        let starter = self.template.starter.iter().find(|starter| starter.app == name);
+        if let Some(starter) = starter {
+            plan.set("LATTICE_STARTER", &starter.to);
+        }
+        if !app.command.is_empty() {
+            plan.body.cmd = Some(app.command.clone());
+        }
+        plan.body.working_dir.clone_from(&app.working_dir);
+        plan
+    }
+
+    fn plan(&self, role: &str, size: Size) -> Plan {
+        let labels = [
+            (INSTALLATION, self.installation.to_owned()),
+            (SESSION, self.session.to_string()),
+            (ROLE, role.to_owned()),
+            (OWNER, self.owner.to_string()),
+            (TEMPLATE, self.template.name.clone()),
+        ];
+        let labels = labels.map(|(name, value)| (name.to_owned(), value));
+        let mut plan = Plan {
+            name: format!("lattice-{}-{role}", self.session),
+            body: ContainerCreateBody {
+                user: Some(format!("{0}:{0}", self.uid)),
+                hostname: Some("desktop".into()),
+                labels: Some(HashMap::from(labels)),
+                host_config: Some(walls(size)),
+                ..ContainerCreateBody::default()
+            },
+        };
+        for file in ["passwd", "group", "machine-id"] {
+            plan.bind(self.place.join("etc").join(file), &format!("/etc/{file}"), true);
+        }
+        plan
+    }
+
+    /// Windows on the desktop.
+    fn display(&self, plan: &mut Plan) {
+        plan.bind(self.place.join("x"), "/tmp/.X11-unix", true);
+        plan.bind(self.place.join("auth/client"), "/run/lattice/auth/client", true);
+    }
+
+    fn memory(&self, mode: &str, bytes: u64) -> String {
+        format!("uid={0},gid={0},mode={mode},size={bytes},nosuid,nodev", self.uid)
+    }
+}
+
+/// What no container is without.
+fn walls(size: Size) -> HostConfig {
+    HostConfig {
+        cap_drop: Some(vec!["ALL".into()]),
+        security_opt: Some(vec!["no-new-privileges".into()]),
+        readonly_rootfs: Some(true),
+        ipc_mode: Some("private".into()),
+        network_mode: Some("none".into()),
+        init: Some(true),
+        memory: Some(size.memory as i64),
+        // The same: it has no swap.
+        memory_swap: Some(size.memory as i64),
+        nano_cpus: (size.cpu_millis > 0).then(|| i64::from(size.cpu_millis) * 1_000_000),
+        pids_limit: Some(i64::from(size.pids)),
+        ulimits: Some(vec![ResourcesUlimits {
+            name: Some("nofile".into()),
+            soft: Some(4096),
+            hard: Some(MAX_FILES),
+        }]),
+        // What ended is started again as a whole, by whoever wants it to run.
+        restart_policy: Some(RestartPolicy {
+            name: Some(RestartPolicyNameEnum::NO),
+            maximum_retry_count: None,
+        }),
+        log_config: Some(HostConfigLogConfig {
+            typ: Some("json-file".into()),
+            config: Some(HashMap::from([
+                ("max-size".into(), "1m".into()),
+                ("max-file".into(), "2".into()),
+            ])),
+        }),
+        ..HostConfig::default()
+    }
+}
+
+impl Plan {
+    fn host(&mut self) -> &mut HostConfig {
+        self.body.host_config.get_or_insert_default()
+    }
+
+    fn set(&mut self, variable: &str, value: &str) {
+        self.body.env.get_or_insert_default().push(format!("{variable}={value}"));
+    }
+
+    fn label(&mut self, name: &str, value: &str) {
+        self.body.labels.get_or_insert_default().insert(name.into(), value.into());
+    }
+
+    fn bind(&mut self, source: PathBuf, target: &str, is_read_only: bool) {
+        self.mount(&Source::Directory(source), target, is_read_only);
+    }
+
+    fn mount(&mut self, source: &Source, target: &str, is_read_only: bool) {
+        let (typ, name) = match source {
+            Source::Directory(path) => (MountType::BIND, path.to_string_lossy().into_owned()),
+            Source::Volume(name) => (MountType::VOLUME, name.clone()),
+        };
+        let is_bind = matches!(source, Source::Directory(_));
+        let mount = Mount {
+            typ: Some(typ),
+            source: Some(name),
+            target: Some(target.into()),
+            read_only: Some(is_read_only),
+            bind_options: is_bind.then(|| MountBindOptions {
+                propagation: Some(MountBindOptionsPropagationEnum::RPRIVATE),
+                ..MountBindOptions::default()
+            }),
+            // What the image has there is not the person's.
+            volume_options: (!is_bind).then(|| MountVolumeOptions {
+                no_copy: Some(true),
+                ..MountVolumeOptions::default()
+            }),
+            ..Mount::default()
+        };
+        self.host().mounts.get_or_insert_default().push(mount);
+    }
+
+    fn tmpfs(&mut self, path: &str, options: String) {
+        self.host().tmpfs.get_or_insert_default().insert(path.into(), options);
+    }
+}
+
+/// The network of a session's apps that declare one.
+pub(super) fn network_name(session: &SessionId) -> String {
+    format!("lattice-{session}")
+}
+
+/// A profile as the engine takes it over its API: the text itself, here on one line.
+fn compact(json: &str) -> String {
+    serde_json::from_str::<serde_json::Value>(json)
+        .map_or_else(|_| json.to_owned(), |v| v.to_string())
+}

@@ -1,0 +1,608 @@
+//! Desktops made of containers: started, ended, looked at.
+//!
+//! What there is, the engine knows: every container carries in its labels whose it is, and a broker
+//! that starts finds all that an earlier one made.
+
+use super::containers::{
+    APP, Core, INSTALLATION, OWNER, Plan, ROLE, SANDBOX, SESSION, Source, Subject,
+};
+use super::data::{Keeper, Kept, Person};
+use super::engine::Engine;
+use super::host::HostPaths;
+use super::place::{Place, Tenant};
+use super::protocol::{Id, MAX_TITLE, Order, Seen, SeenApp, SeenState};
+use crate::runtime::RuntimeError;
+use crate::runtime::process::own_uid;
+use crate::template::{Access, App, Opens, Template};
+use bollard::models::{ContainerSummary, ContainerSummaryStateEnum as State};
+use futures_util::future::{join_all, try_join_all};
+use lattice_engine::session::SessionId;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{OwnedMutexGuard, watch};
+use tokio::time::sleep;
+
+/// How long the display and the session bus may take until they listen.
+const LISTEN_PATIENCE: Duration = Duration::from_secs(20);
+/// How often to look whether they do: a look costs some microseconds.
+const LISTEN_LOOK: Duration = Duration::from_millis(4);
+/// The longest name of an app, see `template::values::name`.
+const MAX_APP_NAME: usize = 64;
+
+/// What desktops are made of and where they are.
+#[derive(Debug)]
+pub(super) struct Settings {
+    /// Where sessions have their directories.
+    pub(super) run: PathBuf,
+    /// Which Lattice this is, where several use one engine.
+    pub(super) installation: String,
+    /// The gateway's group.
+    pub(super) gateway: u32,
+    pub(super) keeper: Keeper,
+    pub(super) templates: BTreeMap<String, Template>,
+    pub(super) paths: HostPaths,
+}
+
+/// All of them.
+#[derive(Debug)]
+pub(super) struct Desktops {
+    engine: Engine,
+    settings: Settings,
+    changes: watch::Sender<u64>,
+    /// One thing at a time is done to each session.
+    turns: Mutex<HashMap<SessionId, Arc<tokio::sync::Mutex<()>>>>,
+    /// Those that are being started by this process.
+    starting: Mutex<BTreeSet<SessionId>>,
+    /// Apps of which not even a container came to be, and why.
+    unopened: Mutex<BTreeMap<(SessionId, String), String>>,
+}
+
+/// The containers of one session.
+#[derive(Debug, Default)]
+struct Found {
+    owner: i64,
+    template: String,
+    core: BTreeMap<Core, Container>,
+    apps: BTreeMap<String, Container>,
+}
+
+#[derive(Debug)]
+struct Container {
+    id: String,
+    state: State,
+    /// As the engine tells it to people: `Exited (137) 2 seconds ago`.
+    status: String,
+}
+
+impl Desktops {
+    pub(super) fn new(engine: Engine, settings: Settings) -> Self {
+        let changes = watch::Sender::new(0);
+        let (turns, starting, unopened) = Default::default();
+        Self { engine, settings, changes, turns, starting, unopened }
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    pub(super) fn bump(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// The label by which the engine tells ours from others.
+    pub(super) fn label(&self) -> String {
+        format!("{INSTALLATION}={}", self.settings.installation)
+    }
+
+    /// Starts a desktop, and returns when it is there. Half a desktop is never left behind.
+    pub(super) async fn start(&self, order: &Order) -> Result<(), RuntimeError> {
+        let session = &order.session.0;
+        let template = self.template(&order.template)?;
+        if order.title.len() > MAX_TITLE {
+            return Err(RuntimeError::Refused(format!("a title has {MAX_TITLE} bytes at most")));
+        }
+        let _turn = self.turn(session).await;
+        let found = self.find(session).await?;
+        if matches!(self.judge(session, &found), Some(SeenState::Running(_) | SeenState::Paused(_)))
+        {
+            return Ok(());
+        }
+        let _starting = Starting::begin(self, session);
+        self.clear(session, found).await?;
+        let made = self.make(order, template).await;
+        if made.is_err() {
+            let left = self.find(session).await?;
+            self.clear(session, left).await?;
+        }
+        made
+    }
+
+    async fn make(&self, order: &Order, template: &Template) -> Result<(), RuntimeError> {
+        let (session, began) = (&order.session.0, Instant::now());
+        // Looked for first: where one is missing nothing is made at all.
+        let images = try_join_all(Core::ALL.map(|core| self.image(core.image()))).await?;
+        let at_start = template.apps.iter().filter(|(_, app)| app.opens == Opens::AtStart);
+        let at_start: Vec<_> = at_start.map(|(name, _)| name.clone()).collect();
+        let uid = uid(order.owner)?;
+        let place = self.place(session);
+        let tokens = place.prepare(&Tenant {
+            uid,
+            gateway: self.settings.gateway,
+            title: &order.title,
+            geometry: order.geometry,
+            template,
+        })?;
+        let Settings { keeper, paths, .. } = &self.settings;
+        let person = Person { owner: order.owner, uid };
+        let Kept { home, data } = keeper.prepare(person, &self.engine, paths).await?;
+        let subject = Subject {
+            installation: &self.settings.installation,
+            session,
+            owner: order.owner,
+            uid,
+            title: &order.title,
+            template,
+            place: &paths.host(place.dir())?,
+            home: &home,
+            data: &data,
+            tokens: &tokens,
+        };
+        let create = |(core, image): (Core, Image)| {
+            let plan = subject.core(core);
+            async move {
+                let id = self.create(plan, &image).await?;
+                // The desktop needs the others first.
+                if core != Core::Desktop {
+                    self.engine.start(&id).await?;
+                }
+                Ok::<_, RuntimeError>(id)
+            }
+        };
+        let ids = try_join_all(Core::ALL.into_iter().zip(images).map(create)).await?;
+        for (socket, core) in [(place.agent_socket(), Core::Xorg), (place.bus_socket(), Core::Dbus)]
+        {
+            let begun = Instant::now();
+            while !socket.exists() {
+                if begun.elapsed() > LISTEN_PATIENCE {
+                    let seconds = LISTEN_PATIENCE.as_secs();
+                    let what = format!("{core} did not come up within {seconds} s");
+                    return Err(RuntimeError::Refused(what));
+                }
+                sleep(LISTEN_LOOK).await;
+            }
+        }
+        if let Some(desktop) = ids.last() {
+            self.engine.start(desktop).await?;
+        }
+        join_all(at_start.iter().map(|app| async move {
+            if let Err(error) = self.open_for(session, order.owner, template, app).await {
+                let reason = error.to_string();
+                tracing::warn!(%session, app, reason, "an app could not be opened");
+                self.unopened().insert((session.clone(), app.clone()), reason);
+            }
+        }))
+        .await;
+        tracing::info!(%session, template = template.name, took = ?began.elapsed(), "a desktop was started");
+        Ok(())
+    }
+
+    /// Ends a desktop: its apps are asked to, then everything is killed.
+    pub(super) async fn stop(&self, session: &SessionId) -> Result<(), RuntimeError> {
+        let _turn = self.turn(session).await;
+        let found = self.find(session).await?;
+        self.resume_all(&found).await;
+        let template = self.settings.templates.get(&found.template);
+        join_all(found.apps.iter().map(|(name, container)| async move {
+            let app = template.and_then(|template| template.apps.get(name));
+            let grace = app.map_or(Duration::from_secs(10), |app| app.stop_grace);
+            if container.state == State::RUNNING
+                && let Err(error) = self.engine.stop(&container.id, grace).await
+            {
+                tracing::warn!(%session, app = name, %error, "an app does not end and is killed");
+            }
+        }))
+        .await;
+        self.clear(session, found).await?;
+        self.bump();
+        Ok(())
+    }
+
+    pub(super) async fn pause(&self, session: &SessionId) -> Result<(), RuntimeError> {
+        let _turn = self.turn(session).await;
+        let found = self.running(session).await?;
+        // Apps first: nobody waits for an answer of what is frozen already.
+        let all = found.apps.values().chain(found.core.values().rev());
+        for container in all.filter(|container| container.state == State::RUNNING) {
+            self.engine.pause(&container.id).await?;
+        }
+        self.bump();
+        Ok(())
+    }
+
+    pub(super) async fn resume(&self, session: &SessionId) -> Result<(), RuntimeError> {
+        let _turn = self.turn(session).await;
+        let found = self.running(session).await?;
+        for result in self.resume_all(&found).await {
+            result?;
+        }
+        self.bump();
+        Ok(())
+    }
+
+    async fn resume_all(&self, found: &Found) -> Vec<Result<(), RuntimeError>> {
+        let all = found.core.values().chain(found.apps.values());
+        let paused = all.filter(|container| container.state == State::PAUSED);
+        join_all(paused.map(|container| self.engine.resume(&container.id))).await
+    }
+
+    /// Opens an app on a desktop that runs.
+    pub(super) async fn open(&self, session: &SessionId, app: &str) -> Result<(), RuntimeError> {
+        let _turn = self.turn(session).await;
+        let found = self.running(session).await?;
+        let template = self.template(&found.template)?;
+        match found.apps.get(app) {
+            Some(open) if open.state == State::RUNNING => return Ok(()),
+            Some(ended) => self.engine.remove(&ended.id).await?,
+            None => {}
+        }
+        self.unopened().remove(&(session.clone(), app.to_owned()));
+        let opened = self.open_for(session, found.owner, template, app).await;
+        self.bump();
+        opened
+    }
+
+    async fn open_for(
+        &self,
+        session: &SessionId,
+        owner: i64,
+        template: &Template,
+        name: &str,
+    ) -> Result<(), RuntimeError> {
+        let app = app(template, name)?;
+        let (uid, place) = (uid(owner)?, self.place(session));
+        let Settings { keeper, paths, .. } = &self.settings;
+        let image = self.image(app.image.clone()).await?;
+        let person = Person { owner, uid };
+        let Kept { home, data } = keeper.prepare(person, &self.engine, paths).await?;
+        // Who may not see the person's files keeps none of its own.
+        let own: Option<Source> = match app.permissions.data {
+            Access::None => None,
+            Access::Read | Access::Write => {
+                let directory = format!("{}.{name}", template.name);
+                Some(keeper.prepare_app(person, &directory, &self.engine, paths).await?)
+            }
+        };
+        let tokens = place.tokens();
+        let tokens = tokens.map_err(RuntimeError::step("read the tokens in", place.dir()))?;
+        let subject = Subject {
+            installation: &self.settings.installation,
+            session,
+            owner,
+            uid,
+            title: "",
+            template,
+            place: &paths.host(place.dir())?,
+            home: &home,
+            data: &data,
+            tokens: &tokens,
+        };
+        let plan = subject.app(name, app, own.as_ref(), image.sandbox.as_deref());
+        let id = self.create(plan, &image).await?;
+        let started = self.engine.start(&id).await;
+        if started.is_err() {
+            self.engine.remove(&id).await?;
+        }
+        started
+    }
+
+    /// Ends an app.
+    pub(super) async fn close(&self, session: &SessionId, name: &str) -> Result<(), RuntimeError> {
+        let _turn = self.turn(session).await;
+        let found = self.find(session).await?;
+        self.unopened().remove(&(session.clone(), name.to_owned()));
+        if let Some(container) = found.apps.get(name) {
+            let template = self.settings.templates.get(&found.template);
+            let app = template.and_then(|template| template.apps.get(name));
+            let grace = app.map_or(Duration::from_secs(10), |app| app.stop_grace);
+            self.engine.stop(&container.id, grace).await?;
+            self.engine.remove(&container.id).await?;
+        }
+        self.bump();
+        Ok(())
+    }
+
+    /// All there are.
+    pub(super) async fn list(&self) -> Result<Vec<Seen>, RuntimeError> {
+        let containers = self.engine.list(vec![self.label()]).await?;
+        let mut sessions = group(containers);
+        for session in self.starting().iter() {
+            sessions.entry(session.clone()).or_default();
+        }
+        let mut seen = Vec::new();
+        for (session, found) in sessions {
+            let Some(mut state) = self.judge(&session, &found) else { continue };
+            if let SeenState::Ended(reason) = &mut state {
+                *reason = self.why(&found, reason).await;
+            }
+            let apps = self.apps(&session, &found).await;
+            seen.push(Seen { session: Id(session), owner: found.owner, state, apps });
+        }
+        Ok(seen)
+    }
+
+    async fn apps(&self, session: &SessionId, found: &Found) -> Vec<SeenApp> {
+        let mut apps = Vec::new();
+        for (name, container) in &found.apps {
+            let ended = match container.state {
+                State::EXITED | State::DEAD if container.exit_code() == Some(0) => continue,
+                State::EXITED | State::DEAD => Some(self.how_ended(container).await),
+                _ => None,
+            };
+            let is_starting = container.state == State::CREATED;
+            apps.push(SeenApp { name: name.clone(), is_starting, ended });
+        }
+        let unopened = self.unopened();
+        let of_session = unopened.iter().filter(|((of, _), _)| of == session);
+        apps.extend(of_session.map(|((_, name), reason)| SeenApp {
+            name: name.clone(),
+            is_starting: false,
+            ended: Some(reason.clone()),
+        }));
+        apps
+    }
+
+    /// An app whose window was closed leaves nothing behind.
+    pub(super) async fn tidy(&self, session: &SessionId, app: &str) -> Result<(), RuntimeError> {
+        let _turn = self.turn(session).await;
+        let found = self.find(session).await?;
+        let closed = found.apps.get(app).filter(|container| {
+            container.state == State::EXITED && container.exit_code() == Some(0)
+        });
+        if let Some(container) = closed {
+            self.engine.remove(&container.id).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes directories of sessions that have no container: what an earlier broker was killed over.
+    pub(super) async fn sweep(&self) -> Result<(), RuntimeError> {
+        let run = &self.settings.run;
+        let sessions = group(self.engine.list(vec![self.label()]).await?);
+        let entries = std::fs::read_dir(run).map_err(RuntimeError::step("list", run))?;
+        let dirs = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        for session in dirs.filter(|session: &SessionId| !sessions.contains_key(session)) {
+            let _turn = self.turn(&session).await;
+            if self.find(&session).await?.is_empty() {
+                self.place(&session).remove()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The images that every desktop needs and that are not there.
+    pub(super) async fn missing(&self) -> Result<Vec<String>, RuntimeError> {
+        let mut missing = Vec::new();
+        for core in Core::ALL {
+            if self.engine.image(&core.image()).await?.is_none() {
+                missing.push(core.image());
+            }
+        }
+        Ok(missing)
+    }
+
+    fn template(&self, name: &str) -> Result<&Template, RuntimeError> {
+        self.settings.templates.get(name).ok_or_else(|| {
+            let all: Vec<_> = self.settings.templates.keys().map(String::as_str).collect();
+            RuntimeError::Refused(format!(
+                "there is no template {name}; there are {}",
+                all.join(", ")
+            ))
+        })
+    }
+
+    /// An image as it is now: what a container is made from is named by its digest.
+    async fn image(&self, name: String) -> Result<Image, RuntimeError> {
+        let Some(found) = self.engine.image(&name).await? else {
+            let own = name.strip_prefix("lattice/");
+            return Err(RuntimeError::Unusable {
+                what: format!("the image {name} is not there"),
+                remedy: match own {
+                    Some(own) => format!("build it by: make images APPS={own}"),
+                    None => format!("get it by: docker pull {name}"),
+                },
+            });
+        };
+        let labels = found.config.and_then(|config| config.labels).unwrap_or_default();
+        // Only of ours is it believed what they need.
+        let is_own = name.starts_with("lattice/");
+        let sandbox = labels.get(SANDBOX).filter(|_| is_own).cloned();
+        Ok(Image { id: found.id.unwrap_or(name), sandbox })
+    }
+
+    async fn create(&self, plan: Plan, image: &Image) -> Result<String, RuntimeError> {
+        let Plan { name, mut body } = plan;
+        body.image = Some(image.id.clone());
+        self.engine.create(&name, body).await
+    }
+
+    /// What runs of a session that does.
+    async fn running(&self, session: &SessionId) -> Result<Found, RuntimeError> {
+        let found = self.find(session).await?;
+        match self.judge(session, &found) {
+            Some(SeenState::Running(_) | SeenState::Paused(_)) => Ok(found),
+            _ => Err(RuntimeError::Refused(format!("the desktop {session} does not run"))),
+        }
+    }
+
+    async fn find(&self, session: &SessionId) -> Result<Found, RuntimeError> {
+        let labels = vec![self.label(), format!("{SESSION}={session}")];
+        let containers = self.engine.list(labels).await?;
+        Ok(group(containers).remove(session).unwrap_or_default())
+    }
+
+    /// Kills and removes all that there is of a session.
+    async fn clear(&self, session: &SessionId, found: Found) -> Result<(), RuntimeError> {
+        self.unopened().retain(|(of, _), _| of != session);
+        let all = found.apps.values().chain(found.core.values());
+        try_join_all(all.map(|container| self.engine.remove(&container.id))).await?;
+        self.place(session).remove()
+    }
+
+    /// How a session is; nothing where there is nothing of it.
+    fn judge(&self, session: &SessionId, found: &Found) -> Option<SeenState> {
+        if self.starting().contains(session) {
+            return Some(SeenState::Starting);
+        }
+        if found.is_empty() {
+            return None;
+        }
+        let ended = found.core.iter().find(|(_, container)| !container.is_alive());
+        if let Some((core, _)) = ended {
+            return Some(SeenState::Ended(core.to_string()));
+        }
+        let missing = Core::ALL.into_iter().find(|core| !found.core.contains_key(core));
+        let place = self.place(session);
+        match (missing, place.tokens()) {
+            (Some(core), _) => Some(SeenState::Ended(format!("{core} is missing"))),
+            (None, Err(error)) => Some(SeenState::Ended(format!("its directory is gone: {error}"))),
+            (None, Ok(_)) if !place.agent_socket().exists() => Some(SeenState::Starting),
+            (None, Ok(tokens)) => {
+                let is_paused = found.core.values().any(|part| part.state == State::PAUSED);
+                Some(if is_paused { SeenState::Paused(tokens) } else { SeenState::Running(tokens) })
+            }
+        }
+    }
+
+    /// Why a session ended, for a person.
+    async fn why(&self, found: &Found, part: &str) -> String {
+        let ended = found.core.iter().find(|(_, container)| !container.is_alive());
+        match ended {
+            Some((core, container)) => format!("{core} {}", self.how_ended(container).await),
+            None => part.to_owned(),
+        }
+    }
+
+    async fn how_ended(&self, container: &Container) -> String {
+        match container.exit_code() {
+            None => "was never started".into(),
+            Some(137) if self.engine.ran_out_of_memory(&container.id).await => {
+                "needed more memory than it may use".into()
+            }
+            // 128 and the number of the signal.
+            Some(137) => "was killed".into(),
+            Some(code) => format!("ended with status {code}"),
+        }
+    }
+
+    fn place(&self, session: &SessionId) -> Place {
+        Place::new(&self.settings.run, session)
+    }
+
+    async fn turn(&self, session: &SessionId) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+            turns.entry(session.clone()).or_default().clone()
+        };
+        turn.lock_owned().await
+    }
+
+    fn starting(&self) -> MutexGuard<'_, BTreeSet<SessionId>> {
+        self.starting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unopened(&self) -> MutexGuard<'_, BTreeMap<(SessionId, String), String>> {
+        self.unopened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An image that is there.
+#[derive(Debug)]
+struct Image {
+    id: String,
+    sandbox: Option<String>,
+}
+
+/// A session that is being started, as long as this lives.
+struct Starting<'a>(&'a Desktops, SessionId);
+
+impl<'a> Starting<'a> {
+    fn begin(desktops: &'a Desktops, session: &SessionId) -> Self {
+        desktops.starting().insert(session.clone());
+        desktops.bump();
+        Self(desktops, session.clone())
+    }
+}
+
+impl Drop for Starting<'_> {
+    fn drop(&mut self) {
+        self.0.starting().remove(&self.1);
+        self.0.bump();
+    }
+}
+
+impl Found {
+    fn is_empty(&self) -> bool {
+        self.core.is_empty() && self.apps.is_empty()
+    }
+}
+
+impl Container {
+    fn is_alive(&self) -> bool {
+        matches!(self.state, State::RUNNING | State::PAUSED)
+    }
+
+    fn exit_code(&self) -> Option<i64> {
+        let (_, rest) = self.status.split_once("Exited (")?;
+        rest.split_once(')')?.0.parse().ok()
+    }
+}
+
+fn uid(owner: i64) -> Result<u32, RuntimeError> {
+    own_uid(owner)?.ok_or_else(|| RuntimeError::Unusable {
+        what: "every desktop has a user id of its own, which only root can give".into(),
+        remedy: "run the broker as root".into(),
+    })
+}
+
+fn app<'a>(template: &'a Template, name: &str) -> Result<&'a App, RuntimeError> {
+    template.apps.get(name).filter(|_| name.len() <= MAX_APP_NAME).ok_or_else(|| {
+        let name: String = name.chars().filter(|c| !c.is_control()).take(MAX_APP_NAME).collect();
+        let all: Vec<_> = template.apps.keys().map(String::as_str).collect();
+        let all = if all.is_empty() { "none".to_owned() } else { all.join(", ") };
+        RuntimeError::Refused(format!("there is no app {name} on this desktop; there are: {all}"))
+    })
+}
+
+/// The containers of each session. One whose labels are not understood is not ours.
+fn group(containers: Vec<ContainerSummary>) -> BTreeMap<SessionId, Found> {
+    let mut sessions = BTreeMap::<SessionId, Found>::new();
+    for container in containers {
+        let labels = container.labels.unwrap_or_default();
+        let label = |name: &str| labels.get(name).map(String::as_str).unwrap_or_default();
+        let Ok(session) = label(SESSION).parse::<SessionId>() else { continue };
+        let Some(id) = container.id else { continue };
+        let found = sessions.entry(session).or_default();
+        found.owner = label(OWNER).parse().unwrap_or(found.owner);
+        label(super::containers::TEMPLATE).clone_into(&mut found.template);
+        let state = container.state.unwrap_or(State::EMPTY);
+        let status = container.status.unwrap_or_default();
+        let container = Container { id, state, status };
+        match (Core::from_name(label(ROLE)), label(ROLE)) {
+            (Some(core), _) => {
+                found.core.insert(core, container);
+            }
+            (None, "app") => {
+                found.apps.insert(label(APP).to_owned(), container);
+            }
+            (None, _) => {}
+        }
+    }
+    sessions
+}

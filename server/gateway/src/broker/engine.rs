@@ -1,0 +1,260 @@
+//! The container engine: the few things that the broker asks of it, and what its errors mean.
+
+use crate::runtime::RuntimeError;
+use bollard::errors::Error;
+use bollard::models::{
+    ContainerCreateBody, ContainerSummary, EventMessage, ImageInspect, VolumeCreateRequest,
+};
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, EventsOptionsBuilder, ListContainersOptionsBuilder,
+    RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
+};
+use bollard::{API_DEFAULT_VERSION, Docker};
+use futures_util::{Stream, StreamExt as _};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// The oldest API that has all that is used: Docker 20.10, which is Debian 12's.
+const LEAST_API: (usize, usize) = (1, 41);
+/// How long the engine may take for one answer, in seconds. Ending a container takes as long as it may
+/// take to end, at most a minute.
+const PATIENCE: u64 = 90;
+
+/// A connection to the engine, made when it is first needed, and anew when the engine was away.
+#[derive(Debug)]
+pub(super) struct Engine {
+    socket: PathBuf,
+    docker: Mutex<Option<Docker>>,
+}
+
+impl Engine {
+    pub(super) fn new(socket: PathBuf) -> Self {
+        Self { socket, docker: Mutex::default() }
+    }
+
+    pub(super) fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// The connection, speaking the newest API that both ends know.
+    async fn docker(&self) -> Result<Docker, RuntimeError> {
+        let known = self.docker.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(docker) = known {
+            return Ok(docker);
+        }
+        let path = self.socket.to_string_lossy();
+        let docker = Docker::connect_with_unix(&path, PATIENCE, API_DEFAULT_VERSION);
+        let docker = docker.map_err(|error| self.explain(error))?;
+        let docker = docker.negotiate_version().await.map_err(|error| self.explain(error))?;
+        let version = docker.client_version();
+        let spoken = (version.major_version, version.minor_version);
+        if spoken < LEAST_API {
+            return Err(RuntimeError::Unusable {
+                what: format!("the engine at {path} speaks only API {version}"),
+                remedy: format!(
+                    "Lattice needs {}.{}, which is Docker 20.10; install a newer engine",
+                    LEAST_API.0, LEAST_API.1
+                ),
+            });
+        }
+        *self.docker.lock().unwrap_or_else(PoisonError::into_inner) = Some(docker.clone());
+        Ok(docker)
+    }
+
+    /// Its version, and that of the API that is spoken.
+    pub(super) async fn version(&self) -> Result<(String, String), RuntimeError> {
+        let docker = self.docker().await?;
+        let version = docker.version().await.map_err(|error| self.explain(error))?;
+        Ok((version.version.unwrap_or_default(), docker.client_version().to_string()))
+    }
+
+    pub(super) async fn image(&self, name: &str) -> Result<Option<ImageInspect>, RuntimeError> {
+        match self.docker().await?.inspect_image(name).await {
+            Ok(image) => Ok(Some(image)),
+            Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
+            Err(error) => Err(self.explain(error)),
+        }
+    }
+
+    /// Makes a container; which.
+    pub(super) async fn create(
+        &self,
+        name: &str,
+        body: ContainerCreateBody,
+    ) -> Result<String, RuntimeError> {
+        let options = CreateContainerOptionsBuilder::default().name(name).build();
+        match self.docker().await?.create_container(Some(options), body).await {
+            Ok(made) => Ok(made.id),
+            Err(Error::DockerResponseServerError { status_code: 409, .. }) => {
+                Err(RuntimeError::Unusable {
+                    what: format!("a container that is not Lattice's has the name {name}"),
+                    remedy: format!("rename it, or remove it by: docker rm {name}"),
+                })
+            }
+            Err(error) => Err(self.explain(error)),
+        }
+    }
+
+    pub(super) async fn start(&self, container: &str) -> Result<(), RuntimeError> {
+        let docker = self.docker().await?;
+        docker.start_container(container, None).await.map_err(|error| self.explain(error))
+    }
+
+    /// Makes a volume; one that is there with the same driver is taken.
+    pub(super) async fn make_volume(
+        &self,
+        volume: VolumeCreateRequest,
+    ) -> Result<(), RuntimeError> {
+        let made = self.docker().await?.create_volume(volume).await;
+        made.map(drop).map_err(|error| self.explain(error))
+    }
+
+    /// Runs a container to its end, and removes it.
+    pub(super) async fn run_once(
+        &self,
+        name: &str,
+        body: ContainerCreateBody,
+    ) -> Result<(), RuntimeError> {
+        // An earlier broker may have been killed over it.
+        self.remove(name).await?;
+        let container = self.create(name, body).await?;
+        let ran = self.run_to_end(&container).await;
+        self.remove(&container).await?;
+        ran
+    }
+
+    async fn run_to_end(&self, container: &str) -> Result<(), RuntimeError> {
+        let docker = self.docker().await?;
+        let mut end = std::pin::pin!(docker.wait_container(container, None));
+        self.start(container).await?;
+        match end.next().await {
+            Some(Ok(_)) | None => Ok(()),
+            Some(Err(error)) => Err(self.explain(error)),
+        }
+    }
+
+    /// Asks it to end, and kills it where it takes longer. One that is not there has ended.
+    pub(super) async fn stop(&self, container: &str, grace: Duration) -> Result<(), RuntimeError> {
+        let seconds = i32::try_from(grace.as_secs()).unwrap_or(i32::MAX);
+        let options = StopContainerOptionsBuilder::default().t(seconds).build();
+        self.gone(self.docker().await?.stop_container(container, Some(options)).await)
+    }
+
+    /// Kills it and removes it with its own volumes. One that is not there is fine.
+    pub(super) async fn remove(&self, container: &str) -> Result<(), RuntimeError> {
+        let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+        self.gone(self.docker().await?.remove_container(container, Some(options)).await)
+    }
+
+    pub(super) async fn pause(&self, container: &str) -> Result<(), RuntimeError> {
+        let docker = self.docker().await?;
+        docker.pause_container(container).await.map_err(|error| self.explain(error))
+    }
+
+    pub(super) async fn resume(&self, container: &str) -> Result<(), RuntimeError> {
+        let docker = self.docker().await?;
+        docker.unpause_container(container).await.map_err(|error| self.explain(error))
+    }
+
+    /// All containers with these labels, also those that have ended.
+    pub(super) async fn list(
+        &self,
+        labels: Vec<String>,
+    ) -> Result<Vec<ContainerSummary>, RuntimeError> {
+        let filters = HashMap::from([("label".to_owned(), labels)]);
+        let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+        let docker = self.docker().await?;
+        docker.list_containers(Some(options)).await.map_err(|error| self.explain(error))
+    }
+
+    /// Where a container's directories are, and where they come from.
+    pub(super) async fn mounts(
+        &self,
+        container: &str,
+    ) -> Result<Vec<(PathBuf, PathBuf)>, RuntimeError> {
+        let found = self.docker().await?.inspect_container(container, None).await;
+        let found = found.map_err(|error| self.explain(error))?;
+        let pair = |mount: bollard::models::MountPoint| {
+            Some((PathBuf::from(mount.destination?), PathBuf::from(mount.source?)))
+        };
+        Ok(found.mounts.unwrap_or_default().into_iter().filter_map(pair).collect())
+    }
+
+    /// Whether its memory's limit ended a container.
+    pub(super) async fn ran_out_of_memory(&self, container: &str) -> bool {
+        let Ok(docker) = self.docker().await else { return false };
+        let found = docker.inspect_container(container, None).await.ok();
+        found.and_then(|found| found.state?.oom_killed).unwrap_or(false)
+    }
+
+    /// What happens to containers with this label, until the engine goes away.
+    pub(super) async fn events(
+        &self,
+        label: String,
+    ) -> Result<impl Stream<Item = EventMessage> + use<>, RuntimeError> {
+        let filters = HashMap::from([
+            ("type".to_owned(), vec!["container".to_owned()]),
+            ("label".to_owned(), vec![label]),
+        ]);
+        let options = EventsOptionsBuilder::default().filters(&filters).build();
+        let docker = self.docker().await?;
+        // What cannot be read ends it, as the engine's end does.
+        let events = docker.events(Some(options)).take_while(|event| {
+            let is_good = event.is_ok();
+            async move { is_good }
+        });
+        Ok(events.filter_map(|event| async { event.ok() }))
+    }
+
+    fn gone(&self, result: Result<(), Error>) -> Result<(), RuntimeError> {
+        match result {
+            // 304: it had ended. 404: it is not there. 409: it is being removed.
+            Ok(()) | Err(Error::DockerResponseServerError { status_code: 304 | 404 | 409, .. }) => {
+                Ok(())
+            }
+            Err(error) => Err(self.explain(error)),
+        }
+    }
+
+    /// What an error means to whoever looks after this machine.
+    fn explain(&self, error: Error) -> RuntimeError {
+        let socket = self.socket.display();
+        match error {
+            Error::DockerResponseServerError { message, .. } => explain_message(&message),
+            Error::IOError { .. }
+            | Error::HyperResponseError { .. }
+            | Error::HyperLegacyError { .. }
+            | Error::SocketNotFoundError(_)
+            | Error::RequestTimeoutError => {
+                // Whoever answers next may be another version.
+                self.docker.lock().unwrap_or_else(PoisonError::into_inner).take();
+                RuntimeError::Unusable {
+                    what: format!("the container engine does not answer at {socket}"),
+                    remedy: "start it (systemctl start docker), or name its socket with --engine"
+                        .into(),
+                }
+            }
+            other => RuntimeError::Refused(format!("the container engine at {socket}: {other}")),
+        }
+    }
+}
+
+fn explain_message(message: &str) -> RuntimeError {
+    let lower = message.to_lowercase();
+    let remedy = match () {
+        () if lower.contains("no space left") => {
+            "the disk is full; make room, by docker image prune for one"
+        }
+        () if lower.contains("permission denied") => {
+            "whoever runs the broker must be allowed to use the engine"
+        }
+        () if lower.contains("no such image") => "build the images by: make images",
+        () => return RuntimeError::Refused(format!("the container engine refused: {message}")),
+    };
+    RuntimeError::Unusable {
+        what: format!("the container engine refused: {}", message.trim_end_matches('.')),
+        remedy: remedy.into(),
+    }
+}

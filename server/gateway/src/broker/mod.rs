@@ -1,0 +1,315 @@
+//! The broker: the one process that holds the container engine's socket.
+//!
+//! Whoever holds that socket is root on the machine, so the process that faces the network does not.
+//! The broker listens on a Unix socket for the gateway alone and does a closed set of things
+//! (`protocol`); how containers are made is its own affair (`containers`). It keeps nothing that the
+//! engine does not know: it may be killed at any time, and the next one goes on.
+
+mod containers;
+mod data;
+mod desktops;
+mod engine;
+mod host;
+mod place;
+pub mod protocol;
+
+use crate::cli::BrokerArgs;
+use crate::runtime::RuntimeError;
+use crate::runtime::process::check_length;
+use crate::runtime::process::place::write_atomically;
+use crate::signals::Signals;
+use crate::template::{self, Template};
+use anyhow::{Context as _, bail};
+use containers::{APP, SESSION};
+use data::{Keeper, Volumes};
+use desktops::{Desktops, Settings};
+use engine::Engine;
+use futures_util::StreamExt as _;
+use host::HostPaths;
+use lattice_engine::session::SessionId;
+use protocol::{MAX_REQUEST, Reply, Request};
+use rustix::fs::{Gid, Mode, Uid, chmod, chown};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, BufReader};
+use tokio::net::unix::pipe;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+
+/// Where the engine listens where nothing else is said.
+pub const ENGINE: &str = "/var/run/docker.sock";
+/// Its socket in the run directory.
+pub const SOCKET: &str = "broker.sock";
+/// How long a request may take to come in once its connection is there.
+const REQUEST_PATIENCE: Duration = Duration::from_secs(10);
+/// How many connections are served at once; a gateway has one a request.
+const MAX_CONNECTIONS: usize = 256;
+/// The first pause before the engine is asked again after it went away, and the longest.
+const ENGINE_PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(2));
+
+/// Runs until a signal, or until its standard input ends where it is to end with whoever started it.
+pub async fn run(args: BrokerArgs) -> anyhow::Result<()> {
+    let mut signals = Signals::new()?;
+    if !rustix::process::geteuid().is_root() {
+        bail!(
+            "the broker gives every desktop a user id of its own, which only root can; run it as root"
+        );
+    }
+    let run = &args.run_dir;
+    check_length(run)?;
+    for dir in [run, &args.data_dir] {
+        fs::create_dir_all(dir).with_context(|| format!("make the directory {}", dir.display()))?;
+    }
+    let templates = load_templates(&args.templates)?;
+    let engine = Engine::new(args.engine.clone());
+    // The engine may come later than this does; paths are needed when the first desktop starts.
+    let paths = loop {
+        match HostPaths::find(&engine).await {
+            Ok(paths) => break paths,
+            Err(error) => {
+                tracing::warn!(%error, "waiting for the container engine");
+                tokio::select! {
+                    () = sleep(ENGINE_PAUSE.1) => {}
+                    () = signals.next() => return Ok(()),
+                }
+            }
+        }
+    };
+    let installation = installation(&args.data_dir)?;
+    let settings = Settings {
+        run: run.clone(),
+        keeper: keeper(&args, &installation),
+        installation,
+        gateway: args.gateway.map_or(0, |gateway| gateway.group),
+        templates,
+        paths,
+    };
+    let desktops = Arc::new(Desktops::new(engine, settings));
+    let listener = listen(&run.join(SOCKET), args.gateway)?;
+    tracing::info!(socket = %run.join(SOCKET).display(), engine = %desktops.engine().socket().display(), "the broker listens");
+    tokio::spawn(follow(desktops.clone()));
+    tokio::select! {
+        () = accept(listener, desktops) => {}
+        () = signals.next() => {}
+        () = starter_ends(), if args.with_starter => {}
+    }
+    Ok(())
+}
+
+/// The templates of a directory by name. Bad ones are left out, and the log says why.
+fn load_templates(directory: &Path) -> anyhow::Result<BTreeMap<String, Template>> {
+    let templates = template::load_good(directory)?;
+    Ok(templates.into_iter().map(|template| (template.name.clone(), template)).collect())
+}
+
+/// What keeps people's files.
+fn keeper(args: &BrokerArgs, installation: &str) -> Keeper {
+    match &args.volume_driver {
+        None => Keeper::Directory(args.data_dir.clone()),
+        Some(driver) => Keeper::Volume(Volumes {
+            driver: driver.clone(),
+            options: args.volume_option.iter().cloned().collect(),
+            installation: installation.to_owned(),
+            ready: Mutex::default(),
+        }),
+    }
+}
+
+/// What this Lattice is called in labels, made at the first start.
+fn installation(data: &Path) -> anyhow::Result<String> {
+    let path = data.join("installation");
+    if let Some(known) = fs::read_to_string(&path).ok().filter(|text| !text.trim().is_empty()) {
+        return Ok(known.trim().to_owned());
+    }
+    let mut bits = [0; 10];
+    getrandom::fill(&mut bits).context("get random bytes from the system")?;
+    let name = SessionId::from_bytes(bits).to_string();
+    write_atomically(&path, name.as_bytes())
+        .with_context(|| format!("write {}", path.display()))?;
+    Ok(name)
+}
+
+/// The socket, for one user alone.
+fn listen(path: &Path, gateway: Option<Gateway>) -> anyhow::Result<UnixListener> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("remove {}", path.display()));
+        }
+        Ok(()) | Err(_) => {}
+    }
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    // Nobody else gets as far as the socket, also before it has its owner.
+    chmod(directory, Mode::from_raw_mode(0o700))?;
+    let listener =
+        UnixListener::bind(path).with_context(|| format!("listen on {}", path.display()))?;
+    chmod(path, Mode::from_raw_mode(0o600))?;
+    if let Some(Gateway { user, group }) = gateway {
+        chown(path, Some(Uid::from_raw(user)), Some(Gid::from_raw(group)))?;
+        chown(directory, None, Some(Gid::from_raw(group)))?;
+    }
+    chmod(directory, Mode::from_raw_mode(0o710))?;
+    Ok(listener)
+}
+
+/// Who may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gateway {
+    /// Its user id.
+    pub user: u32,
+    /// Its group id.
+    pub group: u32,
+}
+
+async fn accept(listener: UnixListener, desktops: Arc<Desktops>) {
+    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        // A semaphore that is never closed.
+        let Ok(place) = room.clone().acquire_owned().await else { return };
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a gateway could not connect");
+                sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let desktops = desktops.clone();
+        tokio::spawn(async move {
+            if let Err(error) = serve(stream, &desktops).await {
+                tracing::warn!(%error, "a request came to nothing");
+            }
+            drop(place);
+        });
+    }
+}
+
+/// One connection, one request.
+async fn serve(mut stream: UnixStream, desktops: &Arc<Desktops>) -> io::Result<()> {
+    let (reader, mut writer) = stream.split();
+    let mut reader = BufReader::new(reader);
+    let read = timeout(REQUEST_PATIENCE, protocol::read(&mut reader, MAX_REQUEST)).await;
+    let request = match read {
+        Ok(Ok(Some(request))) => request,
+        Ok(Ok(None)) | Err(_) => return Ok(()),
+        Ok(Err(error)) => {
+            let what = format!("the request is not understood: {error}");
+            let remedy = Some("gateway and broker must be of the same release".into());
+            return protocol::write(&mut writer, &Reply::Refused { what, remedy }).await;
+        }
+    };
+    if request != Request::Watch {
+        // What was begun is brought to its end, also when whoever asked has gone: half a desktop is
+        // of use to nobody.
+        let own = desktops.clone();
+        let reply = tokio::spawn(async move { answer(&own, request).await }).await;
+        let reply =
+            reply.unwrap_or_else(|error| refused(&RuntimeError::Refused(error.to_string())));
+        return protocol::write(&mut writer, &reply).await;
+    }
+    let mut changes = desktops.changes();
+    loop {
+        changes.mark_unchanged();
+        protocol::write(&mut writer, &Reply::Changed).await?;
+        let mut byte = [0];
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { return Ok(()) },
+            _ = reader.read(&mut byte) => return Ok(()),
+        }
+    }
+}
+
+async fn answer(desktops: &Desktops, request: Request) -> Reply {
+    let done = match request {
+        Request::Hello => return or_refused(engine_of(desktops).await),
+        Request::List => return or_refused(desktops.list().await.map(Reply::Instances)),
+        Request::Start(order) => desktops.start(&order).await,
+        Request::Stop(session) | Request::Remove(session) => desktops.stop(&session.0).await,
+        Request::Pause(session) => desktops.pause(&session.0).await,
+        Request::Resume(session) => desktops.resume(&session.0).await,
+        Request::Open(session, app) => desktops.open(&session.0, &app).await,
+        Request::Close(session, app) => desktops.close(&session.0, &app).await,
+        Request::Watch => Ok(()),
+    };
+    or_refused(done.map(|()| Reply::Done))
+}
+
+async fn engine_of(desktops: &Desktops) -> Result<Reply, RuntimeError> {
+    let (version, api) = desktops.engine().version().await?;
+    let missing = desktops.missing().await?;
+    Ok(Reply::Engine(protocol::Engine { version, api, missing }))
+}
+
+fn or_refused(result: Result<Reply, RuntimeError>) -> Reply {
+    result.unwrap_or_else(|error| refused(&error))
+}
+
+fn refused(error: &RuntimeError) -> Reply {
+    match error {
+        RuntimeError::Unusable { what, remedy } => {
+            Reply::Refused { what: what.clone(), remedy: Some(remedy.clone()) }
+        }
+        RuntimeError::Step { source, .. } => {
+            Reply::Refused { what: format!("{error}: {source}"), remedy: None }
+        }
+        RuntimeError::Refused(what) => Reply::Refused { what: what.clone(), remedy: None },
+    }
+}
+
+/// Tells gateways when something changes, for as long as this runs, whether the engine does or not.
+async fn follow(desktops: Arc<Desktops>) {
+    let mut pause = ENGINE_PAUSE.0;
+    loop {
+        match desktops.engine().events(desktops.label()).await {
+            Err(error) => tracing::debug!(%error, "the container engine is away"),
+            Ok(events) => {
+                if let Err(error) = desktops.sweep().await {
+                    tracing::warn!(%error, "what is left of earlier desktops could not be removed");
+                }
+                desktops.bump();
+                let mut events = std::pin::pin!(events);
+                while let Some(event) = events.next().await {
+                    pause = ENGINE_PAUSE.0;
+                    handle_event(&desktops, event);
+                }
+                tracing::warn!("the container engine went away");
+            }
+        }
+        desktops.bump();
+        sleep(pause).await;
+        pause = (pause * 2).min(ENGINE_PAUSE.1);
+    }
+}
+
+fn handle_event(desktops: &Arc<Desktops>, event: bollard::models::EventMessage) {
+    desktops.bump();
+    if event.action.as_deref() != Some("die") {
+        return;
+    }
+    let labels = event.actor.and_then(|actor| actor.attributes).unwrap_or_default();
+    let session = labels.get(SESSION).and_then(|session| session.parse::<SessionId>().ok());
+    let (Some(session), Some(app)) = (session, labels.get(APP).cloned()) else { return };
+    let desktops = desktops.clone();
+    tokio::spawn(async move {
+        if let Err(error) = desktops.tidy(&session, &app).await {
+            tracing::warn!(%session, app, %error, "an app that was closed could not be removed");
+        }
+    });
+}
+
+/// Standard input is a pipe from whoever started it, and ends with that.
+async fn starter_ends() {
+    let pipe = rustix::io::fcntl_dupfd_cloexec(std::io::stdin(), 0).map_err(io::Error::from);
+    let Ok(mut pipe) = pipe.and_then(pipe::Receiver::from_owned_fd) else {
+        tracing::warn!(
+            "standard input is no pipe: the broker does not notice when its starter ends"
+        );
+        return std::future::pending().await;
+    };
+    let mut bytes = [0; 64];
+    while pipe.read(&mut bytes).await.is_ok_and(|count| count > 0) {}
+}

@@ -1,0 +1,199 @@
+//! A session's directory, through which the containers of one desktop and the gateway meet.
+//!
+//! ```text
+//! <run>/<session>/           broker's; the gateway may pass through it, and nobody else
+//!   tokens.json              what the gateway proves itself with, 0600
+//!   x/X0                     the X socket
+//!   auth/{server,client}     its cookies
+//!   bus/bus                  the session bus
+//!   link/agent.sock          where the agent listens, for the gateway
+//!   api/                     where the session API listens for programs of the desktop
+//!   gate/gateway.sock        and where it does for the gateway
+//!   menu/applications/       the menu's entries of apps, to be read only
+//!   etc/                     passwd, group and the like, to be read only
+//! ```
+
+use super::protocol::{Secret, Tokens};
+use crate::auth::Token;
+use crate::runtime::RuntimeError;
+use crate::runtime::process::place::write_atomically;
+use crate::supervise::setup;
+use crate::template::Template;
+use lattice_engine::session::SessionId;
+use rustix::fs::{Gid, Mode, Uid, chmod, chown, mkdir};
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// Directories that belong to the desktop's user alone.
+const OWN: [&str; 4] = ["x", "auth", "bus", "api"];
+/// Directories of the desktop's user that the gateway may pass through.
+const SHARED: [&str; 2] = ["link", "gate"];
+/// The xorg image's own configuration.
+const X_CONFIG: &str = include_str!("../../../../containers/xorg/xorg.conf");
+
+/// One session's directory.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    dir: PathBuf,
+}
+
+/// Who the files in it are for.
+#[derive(Debug, Clone)]
+pub(super) struct Tenant<'a> {
+    /// The desktop's user id.
+    pub(super) uid: u32,
+    /// The gateway's group.
+    pub(super) gateway: u32,
+    pub(super) title: &'a str,
+    pub(super) geometry: (u16, u16),
+    pub(super) template: &'a Template,
+}
+
+impl Place {
+    pub(super) fn new(run: &Path, session: &SessionId) -> Self {
+        Self { dir: run.join(session.as_str()) }
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(super) fn agent_socket(&self) -> PathBuf {
+        self.dir.join("link/agent.sock")
+    }
+
+    pub(super) fn bus_socket(&self) -> PathBuf {
+        self.dir.join("bus/bus")
+    }
+
+    /// Makes it anew.
+    pub(super) fn prepare(&self, tenant: &Tenant<'_>) -> Result<Tokens, RuntimeError> {
+        self.remove()?;
+        self.make(tenant).map_err(RuntimeError::step("make the session's directory", &self.dir))
+    }
+
+    fn make(&self, tenant: &Tenant<'_>) -> io::Result<Tokens> {
+        let (uid, gateway) = (Uid::from_raw(tenant.uid), Gid::from_raw(tenant.gateway));
+        let own = Gid::from_raw(tenant.uid);
+        make_directory(&self.dir, Uid::ROOT, gateway, 0o710)?;
+        for name in OWN {
+            make_directory(&self.dir.join(name), uid, own, 0o700)?;
+        }
+        for name in SHARED {
+            // What is made in it belongs to the gateway's group.
+            make_directory(&self.dir.join(name), uid, gateway, 0o2750)?;
+        }
+        for name in ["etc", "menu", "menu/applications"] {
+            make_directory(&self.dir.join(name), Uid::ROOT, Gid::ROOT, 0o755)?;
+        }
+        for (name, cookie) in setup::cookies().map_err(io::Error::other)? {
+            let path = self.dir.join("auth").join(name);
+            write_atomically(&path, &cookie)?;
+            fs::set_permissions(&path, Permissions::from_mode(0o400))?;
+            chown(&path, Some(uid), Some(own))?;
+        }
+        for (name, text) in setup::accounts(tenant.title, tenant.uid) {
+            for_all(&self.dir.join("etc").join(name), &text)?;
+        }
+        for_all(&self.dir.join("etc/machine-id"), &setup::machine_id().map_err(io::Error::other)?)?;
+        for_all(&self.dir.join("etc/xorg.conf"), &setup::with_size(X_CONFIG, tenant.geometry))?;
+        for (name, app) in &tenant.template.apps {
+            let entry = menu_entry(name, &app.title, &app.icon);
+            for_all(
+                &self.dir.join(format!("menu/applications/lattice-app-{name}.desktop")),
+                &entry,
+            )?;
+        }
+        let fresh = || Token::fresh().map(Secret).map_err(io::Error::other);
+        let tokens = Tokens { agent: fresh()?, api: fresh()? };
+        write_atomically(&self.dir.join("tokens.json"), &serde_json::to_vec(&tokens)?)?;
+        Ok(tokens)
+    }
+
+    pub(super) fn tokens(&self) -> io::Result<Tokens> {
+        Ok(serde_json::from_slice(&fs::read(self.dir.join("tokens.json"))?)?)
+    }
+
+    pub(super) fn remove(&self) -> Result<(), RuntimeError> {
+        match fs::remove_dir_all(&self.dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(RuntimeError::step("remove the session's directory", &self.dir)(error))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+}
+
+/// Whatever the umask is.
+fn make_directory(path: &Path, uid: Uid, gid: Gid, mode: u32) -> io::Result<()> {
+    mkdir(path, Mode::RWXU)?;
+    chown(path, Some(uid), Some(gid))?;
+    // After the owner: that changes the set-group-id bit.
+    Ok(chmod(path, Mode::from_raw_mode(mode))?)
+}
+
+fn for_all(path: &Path, text: &str) -> io::Result<()> {
+    write_atomically(path, text.as_bytes())?;
+    fs::set_permissions(path, Permissions::from_mode(0o644))
+}
+
+/// An entry of the desktop's menu, see the Desktop Entry Specification. The title was checked to be
+/// one line, the names to be plain.
+fn menu_entry(name: &str, title: &str, icon: &str) -> String {
+    format!(
+        "[Desktop Entry]\nType=Application\nVersion=1.5\nName={}\nIcon={icon}\n\
+         Exec=/usr/bin/lattice open {name}\nTerminal=false\nCategories=X-Lattice;Development;\n\
+         StartupNotify=false\n",
+        title.replace('\\', "\\\\")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt as _;
+
+    #[test]
+    fn the_gateway_reaches_two_sockets_and_nobody_else_anything() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let run = tempfile::tempdir().expect("a directory");
+        let template = crate::template::read(
+            "name: a\nservices: {code: {image: lattice/terminal}}\nx-lattice: {title: A, apps: \
+             {code: {title: 'Co\\de'}}}",
+        )
+        .expect("a good template");
+        let tenant = Tenant {
+            uid: 100_001,
+            gateway: 990,
+            title: "Ada: her desk",
+            geometry: (1024, 700),
+            template: &template,
+        };
+        let place = Place::new(run.path(), &"abcdefghijklmnop".parse().expect("an id"));
+        let tokens = place.prepare(&tenant).expect("made");
+        let kept = place.tokens().expect("kept");
+        assert_eq!(tokens.agent.0.expose(), kept.agent.0.expose());
+        let seen = |name: &str| {
+            let found = fs::metadata(place.dir().join(name)).expect(name);
+            (found.uid(), found.gid(), found.mode() & 0o7777)
+        };
+        assert_eq!(seen(""), (0, 990, 0o710));
+        assert_eq!(seen("tokens.json"), (0, 0, 0o600));
+        assert_eq!(seen("x"), (100_001, 100_001, 0o700));
+        assert_eq!(seen("auth/client"), (100_001, 100_001, 0o400));
+        assert_eq!(seen("link"), (100_001, 990, 0o2750));
+        assert_eq!(seen("etc/passwd"), (0, 0, 0o644));
+        let entry =
+            fs::read_to_string(place.dir().join("menu/applications/lattice-app-code.desktop"));
+        assert!(entry.expect("there").contains("Name=Co\\\\de\n"));
+        let config = fs::read_to_string(place.dir().join("etc/xorg.conf")).expect("there");
+        assert!(config.contains("1024x700"));
+        place.prepare(&tenant).expect("made anew");
+        place.remove().expect("gone");
+        place.remove().expect("removing twice is fine");
+    }
+}

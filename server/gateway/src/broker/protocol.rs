@@ -1,0 +1,270 @@
+//! What a gateway may ask of the broker: a closed set of requests, each a line of JSON over a Unix
+//! socket, answered by a line.
+//!
+//! INVARIANT: nothing in a [`Request`] says how a container is made. It names a session, its owner, a
+//! template and an app; whatever else a container has comes from the broker's own files. So whoever
+//! breaks into the gateway can start and end desktops, and not more.
+
+use crate::auth::Token;
+use lattice_engine::session::SessionId;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::io;
+use tokio::io::{
+    AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _,
+};
+
+/// The longest request, in bytes.
+pub const MAX_REQUEST: u64 = 8 << 10;
+/// The longest answer, in bytes: some hundred for each of a few thousand desktops.
+pub const MAX_REPLY: u64 = 4 << 20;
+/// The longest title of a session, in bytes.
+pub const MAX_TITLE: usize = 256;
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// How the engine is, and what it lacks.
+    Hello,
+    /// Start a desktop.
+    Start(Order),
+    /// End it.
+    Stop(Id),
+    /// End it and forget it.
+    Remove(Id),
+    /// Freeze it.
+    Pause(Id),
+    /// Let it go on.
+    Resume(Id),
+    /// Open one of its apps.
+    Open(Id, String),
+    /// End one of its apps.
+    Close(Id, String),
+    /// All there are.
+    List,
+    /// Say [`Reply::Changed`] whenever the list may differ, until the connection ends.
+    Watch,
+}
+
+/// A desktop to be started.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Order {
+    /// Which session.
+    pub session: Id,
+    /// The user it belongs to.
+    pub owner: i64,
+    /// What viewers call it.
+    pub title: String,
+    /// The first size of its screen.
+    pub geometry: (u16, u16),
+    /// What it is made of, by name.
+    pub template: String,
+}
+
+/// What is answered.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// It is done, or well under way.
+    Done,
+    /// How the engine is.
+    Engine(Engine),
+    /// What there is.
+    Instances(Vec<Seen>),
+    /// Something may have changed.
+    Changed,
+    /// It was not done.
+    Refused {
+        /// Why.
+        what: String,
+        /// What to do about it.
+        remedy: Option<String>,
+    },
+}
+
+/// How the engine is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Engine {
+    /// Its version.
+    pub version: String,
+    /// The version of its API that is spoken with it.
+    pub api: String,
+    /// Images that every desktop needs and that are not there.
+    pub missing: Vec<String>,
+}
+
+/// A desktop that there is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Seen {
+    /// Which session.
+    pub session: Id,
+    /// The user it belongs to.
+    pub owner: i64,
+    /// How it is.
+    pub state: SeenState,
+    /// Its apps.
+    pub apps: Vec<SeenApp>,
+}
+
+/// How a desktop is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SeenState {
+    /// Under way.
+    Starting,
+    /// There.
+    Running(Tokens),
+    /// Frozen.
+    Paused(Tokens),
+    /// It ended by itself, and why.
+    Ended(String),
+}
+
+/// What a gateway proves itself with to the parts of one desktop.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Tokens {
+    /// To its agent.
+    pub agent: Secret,
+    /// To its session API.
+    pub api: Secret,
+}
+
+/// An app that there is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenApp {
+    /// Which, as its template calls it.
+    pub name: String,
+    /// Whether it is under way only.
+    pub is_starting: bool,
+    /// Why it ended, where it did.
+    pub ended: Option<String>,
+}
+
+/// A session's id, on its way.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Id(pub SessionId);
+
+impl From<Id> for String {
+    fn from(id: Id) -> Self {
+        id.0.to_string()
+    }
+}
+
+impl TryFrom<String> for Id {
+    type Error = lattice_engine::session::NotASessionId;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse().map(Self)
+    }
+}
+
+/// A token, on its way.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Secret(pub Token);
+
+impl From<Secret> for String {
+    fn from(secret: Secret) -> Self {
+        secret.0.expose().to_owned()
+    }
+}
+
+impl TryFrom<String> for Secret {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Token::parse(&text).map(Self).ok_or("it is no token")
+    }
+}
+
+/// Reads one line of at most `most` bytes; nothing where the other side has ended.
+///
+/// # Errors
+/// Where the line is longer, or is no `T`.
+pub async fn read<T: DeserializeOwned>(
+    stream: &mut (impl AsyncBufRead + Unpin),
+    most: u64,
+) -> io::Result<Option<T>> {
+    let mut line = Vec::new();
+    stream.take(most + 1).read_until(b'\n', &mut line).await?;
+    if line.is_empty() {
+        return Ok(None);
+    }
+    if line.last() != Some(&b'\n') {
+        let what = match line.len() as u64 > most {
+            true => format!("a line is longer than {most} bytes"),
+            false => "the line is cut off".to_owned(),
+        };
+        return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+    }
+    Ok(Some(serde_json::from_slice(&line)?))
+}
+
+/// Writes one line.
+pub async fn write(
+    stream: &mut (impl AsyncWrite + Unpin),
+    message: &impl Serialize,
+) -> io::Result<()> {
+    let mut line = serde_json::to_vec(message)?;
+    line.push(b'\n');
+    stream.write_all(&line).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn request(bytes: &[u8]) -> io::Result<Option<Request>> {
+        read(&mut &*bytes, MAX_REQUEST).await
+    }
+
+    #[tokio::test]
+    async fn a_request_is_read_as_it_was_written() {
+        let session = Id("abcdefghijklmnop".parse().expect("an id"));
+        let order = Order {
+            session: session.clone(),
+            owner: 7,
+            title: "Ada's \"desk\"\n".into(),
+            geometry: (1366, 768),
+            template: "go".into(),
+        };
+        let all = [
+            Request::Hello,
+            Request::Start(order),
+            Request::Open(session.clone(), "code".into()),
+            Request::Stop(session),
+            Request::Watch,
+        ];
+        for one in all {
+            let mut bytes = Vec::new();
+            write(&mut bytes, &one).await.expect("written");
+            assert_eq!(bytes.iter().filter(|byte| **byte == b'\n').count(), 1);
+            assert_eq!(request(&bytes).await.expect("read"), Some(one));
+        }
+        assert_eq!(request(b"").await.expect("the end"), None);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_in_the_set_is_refused() {
+        let start = r#"{"start":{"session":"abcdefghijklmnop","owner":1,"title":"","geometry":[1,1],"template":"go""#;
+        for bad in [
+            r#"{"exec":"abcdefghijklmnop"}"#,
+            r#"{"stop":"../../etc"}"#,
+            r#"{"stop":"ABCDEFGHIJKLMNOP"}"#,
+            &format!("{start},\"privileged\":true}}}}"),
+            &format!("{start},\"image\":\"evil\"}}}}"),
+            "\"hello",
+            "[]",
+            "\u{0}",
+        ] {
+            assert!(request(format!("{bad}\n").as_bytes()).await.is_err(), "{bad}");
+        }
+        assert!(request(format!("{start}}}}}\n").as_bytes()).await.is_ok());
+        let long = format!("\"{}\"\n", "h".repeat(MAX_REQUEST as usize));
+        assert!(request(long.as_bytes()).await.is_err());
+        assert!(request(b"\"hello\"").await.is_err(), "a line that is cut off is none");
+    }
+}

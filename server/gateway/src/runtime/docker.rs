@@ -1,0 +1,200 @@
+//! Desktops made of containers, which a broker starts and ends (`crate::broker`): this is the gateway's
+//! side, which holds no socket of any engine.
+
+use super::{Address, AppInstance, AppState, Instance, InstanceState, RuntimeError, Spec};
+use crate::broker::protocol::{
+    self, Engine, Id, MAX_REPLY, Order, Reply, Request, Seen, SeenState, Tokens,
+};
+use lattice_engine::session::SessionId;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::BufReader;
+use tokio::net::UnixStream;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+/// How long the broker may take for an answer: the longest is a stop, whose apps have a minute.
+const PATIENCE: Duration = Duration::from_secs(100);
+/// The pause before the broker is looked for again.
+const BROKER_PAUSE: Duration = Duration::from_millis(500);
+
+/// The runtime.
+#[derive(Debug)]
+pub struct Docker {
+    socket: PathBuf,
+    changes: Arc<watch::Sender<u64>>,
+    watcher: JoinHandle<()>,
+}
+
+impl Drop for Docker {
+    fn drop(&mut self) {
+        self.watcher.abort();
+    }
+}
+
+impl Docker {
+    /// Desktops by the broker that listens at `socket`, which need not be there yet. The session's
+    /// directories are beside it.
+    pub fn open(socket: PathBuf) -> Self {
+        let changes = Arc::new(watch::Sender::new(0));
+        let watcher = tokio::spawn(follow(socket.clone(), changes.clone()));
+        Self { socket, changes, watcher }
+    }
+
+    /// How the engine is.
+    pub async fn engine(&self) -> Result<Engine, RuntimeError> {
+        match self.ask(&Request::Hello).await? {
+            Reply::Engine(engine) => Ok(engine),
+            other => Err(odd(&other)),
+        }
+    }
+
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    pub(super) async fn start(&self, spec: &Spec) -> Result<(), RuntimeError> {
+        let order = Order {
+            session: Id(spec.session.clone()),
+            owner: spec.owner,
+            title: spec.title.clone(),
+            geometry: spec.geometry,
+            template: spec.template.clone(),
+        };
+        self.have_done(&Request::Start(order)).await
+    }
+
+    pub(super) async fn stop(&self, session: &SessionId) -> Result<(), RuntimeError> {
+        self.have_done(&Request::Stop(Id(session.clone()))).await
+    }
+
+    pub(super) async fn remove(&self, session: &SessionId) -> Result<(), RuntimeError> {
+        self.have_done(&Request::Remove(Id(session.clone()))).await
+    }
+
+    pub(super) async fn pause(&self, session: &SessionId) -> Result<(), RuntimeError> {
+        self.have_done(&Request::Pause(Id(session.clone()))).await
+    }
+
+    pub(super) async fn resume(&self, session: &SessionId) -> Result<(), RuntimeError> {
+        self.have_done(&Request::Resume(Id(session.clone()))).await
+    }
+
+    pub(super) async fn open_app(
+        &self,
+        session: &SessionId,
+        app: &str,
+    ) -> Result<(), RuntimeError> {
+        self.have_done(&Request::Open(Id(session.clone()), app.to_owned())).await
+    }
+
+    pub(super) async fn close_app(
+        &self,
+        session: &SessionId,
+        app: &str,
+    ) -> Result<(), RuntimeError> {
+        self.have_done(&Request::Close(Id(session.clone()), app.to_owned())).await
+    }
+
+    pub(super) async fn list(&self) -> Result<Vec<Instance>, RuntimeError> {
+        match self.ask(&Request::List).await? {
+            Reply::Instances(seen) => {
+                Ok(seen.into_iter().map(|seen| self.instance(seen)).collect())
+            }
+            other => Err(odd(&other)),
+        }
+    }
+
+    fn instance(&self, seen: Seen) -> Instance {
+        let session = seen.session.0;
+        let state = match seen.state {
+            SeenState::Starting => InstanceState::Starting,
+            SeenState::Running(tokens) => InstanceState::Running(self.address(&session, tokens)),
+            SeenState::Paused(tokens) => InstanceState::Paused(self.address(&session, tokens)),
+            SeenState::Ended(reason) => InstanceState::Ended { reason },
+        };
+        let apps = seen.apps.into_iter().map(|app| AppInstance {
+            name: app.name,
+            state: match (app.ended, app.is_starting) {
+                (Some(reason), _) => AppState::Ended { reason },
+                (None, true) => AppState::Starting,
+                (None, false) => AppState::Running,
+            },
+        });
+        Instance { apps: apps.collect(), session, owner: seen.owner, state }
+    }
+
+    fn address(&self, session: &SessionId, tokens: Tokens) -> Address {
+        let place = self.socket.parent().unwrap_or(Path::new("/")).join(session.as_str());
+        Address { socket: place.join("link/agent.sock"), token: tokens.agent.0 }
+    }
+
+    async fn have_done(&self, request: &Request) -> Result<(), RuntimeError> {
+        match self.ask(request).await? {
+            Reply::Done => Ok(()),
+            other => Err(odd(&other)),
+        }
+    }
+
+    async fn ask(&self, request: &Request) -> Result<Reply, RuntimeError> {
+        let asked = timeout(PATIENCE, ask(&self.socket, request)).await;
+        let reply = asked.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        match reply.map_err(|error| no_broker(&self.socket, &error))? {
+            Reply::Refused { what, remedy: Some(remedy) } => {
+                Err(RuntimeError::Unusable { what, remedy })
+            }
+            Reply::Refused { what, remedy: None } => Err(RuntimeError::Refused(what)),
+            reply => Ok(reply),
+        }
+    }
+}
+
+async fn ask(socket: &Path, request: &Request) -> io::Result<Reply> {
+    let mut stream = UnixStream::connect(socket).await?;
+    let (reader, mut writer) = stream.split();
+    protocol::write(&mut writer, request).await?;
+    let reply = protocol::read(&mut BufReader::new(reader), MAX_REPLY).await?;
+    reply.ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "it went away over it"))
+}
+
+fn no_broker(socket: &Path, error: &io::Error) -> RuntimeError {
+    RuntimeError::Unusable {
+        what: format!("the broker at {} does not answer ({error})", socket.display()),
+        remedy: "see whether lattice broker runs, and what its log says".into(),
+    }
+}
+
+fn odd(reply: &Reply) -> RuntimeError {
+    let kind = match reply {
+        Reply::Done => "done",
+        Reply::Engine(_) => "an engine",
+        Reply::Instances(_) => "a list",
+        Reply::Changed => "a change",
+        Reply::Refused { .. } => "a refusal",
+    };
+    RuntimeError::Refused(format!("the broker answered something else than was asked: {kind}"))
+}
+
+/// Says when something may have changed: also when a broker comes or goes.
+async fn follow(socket: PathBuf, changes: Arc<watch::Sender<u64>>) {
+    loop {
+        // An error is an end like another.
+        let _ = watch_one(&socket, &changes).await;
+        changes.send_modify(|count| *count += 1);
+        sleep(BROKER_PAUSE).await;
+    }
+}
+
+async fn watch_one(socket: &Path, changes: &watch::Sender<u64>) -> io::Result<()> {
+    let mut stream = UnixStream::connect(socket).await?;
+    let (reader, mut writer) = stream.split();
+    protocol::write(&mut writer, &Request::Watch).await?;
+    let mut reader = BufReader::new(reader);
+    while let Some(Reply::Changed) = protocol::read(&mut reader, MAX_REPLY).await? {
+        changes.send_modify(|count| *count += 1);
+    }
+    Ok(())
+}
