@@ -14,6 +14,7 @@
 
 pub mod beat;
 pub mod compare;
+pub mod containers;
 pub mod desktops;
 pub mod footage;
 pub mod http;

@@ -3,6 +3,7 @@
 
 use lattice_engine::session::SessionId;
 use lattice_gateway::runtime::{Fake, InstanceState, Runtime, Spec};
+use lattice_tests::containers::Containers;
 use lattice_tests::desktops::{Desktops, ended, running, spec, state};
 use lattice_tests::process::{binary, is_running, repository, signal};
 use lattice_tests::wait::{GENEROUS, until_some};
@@ -12,7 +13,7 @@ use rustix::process::Signal;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use x11rb::connection::Connection as _;
 
@@ -20,6 +21,7 @@ use x11rb::connection::Connection as _;
 enum World {
     Fake(Fake),
     Process(Desktops),
+    Docker(Containers),
 }
 
 impl World {
@@ -31,11 +33,16 @@ impl World {
         Self::Process(Desktops::new())
     }
 
+    fn docker() -> Self {
+        Self::Docker(Containers::new())
+    }
+
     /// A gateway starts.
     async fn open(&self) -> Runtime {
         match self {
             Self::Fake(fake) => Runtime::Fake(fake.clone()),
             Self::Process(desktops) => desktops.open().await,
+            Self::Docker(containers) => containers.open(),
         }
     }
 
@@ -46,16 +53,50 @@ impl World {
             Self::Process(desktops) => {
                 signal(desktops.supervisor(session).expect("a supervisor"), Signal::KILL);
             }
+            Self::Docker(containers) => containers.kill(session, "xorg"),
         }
     }
 
     /// Checks that nothing of a session runs.
     fn assert_gone(&self, session: &SessionId) {
-        let Self::Process(desktops) = self else { return };
-        let left = desktops.processes(session);
-        assert!(left.is_empty(), "{left:?} of {session} are still there");
-        let supervisor = desktops.supervisor(session);
-        assert!(!supervisor.is_some_and(is_running), "{supervisor:?} is still there");
+        match self {
+            Self::Fake(_) => {}
+            Self::Process(desktops) => {
+                let left = desktops.processes(session);
+                assert!(left.is_empty(), "{left:?} of {session} are still there");
+                let supervisor = desktops.supervisor(session);
+                assert!(!supervisor.is_some_and(is_running), "{supervisor:?} is still there");
+            }
+            Self::Docker(containers) => {
+                let left = containers.of(session);
+                assert!(left.is_empty(), "{left:?} of {session} are still there");
+            }
+        }
+    }
+
+    /// Whether nothing of a session runs that has ended by itself.
+    fn is_over(&self, session: &SessionId) -> bool {
+        match self {
+            // Containers that have ended are there to say why.
+            Self::Fake(_) | Self::Docker(_) => true,
+            Self::Process(desktops) => desktops.processes(session).is_empty(),
+        }
+    }
+
+    fn home(&self, owner: i64) -> Option<PathBuf> {
+        match self {
+            Self::Fake(_) => None,
+            Self::Process(desktops) => Some(desktops.home(owner)),
+            Self::Docker(containers) => Some(containers.home(owner)),
+        }
+    }
+
+    fn run_dir(&self, session: &SessionId) -> Option<PathBuf> {
+        match self {
+            Self::Fake(_) => None,
+            Self::Process(desktops) => Some(desktops.run_dir(session)),
+            Self::Docker(containers) => Some(containers.run().join(session.as_str())),
+        }
     }
 }
 
@@ -69,6 +110,10 @@ macro_rules! contract {
         mod process {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $name() { super::$name(&super::World::process()).await })*
+        }
+        mod docker {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() { super::$name(&super::World::docker()).await })*
         }
     };
 }
@@ -94,8 +139,8 @@ async fn starting_and_stopping_twice_is_fine(world: &World) {
     let list = runtime.list().await.expect("a list");
     assert_eq!(list.len(), 1);
     assert_eq!(list[0].owner, 1);
-    if let World::Process(desktops) = world {
-        fs::write(desktops.home(1).join("essay"), "words").expect("written");
+    if let Some(home) = world.home(1) {
+        fs::write(home.join("essay"), "words").expect("written");
     }
 
     runtime.stop(&spec.session).await.expect("a stop");
@@ -107,9 +152,9 @@ async fn starting_and_stopping_twice_is_fine(world: &World) {
     running(&runtime, &spec.session).await;
     runtime.remove(&spec.session).await.expect("a removal");
     world.assert_gone(&spec.session);
-    if let World::Process(desktops) = world {
-        assert!(!desktops.run_dir(&spec.session).exists());
-        let essay = fs::read_to_string(desktops.home(1).join("essay"));
+    assert!(!world.run_dir(&spec.session).is_some_and(|dir| dir.exists()));
+    if let Some(home) = world.home(1) {
+        let essay = fs::read_to_string(home.join("essay"));
         assert_eq!(essay.expect("the home stays"), "words");
     }
     runtime.remove(&spec.session).await.expect("removing twice is fine");
@@ -125,20 +170,13 @@ async fn a_desktop_that_dies_by_itself_is_seen(world: &World) {
     let reason = ended(&runtime, &spec.session).await;
     assert!(reason.contains("killed"), "{reason}");
     let gone = Instant::now();
-    while gone.elapsed() < GENEROUS && !nothing_left(world, &spec.session) {
+    while gone.elapsed() < GENEROUS && !world.is_over(&spec.session) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    world.assert_gone(&spec.session);
+    assert!(world.is_over(&spec.session), "something of it still runs");
     runtime.start(&spec).await.expect("it can be started again");
     running(&runtime, &spec.session).await;
     runtime.remove(&spec.session).await.expect("a removal");
-}
-
-fn nothing_left(world: &World, session: &SessionId) -> bool {
-    match world {
-        World::Fake(_) => true,
-        World::Process(desktops) => desktops.processes(session).is_empty(),
-    }
 }
 
 async fn a_gateway_that_starts_finds_what_runs(world: &World) {

@@ -1,0 +1,186 @@
+//! Desktops of the docker runtime: a real broker over the engine of this machine, with directories of
+//! its own for each test.
+
+use crate::process::{binary, repository, signal};
+use crate::wait::{GENEROUS, until_some};
+use crate::xserver::TempDir;
+use lattice_engine::session::SessionId;
+use lattice_gateway::runtime::{Docker, Runtime};
+use rustix::process::Signal;
+use serde_json::Value;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+/// A machine's worth of desktops made of containers. What is left when it is dropped is removed.
+#[derive(Debug)]
+pub struct Containers {
+    dir: TempDir,
+    options: Vec<String>,
+    broker: Child,
+}
+
+impl Containers {
+    /// None yet.
+    ///
+    /// # Panics
+    /// Where no engine answers, or the broker does not come up.
+    pub fn new() -> Self {
+        Self::with_options(&[])
+    }
+
+    /// None yet, and the broker has further options.
+    ///
+    /// # Panics
+    /// The same.
+    pub fn with_options(options: &[&str]) -> Self {
+        let dir = TempDir::new("containers");
+        let options: Vec<_> = options.iter().map(|option| (*option).to_owned()).collect();
+        let broker = launch(dir.path(), &options);
+        Self { dir, options, broker }
+    }
+
+    /// A gateway starts.
+    pub fn open(&self) -> Runtime {
+        Runtime::Docker(Docker::open(self.run().join("broker.sock")))
+    }
+
+    /// The directory that all others are in.
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Where sessions have their directories.
+    pub fn run(&self) -> PathBuf {
+        self.dir.path().join("run")
+    }
+
+    /// The home of a user.
+    pub fn home(&self, owner: i64) -> PathBuf {
+        self.dir.path().join("data/homes").join(owner.to_string()).join("home")
+    }
+
+    /// The broker's process.
+    pub fn broker(&self) -> u32 {
+        self.broker.id()
+    }
+
+    /// Kills the broker, and starts another over the same directories.
+    ///
+    /// # Panics
+    /// Where it does not come up.
+    pub fn restart_broker(&mut self) {
+        signal(self.broker.id(), Signal::KILL);
+        self.broker.wait().expect("it is ours");
+        self.broker = launch(self.dir.path(), &self.options);
+    }
+
+    /// What the broker has said.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("broker.log")).unwrap_or_default()
+    }
+
+    /// The names of all containers of ours, also of those that have ended.
+    pub fn names(&self) -> Vec<String> {
+        let Ok(installation) = fs::read_to_string(self.dir.path().join("data/installation")) else {
+            return Vec::new();
+        };
+        let filter = format!("label=io.lattice.installation={}", installation.trim());
+        let names = docker(&["ps", "--all", "--filter", &filter, "--format", "{{.Names}}"]);
+        names.lines().map(str::to_owned).collect()
+    }
+
+    /// Those of one session.
+    pub fn of(&self, session: &SessionId) -> Vec<String> {
+        let label = format!("label=io.lattice.session={session}");
+        let names = docker(&["ps", "--all", "--filter", &label, "--format", "{{.Names}}"]);
+        names.lines().map(str::to_owned).collect()
+    }
+
+    /// What the engine knows of one part of a desktop.
+    ///
+    /// # Panics
+    /// Where there is none.
+    pub fn inspect(&self, session: &SessionId, part: &str) -> Value {
+        let text = docker(&["inspect", &name(session, part)]);
+        let mut all: Vec<Value> = serde_json::from_str(&text).expect("JSON");
+        all.remove(0)
+    }
+
+    /// Runs a script in one part of a desktop, as a program there would.
+    ///
+    /// # Panics
+    /// Where the part is not there.
+    pub fn inside(&self, session: &SessionId, part: &str, script: &str) -> Output {
+        let mut command = Command::new("docker");
+        command.args(["exec", &name(session, part), "/bin/bash", "-c", script]);
+        command.output().expect("docker is there")
+    }
+
+    /// Kills one part of a desktop.
+    ///
+    /// # Panics
+    /// Where it is not there.
+    pub fn kill(&self, session: &SessionId, part: &str) {
+        docker(&["kill", &name(session, part)]);
+    }
+}
+
+impl Default for Containers {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Containers {
+    fn drop(&mut self) {
+        signal(self.broker.id(), Signal::TERM);
+        let _ = self.broker.wait();
+        let names = self.names();
+        if !names.is_empty() {
+            let mut command = Command::new("docker");
+            let _ = command.args(["rm", "--force", "--volumes"]).args(names).output();
+        }
+    }
+}
+
+/// The name of one part of a desktop, as the engine knows it.
+pub fn name(session: &SessionId, part: &str) -> String {
+    format!("lattice-{session}-{part}")
+}
+
+/// Has the engine's command do something, and returns what it printed.
+///
+/// # Panics
+/// Where it fails.
+pub fn docker(arguments: &[&str]) -> String {
+    let output = Command::new("docker").args(arguments).output();
+    let output = output.expect("docker is installed: deploy/install-packages containers");
+    assert!(
+        output.status.success(),
+        "docker {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+fn launch(dir: &Path, options: &[String]) -> Child {
+    let socket = dir.join("run/broker.sock");
+    let _ = fs::remove_file(&socket);
+    let log = File::options().create(true).append(true).open(dir.join("broker.log"));
+    let log = log.expect("a file of ours");
+    let mut command = Command::new(binary("lattice"));
+    command.arg("broker");
+    for (option, path) in [("--run-dir", "run"), ("--data-dir", "data")] {
+        command.arg(option).arg(dir.join(path));
+    }
+    command.arg("--templates").arg(repository().join("containers/templates")).args(options);
+    let mut broker = command.stdin(Stdio::null()).stderr(log).spawn().expect("it starts");
+    until_some("the broker to listen", GENEROUS, || {
+        let ended = broker.try_wait().expect("it is ours");
+        let said = || fs::read_to_string(dir.join("broker.log")).unwrap_or_default();
+        assert!(ended.is_none(), "the broker ended: {}", said());
+        socket.exists().then_some(())
+    });
+    broker
+}
