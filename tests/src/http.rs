@@ -1,5 +1,6 @@
 //! HTTP by hand, so that a test can send what no library would.
 
+use crate::patience;
 use crate::wait::GENEROUS;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -53,7 +54,7 @@ pub fn try_request(
     body: &str,
 ) -> std::io::Result<Response> {
     let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    stream.set_read_timeout(Some(patience(Duration::from_secs(10))))?;
     let length = body.len();
     let text = format!(
         "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\

@@ -58,7 +58,13 @@ impl Serve {
         let desktops = Desktops::new();
         fs::create_dir_all(desktops.data()).expect("a directory");
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        let socket = options.handed.then(|| TcpListener::bind(listen).expect("a port"));
+        let socket = options.handed.then(|| {
+            let socket = TcpListener::bind(listen).expect("a port");
+            // As many wait as at `lattice.socket`: the library's 128 are fewer than a test's viewers,
+            // and who finds no room tries again only after a second.
+            rustix::net::listen(&socket, 4096).expect("it listens");
+            socket
+        });
         let (child, address) = launch(&options, &desktops, listen, socket.as_ref());
         let token = admin_token(&desktops, &[]);
         Self { options, desktops, child, address, token, socket }

@@ -25,7 +25,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout_at};
 use tokio_rustls::server::TlsStream;
 
 /// A client has so long to send its headers, on a fresh connection and on a kept one.
@@ -40,6 +40,13 @@ const OUT_OF_SOCKETS: Duration = Duration::from_millis(200);
 /// How long, and for how much, a closed connection is read on so that its last words arrive.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: u64 = 4 << 20;
+
+/// So long after it was made a connection may yet ask for the first time, though the end has begun:
+/// a program whose new connection is closed takes that for a failure. One that is silent for longer a
+/// browser has made beforehand; it makes another.
+const FIRST_REQUEST: Duration = Duration::from_secs(2);
+/// What has come by a kept connection before the end began is read within this.
+const READ_OUT: Duration = Duration::from_millis(10);
 
 /// Those who will come back after a restart do so one in this time: a handshake and a whole picture
 /// each, which two cores do at this pace beside everything else.
@@ -161,9 +168,11 @@ pub async fn serve_entrance(
     let slots = Arc::new(Semaphore::new(max_connections));
     let mut short = false;
     loop {
+        // What is not accepted any more waits for the next server, where one is handed the listener.
         let next = tokio::select! {
-            next = accept(&listener, &slots) => next,
+            biased;
             _ = guard.closing() => return,
+            next = accept(&listener, &slots) => next,
         };
         match next {
             Ok((stream, peer, slot)) => {
@@ -206,17 +215,24 @@ async fn serve_one(
     if let Err(error) = tcp::tune(&stream, WRITE_TIMEOUT) {
         tracing::debug!(%error, "a socket option was refused");
     }
+    let ask_by = Instant::now() + FIRST_REQUEST;
     let Entrance { router, tls } = entrance;
     let stream = Lingering::new(stream, slot, connection.path.clone());
-    let Some(tls) = tls else { return serve_http(stream.lasting(), router, connection).await };
+    let Some(tls) = tls else {
+        return serve_http(stream.lasting(), router, connection, ask_by).await;
+    };
     let mut guard = connection.guard.clone();
+    let over = async {
+        guard.closing().await;
+        sleep_until(ask_by).await;
+    };
     let admitted = tokio::select! {
         admitted = tls.acceptor.in_time(admit(stream, &tls.acceptor)) => admitted,
-        _ = guard.closing() => None,
+        () = over => None,
     };
     match admitted {
-        Some(Admitted::Secure(stream)) => serve_http(stream, router, connection).await,
-        Some(Admitted::Plain(stream)) => serve_http(stream, tls.plain, connection).await,
+        Some(Admitted::Secure(stream)) => serve_http(stream, router, connection, ask_by).await,
+        Some(Admitted::Plain(stream)) => serve_http(stream, tls.plain, connection, ask_by).await,
         Some(Admitted::Nobody) | None => {}
     }
 }
@@ -257,13 +273,17 @@ async fn admit(stream: Lingering, acceptor: &Acceptor) -> Admitted {
 /// `ContentType.handshake` of RFC 8446.
 const HANDSHAKE: u8 = 22;
 
-async fn serve_http<S>(stream: S, router: Router, connection: Connection)
+/// Serves a connection until either end closes it. Its first request may come until `ask_by`, though
+/// the end has begun.
+async fn serve_http<S>(stream: S, router: Router, connection: Connection, ask_by: Instant)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut guard = connection.guard.clone();
     let router = TowerToHyperService::new(router);
+    let (asks, mut asked) = watch::channel(false);
     let service = service_fn(move |mut request: Request<Incoming>| {
+        asks.send_replace(true);
         request.extensions_mut().insert(connection.clone());
         hyper::service::Service::call(&router, request)
     });
@@ -275,9 +295,14 @@ where
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades()
     );
+    let last_request_came = async {
+        guard.closing().await;
+        wait_last_request(&mut asked, ask_by).await;
+    };
     let served = tokio::select! {
+        biased;
         served = serving.as_mut() => served,
-        _ = guard.closing() => {
+        () = last_request_came => {
             serving.as_mut().graceful_shutdown();
             serving.await
         }
@@ -285,6 +310,15 @@ where
     if let Err(error) = served {
         tracing::debug!(%error, "a connection ended early");
     }
+}
+
+/// Waits for the last request by a connection, which hyper is then to close: it would at once, even
+/// if nobody had had the time to ask anything by it.
+async fn wait_last_request(asked: &mut watch::Receiver<bool>, ask_by: Instant) {
+    let read_out = Instant::now() + READ_OUT;
+    let has_asked = *asked.borrow_and_update();
+    let patience = if has_asked { read_out } else { ask_by.max(read_out) };
+    let _ = timeout_at(patience, asked.changed()).await;
 }
 
 /// A socket that is read on for a moment after it was dropped. The kernel answers data that nobody
@@ -416,6 +450,63 @@ impl AsyncWrite for Lingering {
 mod tests {
     use super::*;
     use axum::routing::get;
+
+    /// A client's connection that is being served, and what ends it.
+    async fn connected() -> (TcpStream, Drain) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let client = TcpStream::connect(address).await.expect("a connection");
+        let (stream, peer, slot) =
+            accept(&listener, &Arc::new(Semaphore::new(1))).await.expect("accepted");
+        let router = Router::new().route("/", get(|| async { "here" }));
+        let drain = Drain::default();
+        let connection = Connection { peer, path: Arc::default(), guard: drain.guard() };
+        tokio::spawn(serve_one(stream, slot, Entrance { router, tls: None }, connection));
+        (client, drain)
+    }
+
+    async fn ask(client: &mut TcpStream) {
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("sent");
+    }
+
+    #[tokio::test]
+    async fn who_has_just_connected_is_answered_after_the_end_has_begun_and_only_once() {
+        let (mut client, drain) = connected().await;
+        let ended = tokio::spawn(drain.close(10 * FIRST_REQUEST));
+        sleep(10 * READ_OUT).await;
+        ask(&mut client).await;
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.expect("an answer and the end");
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("here"), "{answer}");
+        assert!(ended.await.expect("no panic"));
+    }
+
+    #[tokio::test]
+    async fn a_kept_connection_that_asks_nothing_does_not_hold_up_the_end() {
+        let (mut client, drain) = connected().await;
+        ask(&mut client).await;
+        let _ = client.read_u8().await.expect("an answer");
+        let begun = Instant::now();
+        assert!(drain.close(10 * FIRST_REQUEST).await);
+        assert!(begun.elapsed() < FIRST_REQUEST / 2, "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_connection_holds_up_the_end_while_it_is_new() {
+        for (age, waits) in [
+            (Duration::ZERO, FIRST_REQUEST),
+            (FIRST_REQUEST, READ_OUT),
+            (2 * FIRST_REQUEST, READ_OUT),
+        ] {
+            let (client, drain) = connected().await;
+            sleep(age).await;
+            let begun = Instant::now();
+            assert!(drain.close(10 * FIRST_REQUEST).await);
+            let took = begun.elapsed();
+            assert!(took <= waits + READ_OUT, "{took:?} after {age:?}");
+            drop(client);
+        }
+    }
 
     /// The timer is the test's; what the kernel gives up by itself it does in true time.
     #[tokio::test(start_paused = true)]

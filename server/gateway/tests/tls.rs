@@ -5,13 +5,15 @@ mod secure;
 
 use lattice_gateway::tls::certificate::Files;
 use lattice_gateway::tls::{Settings, Tls};
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
 use secure::*;
 use sha2::{Digest as _, Sha256};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 #[tokio::test]
 async fn who_trusts_the_authority_is_served_under_the_servers_names_only() {
@@ -173,6 +175,27 @@ async fn a_device_is_told_how_to_trust_the_server_before_it_does() {
     assert_eq!(given.expect("a certificate"), root);
     let code = server.ask("GET /ca/qr.svg", "", "").await;
     assert!(code.contains("content-type: image/svg+xml") && code.contains("<path"), "{code}");
+}
+
+#[tokio::test]
+async fn who_has_just_connected_is_answered_after_the_end_has_begun() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(settings(dir.path(), &[]), 100).await;
+    let (roots, address) = (server.roots(), server.address);
+    let bare = TcpStream::connect(address).await.expect("a connection");
+    // Connections are accepted in order, so both are.
+    let mut secure = server.connect("localhost", &roots).await.expect("a connection");
+    let ended = tokio::spawn(server.drain.close(PATIENCE));
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let connector = TlsConnector::from(Arc::new(client(&roots, &["http/1.1"])));
+    let name = ServerName::try_from("localhost").expect("a name");
+    let handshake = soon("a handshake", connector.connect(name, bare)).await;
+    let request = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    for stream in [&mut handshake.expect("it is done"), &mut secure] {
+        let answer = exchange(stream, request).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+    assert!(ended.await.expect("no panic"));
 }
 
 #[tokio::test]

@@ -165,29 +165,53 @@ test('a wrong pixel is noticed and healed although nobody asks', () => (
     await stage.say('text');
     const isRight = async () => difference(await visible(page), await stage.image()) === '';
     await eventually('the picture to be right', isRight);
-    // Whatever a new page asks for by itself is long over.
-    await sleep(2000);
     const own = await worker(page);
     await own.evaluate(() => {
       const { lattice } = /** @type {any} */ (self);
+      const { context } = lattice;
+      const put = context.putImageData.bind(context);
       lattice.plant = () => {
-        lattice.context.fillStyle = '#ff00fe';
-        lattice.context.fillRect(700, 400, 1, 1);
+        context.fillStyle = '#ff00fe';
+        context.fillRect(700, 400, 1, 1);
       };
-      lattice.plant();
+      lattice.paints = 0;
+      context.putImageData = (/** @type {any[]} */ ...args) => {
+        put(...args);
+        lattice.paints += 1;
+        if (lattice.isStubborn) lattice.plant();
+      };
     });
+    // The worker is looked at, for who asks the page has the whole canvas proven. The page may show
+    // what was painted or planted a moment later.
+    const paints = () => own.evaluate(() => /** @type {any} */ (self).lattice.paints);
+    const rest = () => eventually('it to rest', async () => {
+      const before = await paints();
+      // What was asked for, by a new page too, is over.
+      await sleep(2000);
+      return await paints() === before;
+    });
+    await rest();
+    const before = await own.evaluate(() => {
+      const { lattice } = /** @type {any} */ (self);
+      lattice.plant();
+      return lattice.paints;
+    });
+    await eventually('the wrong pixel to be painted over', async () => await paints() > before);
     await eventually('the wrong pixel to be healed', isRight);
     assert.equal((await stats(page)).mismatches, 1);
+    await rest();
     // A pixel that stays wrong whatever is painted: the first who asks is told so.
-    await own.evaluate(() => {
+    const healed = await own.evaluate(() => {
       const { lattice } = /** @type {any} */ (self);
-      lattice.planting = setInterval(lattice.plant, 50);
+      lattice.isStubborn = true;
+      lattice.plant();
+      return lattice.paints;
     });
-    await sleep(3000);
+    await eventually('the wrong pixel to be painted over in vain', async () => await paints() > healed);
     const { exact, mismatches } = await stats(page);
     assert.equal(exact, false);
     assert.ok(mismatches >= 2, `${mismatches}`);
-    await own.evaluate(() => clearInterval(/** @type {any} */ (self).lattice.planting));
+    await own.evaluate(() => { /** @type {any} */ (self).lattice.isStubborn = false; });
     await eventually('it to be exact', async () => (await stats(page)).exact);
     await assertExact(page, stage);
   })));

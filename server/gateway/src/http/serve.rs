@@ -19,6 +19,9 @@ use lattice_wire::{Role, close};
 use serde_json::json;
 use std::sync::Arc;
 
+/// Within which time those come back for whose desktop there is no hub yet.
+const COME_BACK_MS: u32 = 2000;
+
 /// What the handlers share.
 #[derive(Debug)]
 pub struct App {
@@ -76,12 +79,15 @@ async fn socket(
 ) -> Result<Response, Problem> {
     let peer = connection.peer.ip();
     let admission = app.api.authorize_socket(request.headers(), &session, &site, peer).await?;
-    let hub = match admission.is_wanted {
-        true => app.manager.hub_soon(&admission.session).await,
-        false => None,
-    };
-    let Some(hub) = hub else {
-        return ws::turn_away(request, connection, close::ENDED, "the desktop is stopped");
+    if !admission.is_wanted {
+        let reason = "the desktop is stopped".to_owned();
+        return ws::turn_away(request, connection, close::ENDED, reason);
+    }
+    let Some(hub) = app.manager.hub_soon(&admission.session).await else {
+        // A server that has just started on a busy machine has not looked at its desktops yet. Nothing
+        // has ended, and who were told so would not come back.
+        let reason = close::restart_reason(COME_BACK_MS);
+        return ws::turn_away(request, connection, close::RESTART, reason);
     };
     let visitor = visitor(&admission);
     let revoked = app.api.clone().until_worthless(admission);

@@ -77,7 +77,8 @@ impl Manager {
         self.hubs.borrow().get(session).cloned()
     }
 
-    /// The same, where the session has only just been wanted.
+    /// The same, where the session has only just been wanted; nothing, too, where nobody has looked
+    /// at it in time.
     pub async fn hub_soon(&self, session: &SessionId) -> Option<Hub> {
         let mut hubs = self.hubs.clone();
         let is_there = hubs.wait_for(|hubs| hubs.contains_key(session));

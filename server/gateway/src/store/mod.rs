@@ -4,7 +4,8 @@
 //!
 //! INVARIANT: every transaction that may write begins IMMEDIATE, on the one connection that may
 //! write; those who wait for it are served in order. So no transaction of ours fails because another
-//! of ours was quicker, and what another process locks is waited for.
+//! of ours was quicker, and what another process locks is waited for. Those who read wait for a turn,
+//! too, and longer: only others of ours can be in front of them.
 
 mod audit;
 mod links;
@@ -38,6 +39,9 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Connections that only read; each is a thread.
 const READERS: u32 = 2;
+/// How long a turn to read is waited for. Nobody else can lock readers out, so only a crowd is in front,
+/// such as all viewers after a restart on a busy machine: it is served late rather than refused.
+const READ_TURN: Duration = Duration::from_secs(30);
 
 /// A user's id. A home directory is named after it, so it is never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -182,18 +186,18 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             // A revoked link stays revoked after a power cut.
             .synchronous(SqliteSynchronous::Full);
-        let pool = || {
+        let pool = |turn| {
             SqlitePoolOptions::new()
-                .acquire_timeout(patience)
+                .acquire_timeout(turn)
                 .idle_timeout(None)
                 .max_lifetime(None)
                 .test_before_acquire(false)
         };
         migrate::check(path).await?;
-        let writer = pool().max_connections(1).connect_with(options.clone()).await?;
+        let writer = pool(patience).max_connections(1).connect_with(options.clone()).await?;
         migrate::migrate(&writer, path).await?;
         let reading = options.pragma("query_only", "ON");
-        let readers = pool().max_connections(READERS).connect_with(reading).await?;
+        let readers = pool(READ_TURN).max_connections(READERS).connect_with(reading).await?;
         Ok(Self { writer, readers })
     }
 

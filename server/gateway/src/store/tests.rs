@@ -201,6 +201,26 @@ async fn a_lock_of_another_process_is_waited_for_and_then_told() {
     waiting.await.expect("no panic").expect("it was written");
 }
 
+/// Also for longer than a lock of another process would be.
+#[tokio::test]
+async fn who_reads_in_a_crowd_waits_for_a_turn_and_is_not_refused() {
+    let (dir, _) = open().await;
+    let patience = Duration::from_millis(100);
+    let store = Store::open_patient(&file(&dir), patience).await.expect("open");
+    let mut crowd = Vec::new();
+    for _ in 0..READERS {
+        crowd.push(store.readers.acquire().await.expect("a turn"));
+    }
+    let waiting = tokio::spawn({
+        let store = store.clone();
+        async move { store.users().await }
+    });
+    tokio::time::sleep(3 * patience).await;
+    assert!(!waiting.is_finished());
+    drop(crowd);
+    assert!(waiting.await.expect("no panic").expect("it was read").is_empty());
+}
+
 #[tokio::test]
 async fn names_are_one_whatever_their_case_and_free_again_after() {
     let (_dir, store) = open().await;

@@ -52,10 +52,10 @@ pub fn turn_away(
     request: Request,
     connection: Connection,
     code: u16,
-    reason: &'static str,
+    reason: String,
 ) -> Result<Response, Problem> {
     accept(request, move |mut socket| async move {
-        viewer::dismiss(&mut socket, code, reason).await;
+        viewer::dismiss(&mut socket, code, &reason).await;
         drop(connection);
     })
 }
