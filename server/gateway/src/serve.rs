@@ -17,6 +17,7 @@ use crate::hub::Settings;
 use crate::listen::{Handed, adopt, bind, listen, own_names, reachable};
 use crate::manager::Manager;
 use crate::runtime::{self, Process, Runtime};
+use crate::session_api::{Catalogue, TemplateApp};
 use crate::share::{encoders, tell_of, warn_of_plain};
 use crate::signals::Signals;
 use crate::store::{Actor, Desired, NewSession, Session, Store, Timestamp};
@@ -170,7 +171,7 @@ impl Server {
             encoders: encoders(config.video.h264),
         };
         let (manager, desktops, managing) =
-            Manager::spawn(store.clone(), runtime.clone(), settings);
+            Manager::spawn(store.clone(), runtime.clone(), settings, catalogue(&templates));
         let auth = Auth::new(store.clone(), address.port()).await?;
         let api = Api::new(store.clone(), auth, desktops, templates);
         tokio::spawn(api.clone().upkeep());
@@ -288,14 +289,27 @@ async fn open_runtime(
     match config.desktops.runtime {
         RuntimeChoice::Auto | RuntimeChoice::Process => {
             let settings = runtime::Settings::new(config.data_dir.clone(), places.run())?;
-            let templates = templates(&settings.containers.join("templates"))?;
+            let templates = templates(&settings.containers.join("templates"), Apps::None)?;
             Ok((Runtime::Process(Process::open(settings).await?), templates))
         }
     }
 }
 
-/// Those that processes can be: apps are containers.
-fn templates(directory: &Path) -> anyhow::Result<Vec<Template>> {
+fn catalogue(templates: &[Template]) -> Catalogue {
+    Catalogue::new(templates.iter().map(|made| (made.id.as_str(), made.apps.as_slice())))
+}
+
+/// Whether a runtime opens apps, which are containers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Apps {
+    /// All are there.
+    Opened,
+    /// Templates with any are left out.
+    None,
+}
+
+/// What desktops can be made of, by the files in a directory.
+fn templates(directory: &Path, apps: Apps) -> anyhow::Result<Vec<Template>> {
     let (good, bad) = template::load_all(directory)
         .with_context(|| format!("read the templates in {}", directory.display()))?;
     for (file, faults) in bad {
@@ -304,10 +318,8 @@ fn templates(directory: &Path) -> anyhow::Result<Vec<Template>> {
             tracing::warn!(%file, %fault, "a template is left out");
         }
     }
-    let plain = good.into_iter().filter(|template| template.apps.is_empty());
-    let templates: Vec<_> = plain
-        .map(|made| Template { id: made.name, title: made.title, summary: made.summary })
-        .collect();
+    let possible = |template: &template::Template| apps == Apps::Opened || template.apps.is_empty();
+    let templates: Vec<_> = good.into_iter().filter(possible).map(told).collect();
     if !templates.iter().any(|template| template.id == TEMPLATE) {
         bail!(
             "{} has no good {TEMPLATE}.yaml; copy it there again from the release, and look at it \
@@ -316,6 +328,16 @@ fn templates(directory: &Path) -> anyhow::Result<Vec<Template>> {
         );
     }
     Ok(templates)
+}
+
+fn told(made: template::Template) -> Template {
+    let app = |(name, app): (String, template::App)| TemplateApp {
+        name,
+        title: app.title,
+        icon: app.icon,
+    };
+    let apps = made.apps.into_iter().map(app).collect();
+    Template { id: made.name, title: made.title, summary: made.summary, apps }
 }
 
 /// The address that signs in with a token, which stays in the browser: no server sees a fragment.
