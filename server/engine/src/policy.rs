@@ -131,6 +131,8 @@ pub enum Action {
     ListViewers,
     /// Say who drives it.
     GiveControl,
+    /// Read which apps there are on it, open and close them.
+    UseApps,
     /// Look at its screen.
     Watch,
     /// Point at things on it.
@@ -145,7 +147,7 @@ pub enum Action {
 
 impl Action {
     /// All of them, for whoever must not forget one.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::SignIn,
         Self::Redeem,
         Self::ReadDescription,
@@ -163,6 +165,7 @@ impl Action {
         Self::ShareSession,
         Self::ListViewers,
         Self::GiveControl,
+        Self::UseApps,
         Self::Watch,
         Self::Point,
         Self::Drive,
@@ -180,6 +183,7 @@ impl Action {
                 | Self::ShareSession
                 | Self::ListViewers
                 | Self::GiveControl
+                | Self::UseApps
                 | Self::Watch
                 | Self::Point
                 | Self::Drive
@@ -247,6 +251,7 @@ fn allowed(action: Action) -> Set {
         Action::ShareSession => MASTER,
         Action::ListViewers => MASTER,
         Action::GiveControl => MASTER,
+        Action::UseApps => MASTER,
         Action::Watch => MASTER | VIEW | ASSIST | CONTROL,
         Action::Point => MASTER | ASSIST | CONTROL,
         Action::Drive => MASTER | CONTROL,
@@ -331,6 +336,7 @@ mod tests {
             Action::ShareSession,
             Action::ListViewers,
             Action::GiveControl,
+            Action::UseApps,
         ] {
             check(action, &[OWNER, ADMIN]);
         }

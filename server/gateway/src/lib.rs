@@ -3,7 +3,7 @@
 //! `share` and `serve` build the parts and run them; `accept`, `tls` and `http` are the way in, `auth` the
 //! door, `ws` one viewer's socket, `hub` the session. Of `serve`, `store` says what is wanted,
 //! `runtime` starts desktops, each under a process of its own (`supervise`), and `manager` brings the
-//! two together.
+//! two together; by `session_api` a desktop's own programs ask for apps.
 
 #![forbid(unsafe_code)]
 
@@ -17,6 +17,7 @@ pub mod clock;
 pub mod config;
 pub mod doctor;
 pub mod front;
+mod ground;
 pub mod healthcheck;
 pub mod http;
 pub mod hub;
@@ -25,6 +26,7 @@ pub mod listen;
 pub mod manager;
 pub mod runtime;
 pub mod serve;
+pub mod session_api;
 pub mod share;
 pub mod signals;
 pub mod store;

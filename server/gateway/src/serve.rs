@@ -6,24 +6,22 @@
 
 use crate::accept::Drain;
 use crate::auth::{Auth, Token, admin};
-use crate::broker;
 use crate::cli::ServeArgs;
-use crate::config::{Config, RuntimeChoice};
+use crate::config::Config;
 use crate::front::Front;
+use crate::ground::{Ground, catalogue};
 use crate::http::Names;
-use crate::http::api::{Api, MOST_SESSIONS, Template};
+use crate::http::api::{Api, MOST_SESSIONS};
 use crate::http::origin::{Scheme, Sites};
 use crate::http::serve::{App, router};
 use crate::hub::Settings;
 use crate::listen::{Handed, adopt, bind, listen, own_names, reachable};
 use crate::manager::Manager;
-use crate::runtime::process::probe::{find_containers, own_program};
-use crate::runtime::{self, BrokerSettings, Docker, OwnBroker, Process, Runtime};
+use crate::runtime::{OwnBroker, Runtime};
 use crate::share::{encoders, tell_of, warn_of_plain};
 use crate::signals::Signals;
 use crate::store::{Actor, Desired, NewSession, Session, Store, Timestamp};
 use crate::telemetry::Metrics;
-use crate::template;
 use crate::tls::Tls;
 use crate::tls::authority::Root;
 use anyhow::{Context as _, bail};
@@ -44,7 +42,7 @@ use tokio::time::interval;
 const DRAIN_PATIENCE: Duration = Duration::from_secs(15);
 const UPKEEP: Duration = Duration::from_secs(5);
 /// What `--open` makes where there is no desktop yet.
-const TEMPLATE: &str = "desktop";
+pub(crate) const TEMPLATE: &str = "desktop";
 
 /// Where things are below the directory for data.
 #[derive(Debug, Clone)]
@@ -179,7 +177,7 @@ impl Server {
             encoders: encoders(config.video.h264),
         };
         let (manager, desktops, managing) =
-            Manager::spawn(store.clone(), runtime.clone(), settings);
+            Manager::spawn(store.clone(), runtime.clone(), settings, catalogue(&templates));
         let auth = Auth::new(store.clone(), address.port()).await?;
         let api = Api::new(store.clone(), auth, desktops, templates);
         tokio::spawn(api.clone().upkeep());
@@ -299,110 +297,6 @@ async fn end_all(runtime: &Arc<Runtime>) -> anyhow::Result<()> {
         end.await.context("end a desktop")?.context("end a desktop")?;
     }
     Ok(())
-}
-
-/// What runs desktops, and what they can be made of.
-struct Ground {
-    runtime: Runtime,
-    templates: Vec<Template>,
-    broker: Option<OwnBroker>,
-}
-
-impl Ground {
-    async fn open(config: &Config, places: &Places) -> anyhow::Result<Self> {
-        match config.desktops.runtime {
-            RuntimeChoice::Process => Self::of_processes(config, places).await,
-            RuntimeChoice::Docker => Self::of_containers(config, places).await,
-            RuntimeChoice::Auto if config.desktops.broker.is_some() => {
-                Self::of_containers(config, places).await
-            }
-            RuntimeChoice::Auto if !config.desktops.engine.exists() => {
-                tracing::info!(
-                    engine = %config.desktops.engine.display(),
-                    "there is no container engine, so desktops are processes in sandboxes, without apps"
-                );
-                Self::of_processes(config, places).await
-            }
-            RuntimeChoice::Auto => match Self::of_containers(config, places).await {
-                Ok(ground) => Ok(ground),
-                Err(error) => {
-                    tracing::warn!(
-                        error = format!("{error:#}"),
-                        "desktops are processes in sandboxes, without apps, since containers do not work"
-                    );
-                    Self::of_processes(config, places).await
-                }
-            },
-        }
-    }
-
-    /// Desktops without apps: those are containers.
-    async fn of_processes(config: &Config, places: &Places) -> anyhow::Result<Self> {
-        let settings = runtime::Settings::new(config.data_dir.clone(), places.run())?;
-        let mut templates = template::load_good(&templates_in(config)?)?;
-        templates.retain(|template| template.apps.is_empty());
-        let templates = offered(templates)?;
-        let runtime = Runtime::Process(Process::open(settings).await?);
-        Ok(Self { runtime, templates, broker: None })
-    }
-
-    async fn of_containers(config: &Config, places: &Places) -> anyhow::Result<Self> {
-        let directory = templates_in(config)?;
-        let templates = offered(template::load_good(&directory)?)?;
-        let (broker, socket) = match &config.desktops.broker {
-            Some(socket) => (None, socket.clone()),
-            None => {
-                let settings = BrokerSettings {
-                    program: own_program()?,
-                    run: places.desktops(),
-                    data: config.data_dir.clone(),
-                    templates: directory,
-                    engine: config.desktops.engine.clone(),
-                };
-                let socket = settings.run.join(broker::SOCKET);
-                (Some(OwnBroker::start(settings).await?), socket)
-            }
-        };
-        let docker = Docker::open(socket);
-        // A broker of somebody else's may come later, as its engine may.
-        if broker.is_some() {
-            let missing = docker.engine().await?.missing;
-            if !missing.is_empty() {
-                bail!(
-                    "the images {} are not there; build them by: make images",
-                    missing.join(", ")
-                );
-            }
-        }
-        Ok(Self { runtime: Runtime::Docker(docker), templates, broker })
-    }
-}
-
-/// Where templates are.
-fn templates_in(config: &Config) -> anyhow::Result<PathBuf> {
-    if let Some(directory) = &config.desktops.templates {
-        return Ok(directory.clone());
-    }
-    let installed = Path::new("/usr/share/lattice/templates");
-    if installed.is_dir() {
-        return Ok(installed.to_owned());
-    }
-    Ok(find_containers()?.join("templates"))
-}
-
-/// As the API tells of them.
-fn offered(good: Vec<template::Template>) -> anyhow::Result<Vec<Template>> {
-    let templates = good.into_iter();
-    let templates: Vec<_> = templates
-        .map(|made| Template { id: made.name, title: made.title, summary: made.summary })
-        .collect();
-    if !templates.iter().any(|template| template.id == TEMPLATE) {
-        bail!(
-            "there is no good template {TEMPLATE}; copy {TEMPLATE}.yaml there again from the \
-             release, and look at it with: lattice template check"
-        );
-    }
-    Ok(templates)
 }
 
 /// The address that signs in with a token, which stays in the browser: no server sees a fragment.

@@ -9,6 +9,7 @@ use lattice_gateway::http::api::{Desktops, Live};
 use lattice_gateway::hub::{Hub, Seat, Settings, Visitor};
 use lattice_gateway::manager::Manager;
 use lattice_gateway::runtime::{Call, Failure, Fake, InstanceState, Runtime};
+use lattice_gateway::session_api::Catalogue;
 use lattice_gateway::store::{
     Actor, Desired, NewSession, NewUser, Store, Timestamp, UserId, UserRole,
 };
@@ -61,7 +62,8 @@ impl World {
     fn gateway(&self) -> Gateway {
         let runtime = Arc::new(Runtime::Fake(self.fake.clone()));
         let settings = Settings { name: None, max_viewers: 10, encoders: 1 };
-        let (manager, desktops, task) = Manager::spawn(self.store.clone(), runtime, settings);
+        let (manager, desktops, task) =
+            Manager::spawn(self.store.clone(), runtime, settings, Catalogue::default());
         Gateway { manager, desktops, task }
     }
 
@@ -117,7 +119,8 @@ impl Gateway {
         let mut changes = self.desktops.changes();
         let stands = changes.wait_for(|all| all.get(session).map(|live| live.state) == state);
         let all = soon(&format!("{session} to be {state:?}"), stands).await.expect("it lives");
-        let none = Live { state: State::Stopped, reason: String::new(), viewers: 0 };
+        let none =
+            Live { state: State::Stopped, reason: String::new(), viewers: 0, apps: Vec::new() };
         all.get(session).cloned().unwrap_or(none)
     }
 
@@ -449,7 +452,9 @@ async fn sessions_do_not_disturb_each_other() {
     gateway.stands(&wild, None).await;
     assert!(seat.dismissed.try_recv().is_err(), "who looks at the other one stays");
     let live = calm_changes.borrow()[&calm].clone();
-    assert_eq!(live, Live { state: State::Running, reason: String::new(), viewers: 1 });
+    let expected =
+        Live { state: State::Running, reason: String::new(), viewers: 1, apps: Vec::new() };
+    assert_eq!(live, expected);
     assert_eq!(world.fake.starts(), 3);
 }
 

@@ -13,12 +13,15 @@
 //! | `0x80..=0x8f` | viewer → gateway | [`client`] |
 //! | `0x90..=0x9f` | viewer → gateway → agent: input | [`input`] |
 //!
+//! Apart from these, [`apps`] is what programs of a desktop ask for: lines of JSON, which scripts can write.
+//!
 //! `web/protocol` mirrors this crate; `tests/vectors` holds packets which both must read and write
 //! to the byte.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod apps;
 pub mod client;
 pub mod close;
 mod codec;

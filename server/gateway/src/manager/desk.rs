@@ -1,11 +1,14 @@
 //! One session in the manager's hands: where it stands, its hub, and the link to its agent.
 
 use crate::agent::{self, Source};
-use crate::http::api::{Live, NoSuchViewer, Presence};
+use crate::http::api::{Desktops, Live, NoSuchViewer, Presence};
 use crate::hub::{AgentEvent, Event, Hub, Seen, Settings, Status, Whose};
-use crate::runtime::{Address, InstanceState, Spec};
+use crate::runtime::{Address, Instance, InstanceState, Spec};
+use crate::session_api::{self, AppError, Catalogue};
 use crate::store::{Desired, Session, Timestamp};
 use lattice_engine::reconcile::{self, Action, Lifecycle, Observed, State};
+use lattice_engine::session::SessionId;
+use lattice_wire::apps::App;
 use lattice_wire::{Micros, Role, ViewerId, close};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -20,6 +23,14 @@ pub(super) struct Desk {
     /// The runtime works on it: until it is done there is nothing to be seen.
     is_busy: bool,
     room: Option<Room>,
+    apps: watch::Sender<Vec<App>>,
+}
+
+/// What all desks share.
+pub(super) struct Shared<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) notice: &'a mpsc::Sender<()>,
+    pub(super) desktops: &'a Desktops,
 }
 
 /// Where viewers and the desktop meet.
@@ -27,6 +38,7 @@ struct Room {
     hub: Hub,
     status: watch::Receiver<Status>,
     link: Option<AgentLink>,
+    relay: Option<session_api::Link>,
     encoders: u8,
     told: String,
 }
@@ -45,6 +57,7 @@ impl Desk {
             life: Lifecycle::new(desired(session), now),
             is_busy: false,
             room: None,
+            apps: watch::Sender::default(),
         }
     }
 
@@ -108,12 +121,7 @@ impl Desk {
     }
 
     /// Opens the room where the desktop is to run, and links it to the desktop where that runs.
-    pub(super) async fn follow(
-        &mut self,
-        instance: Option<&InstanceState>,
-        settings: &Settings,
-        notice: &mpsc::Sender<()>,
-    ) {
+    pub(super) async fn follow(&mut self, instance: Option<&InstanceState>, shared: &Shared<'_>) {
         if desired(&self.session) == reconcile::Desired::Stopped {
             let reason = match self.session.deleted {
                 true => "the desktop was deleted",
@@ -125,11 +133,13 @@ impl Desk {
             return;
         }
         let room = self.room.get_or_insert_with(|| {
-            Room::open(settings.clone().named(&self.session.name), notice.clone())
+            let settings = shared.settings.clone().named(&self.session.name);
+            Room::open(settings, shared.notice.clone())
         });
         match instance {
             Some(InstanceState::Running(address) | InstanceState::Paused(address)) => {
-                room.link_to(address).await
+                room.link_to(address).await;
+                room.relay_to(&self.session.id, address, &self.apps, shared.desktops);
             }
             // Its supervisor starts it again: the link finds it when it is back.
             Some(InstanceState::Starting) => {}
@@ -140,12 +150,34 @@ impl Desk {
         }
     }
 
+    /// Takes over how the apps are.
+    pub(super) fn show_apps(&mut self, catalogue: &Catalogue, instance: Option<&Instance>) {
+        let open = instance.map_or(&[][..], |instance| &instance.apps);
+        let apps = catalogue.apps(&self.session.template, open);
+        self.apps.send_if_modified(|told| {
+            let differs = *told != apps;
+            *told = apps;
+            differs
+        });
+    }
+
+    /// Whether an app can be opened and closed now.
+    pub(super) fn check_app(&self, app: &str) -> Result<(), AppError> {
+        let apps = self.apps.borrow();
+        if !apps.iter().any(|known| known.name.as_str() == app) {
+            let names = apps.iter().map(|app| app.name.to_string()).collect();
+            return Err(AppError::Missing { app: app.chars().take(64).collect(), names });
+        }
+        if self.life.state() == State::Running { Ok(()) } else { Err(AppError::NotRunning) }
+    }
+
     /// As the API tells of it.
     pub(super) fn live(&self) -> Live {
         Live {
             state: self.life.state(),
             reason: self.life.reason().to_owned(),
             viewers: self.room.as_ref().map_or(0, |room| room.status.borrow().people.len()),
+            apps: self.apps.borrow().clone(),
         }
     }
 
@@ -244,7 +276,7 @@ impl Room {
                 let _ = notice.try_send(());
             }
         });
-        Self { hub, status, link: None, encoders, told: String::new() }
+        Self { hub, status, link: None, relay: None, encoders, told: String::new() }
     }
 
     async fn link_to(&mut self, address: &Address) {
@@ -266,7 +298,26 @@ impl Room {
         self.link = Some(AgentLink { address: address.clone(), stop, task });
     }
 
+    fn relay_to(
+        &mut self,
+        session: &SessionId,
+        address: &Address,
+        apps: &watch::Sender<Vec<App>>,
+        desktops: &Desktops,
+    ) {
+        let Some(relay) = &address.relay else {
+            self.relay = None;
+            return;
+        };
+        if self.relay.as_ref().is_none_or(|link| !link.leads_to(relay)) {
+            let (session, relay) = (session.clone(), relay.clone());
+            let link = session_api::Link::open(session, relay, apps.subscribe(), desktops.clone());
+            self.relay = Some(link);
+        }
+    }
+
     async fn unlink(&mut self) {
+        self.relay = None;
         if let Some(link) = self.link.take() {
             link.stop.send_replace(true);
             let _ = link.task.await;

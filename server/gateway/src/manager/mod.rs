@@ -6,14 +6,15 @@
 
 mod desk;
 
-use crate::http::api::{Desktops, Inbox, Live, NoSuchViewer, Order};
+use crate::http::api::{AppOrder, Desktops, Inbox, Live, NoSuchViewer, Order};
 use crate::hub::{Hub, Settings};
-use crate::runtime::{InstanceState, Runtime};
+use crate::runtime::{Instance, Runtime};
+use crate::session_api::{AppError, Catalogue};
 use crate::store::{Session, Store};
 use crate::telemetry;
 use crate::{clock, hub};
 use anyhow::Context as _;
-use desk::Desk;
+use desk::{Desk, Shared};
 use lattice_engine::reconcile::{Action, State};
 use lattice_engine::session::SessionId;
 use lattice_wire::Micros;
@@ -50,6 +51,7 @@ impl Manager {
         store: Store,
         runtime: Arc<Runtime>,
         settings: Settings,
+        catalogue: Catalogue,
     ) -> (Self, Desktops, JoinHandle<()>) {
         let (desktops, Inbox { live, orders }) = Desktops::channel();
         let (hubs, seen) = watch::channel(Hubs::default());
@@ -60,6 +62,8 @@ impl Manager {
             store,
             runtime,
             settings,
+            catalogue,
+            desktops: desktops.clone(),
             desks: BTreeMap::new(),
             live,
             hubs,
@@ -114,6 +118,10 @@ struct Task {
     store: Store,
     runtime: Arc<Runtime>,
     settings: Settings,
+    /// Which apps may be opened.
+    catalogue: Catalogue,
+    /// For desktops' programs, who ask as the API does.
+    desktops: Desktops,
     desks: BTreeMap<SessionId, Desk>,
     live: watch::Sender<Arc<HashMap<SessionId, Live>>>,
     hubs: watch::Sender<Hubs>,
@@ -182,7 +190,7 @@ impl Task {
         let sessions = self.store.all_sessions().await?;
         let instances = self.runtime.list().await?;
         let mut instances: BTreeMap<_, _> =
-            instances.into_iter().map(|instance| (instance.session, instance.state)).collect();
+            instances.into_iter().map(|instance| (instance.session.clone(), instance)).collect();
         let known: BTreeSet<_> = sessions.iter().map(|session| session.id.clone()).collect();
         for session in sessions {
             let instance = instances.remove(&session.id);
@@ -200,7 +208,7 @@ impl Task {
         Ok(())
     }
 
-    async fn tend(&mut self, session: Session, instance: Option<InstanceState>) {
+    async fn tend(&mut self, session: Session, instance: Option<Instance>) {
         let now = clock::now();
         if session.deleted && instance.is_none() {
             if let Some(desk) = self.desks.remove(&session.id) {
@@ -215,8 +223,11 @@ impl Task {
         };
         desk.update(&session, now);
         // Judged first: viewers are told at once why there is no desktop.
-        let action = desk.observe(instance.as_ref(), now);
-        desk.follow(instance.as_ref(), &self.settings, &self.notice).await;
+        let action = desk.observe(instance.as_ref().map(|instance| &instance.state), now);
+        desk.show_apps(&self.catalogue, instance.as_ref());
+        let shared =
+            Shared { settings: &self.settings, notice: &self.notice, desktops: &self.desktops };
+        desk.follow(instance.as_ref().map(|instance| &instance.state), &shared).await;
         let Some(action) = action else { return };
         let (runtime, spec) = (self.runtime.clone(), desk.spec());
         self.act(id, What::Act, async move {
@@ -304,7 +315,23 @@ impl Task {
                     desk.dismiss(whose).await;
                 }
             }
+            Order::App(session, what, reply) => match self.check_app(&session, &what) {
+                Ok(()) => {
+                    let runtime = self.runtime.clone();
+                    tokio::spawn(async move {
+                        let _ = reply.send(order_app(&runtime, &session, what).await);
+                    });
+                }
+                Err(error) => {
+                    let _ = reply.send(Err(error));
+                }
+            },
         }
+    }
+
+    fn check_app(&self, session: &SessionId, what: &AppOrder) -> Result<(), AppError> {
+        let (AppOrder::Open(app) | AppOrder::Close(app)) = what;
+        self.desks.get(session).ok_or(AppError::NotRunning)?.check_app(app)
     }
 
     fn publish(&mut self) {
@@ -333,6 +360,18 @@ impl Task {
         };
         self.desks.values_mut().for_each(|desk| desk.allow_encoders(share));
     }
+}
+
+async fn order_app(runtime: &Runtime, session: &SessionId, what: AppOrder) -> Result<(), AppError> {
+    let done = match &what {
+        AppOrder::Open(app) => runtime.open(session, app).await,
+        AppOrder::Close(app) => runtime.close(session, app).await,
+    };
+    done.map_err(|error| {
+        let reason = format!("{:#}", anyhow::Error::new(error));
+        tracing::warn!(session = %session, reason, "{what:?} failed");
+        AppError::Failed(reason)
+    })
 }
 
 async fn stopping(stop: &mut watch::Receiver<bool>) {

@@ -1,7 +1,7 @@
 //! Desktops made of containers, which a broker starts and ends (`crate::broker`): this is the gateway's
 //! side, which holds no socket of any engine.
 
-use super::{Address, AppInstance, AppState, Instance, InstanceState, RuntimeError, Spec};
+use super::{Address, AppInstance, AppState, Instance, InstanceState, Relay, RuntimeError, Spec};
 use crate::broker::protocol::{
     self, Engine, Id, MAX_REPLY, Order, Reply, Request, Seen, SeenState, Tokens,
 };
@@ -129,7 +129,9 @@ impl Docker {
 
     fn address(&self, session: &SessionId, tokens: Tokens) -> Address {
         let place = self.socket.parent().unwrap_or(Path::new("/")).join(session.as_str());
-        Address { socket: place.join("link/agent.sock"), token: tokens.agent.0 }
+        let relay = Relay { socket: place.join("gate/gateway.sock"), token: tokens.api.0 };
+        let socket = place.join("link/agent.sock");
+        Address { socket, token: tokens.agent.0, relay: Some(relay) }
     }
 
     async fn have_done(&self, request: &Request) -> Result<(), RuntimeError> {

@@ -1,6 +1,6 @@
 //! A runtime without desktops: the bookkeeping only, and what a test wants to go wrong.
 
-use super::{Address, AppInstance, AppState, Instance, InstanceState, RuntimeError, Spec};
+use super::{Address, AppInstance, AppState, Instance, InstanceState, Relay, RuntimeError, Spec};
 use crate::auth::Token;
 use lattice_engine::session::SessionId;
 use std::collections::BTreeMap;
@@ -57,8 +57,8 @@ pub enum Failure {
 }
 
 impl Fake {
-    /// Nothing runs. The agents' sockets are said to be `<directory>/<session>/agent.sock`; nobody
-    /// listens there unless a test does.
+    /// Nothing runs. The agents' sockets are said to be `<directory>/<session>/agent.sock`, those of
+    /// relays `<directory>/<session>/gate/gateway.sock`; nobody listens there unless a test does.
     pub fn new(directory: PathBuf) -> Self {
         let changes = Arc::new(watch::Sender::new(0));
         Self { directory, world: Arc::default(), changes }
@@ -242,8 +242,10 @@ impl Fake {
     }
 
     fn address(&self, session: &SessionId) -> Result<Address, RuntimeError> {
-        let token = Token::fresh().map_err(|error| RuntimeError::Refused(error.to_string()))?;
-        Ok(Address { socket: self.directory.join(session.as_str()).join("agent.sock"), token })
+        let place = self.directory.join(session.as_str());
+        let token = || Token::fresh().map_err(|error| RuntimeError::Refused(error.to_string()));
+        let relay = Relay { socket: place.join("gate/gateway.sock"), token: token()? };
+        Ok(Address { socket: place.join("agent.sock"), token: token()?, relay: Some(relay) })
     }
 
     fn bump(&self) {

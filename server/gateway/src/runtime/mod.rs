@@ -99,6 +99,18 @@ pub struct Address {
     pub socket: PathBuf,
     /// Its token.
     pub token: Token,
+    /// Where programs of the desktop ask for apps, if they can.
+    pub relay: Option<Relay>,
+}
+
+/// Where an instance's relay (`lattice-session serve`) listens for the gateway, and what it expects to
+/// be told.
+#[derive(Debug, Clone)]
+pub struct Relay {
+    /// Its Unix socket.
+    pub socket: PathBuf,
+    /// Its token.
+    pub token: Token,
 }
 
 /// The runtimes there are.

@@ -2,10 +2,12 @@
 //! said by orders. The store holds what is desired; an order only says where to look.
 
 use crate::hub::Whose;
+use crate::session_api::AppError;
 use crate::store::LoginId;
 use lattice_engine::reconcile::State;
 use lattice_engine::session::SessionId;
 use lattice_wire::ViewerId;
+use lattice_wire::apps::App;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -22,6 +24,8 @@ pub struct Live {
     pub reason: String,
     /// How many look.
     pub viewers: usize,
+    /// The apps of its template, and how they are.
+    pub apps: Vec<App>,
 }
 
 /// Somebody who looks.
@@ -54,6 +58,17 @@ pub enum Order {
     GiveControl(SessionId, Option<ViewerId>, oneshot::Sender<Result<(), NoSuchViewer>>),
     /// End these sockets now.
     Dismiss(Whose),
+    /// Open or close that app on it.
+    App(SessionId, AppOrder, oneshot::Sender<Result<(), AppError>>),
+}
+
+/// What is to become of an app of that name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AppOrder {
+    /// It is to be open.
+    Open(String),
+    /// It is not.
+    Close(String),
 }
 
 /// A handle to the manager.
@@ -116,6 +131,23 @@ impl Desktops {
     /// Ends sockets.
     pub(super) async fn dismiss(&self, whose: Whose) {
         self.order(Order::Dismiss(whose)).await;
+    }
+
+    /// Opens an app; returns once that is under way. Opening what is open is fine.
+    pub async fn open(&self, session: &SessionId, app: &str) -> Result<(), AppError> {
+        self.app(session, AppOrder::Open(app.to_owned())).await
+    }
+
+    /// Ends an app. Closing what is not open is fine.
+    pub async fn close(&self, session: &SessionId, app: &str) -> Result<(), AppError> {
+        self.app(session, AppOrder::Close(app.to_owned())).await
+    }
+
+    async fn app(&self, session: &SessionId, what: AppOrder) -> Result<(), AppError> {
+        let (reply, answer) = oneshot::channel();
+        self.order(Order::App(session.clone(), what, reply)).await;
+        let fault = || AppError::Failed("the server has a fault; its log says more".into());
+        answer.await.unwrap_or_else(|_| Err(fault()))
     }
 
     /// A manager that is gone needs no orders: the process ends then.

@@ -6,6 +6,7 @@
 
 mod admission;
 mod answers;
+mod apps;
 mod desktops;
 mod events;
 mod gate;
@@ -20,9 +21,10 @@ mod users;
 mod viewers;
 
 pub use admission::Admission;
-pub use desktops::{Desktops, Inbox, Live, NoSuchViewer, Order, Presence};
+pub use desktops::{AppOrder, Desktops, Inbox, Live, NoSuchViewer, Order, Presence};
 
 use crate::auth::Auth;
+use crate::session_api::TemplateApp;
 use crate::store::Store;
 use axum::Router;
 use axum::handler::Handler;
@@ -51,6 +53,8 @@ pub struct Template {
     pub title: String,
     /// What is in it.
     pub summary: String,
+    /// The apps that can be opened on it.
+    pub apps: Vec<TemplateApp>,
 }
 
 /// What the handlers share.
@@ -152,6 +156,9 @@ fn routes() -> Vec<Route> {
         route(DELETE, "/api/v1/sessions/{id}/links/{link}", Action::ShareSession, links::revoke),
         route(GET, "/api/v1/sessions/{id}/viewers", Action::ListViewers, viewers::list),
         route(POST, "/api/v1/sessions/{id}/control", Action::GiveControl, viewers::give_control),
+        route(GET, "/api/v1/sessions/{id}/apps", Action::UseApps, apps::list),
+        route(POST, "/api/v1/sessions/{id}/apps", Action::UseApps, apps::open),
+        route(DELETE, "/api/v1/sessions/{id}/apps/{app}", Action::UseApps, apps::close),
         route(POST, "/api/v1/redeem", Action::Redeem, links::redeem),
         route(GET, "/api/v1/events", Action::FollowEvents, events::follow),
     ]

@@ -1,6 +1,6 @@
 //! What the API takes and gives, for programs and their authors.
 
-use super::{events, links, logins, sessions, users, viewers};
+use super::{apps, events, links, logins, sessions, users, viewers};
 use axum::response::{IntoResponse as _, Response};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
@@ -36,6 +36,9 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
         links::redeem,
         viewers::list,
         viewers::give_control,
+        apps::list,
+        apps::open,
+        apps::close,
         events::follow,
     ),
     modifiers(&Secrets),

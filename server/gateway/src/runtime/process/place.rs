@@ -178,7 +178,7 @@ impl Place {
     }
 
     pub(crate) fn address(&self) -> io::Result<Address> {
-        Ok(Address { socket: self.agent_socket(), token: self.token()? })
+        Ok(Address { socket: self.agent_socket(), token: self.token()?, relay: None })
     }
 
     /// Whether a start is so fresh that its supervisor may not have said so yet.

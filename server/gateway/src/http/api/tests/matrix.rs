@@ -132,6 +132,10 @@ impl World {
                 let (_, id) = self.link(&case.owner, &case.session, with).await;
                 filled = filled.replace("{link}", &id);
             }
+            ("POST", "/api/v1/sessions/{id}/apps") => body = json!({ "app": "code" }),
+            ("DELETE", "/api/v1/sessions/{id}/apps/{app}") => {
+                filled = filled.replace("{app}", "code");
+            }
             ("POST", "/api/v1/sessions/{id}/control") => body = json!({ "to": 2 }),
             _ => {}
         }

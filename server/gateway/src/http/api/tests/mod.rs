@@ -1,6 +1,7 @@
 //! The API as a browser or a program meets it: requests in, answers out, over a real store and a
 //! manager that only notes what it is told.
 
+mod apps;
 mod events;
 mod guard;
 mod links;
@@ -12,6 +13,7 @@ use super::*;
 use crate::accept::{Connection, Drain};
 use crate::auth::{Token, admin};
 use crate::http::origin::Site;
+use crate::session_api::AppError;
 use crate::store::{Actor, NewSession, NewUser, Timestamp, TokenHash, User, UserRole};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
@@ -84,6 +86,7 @@ impl World {
             id: "desktop".into(),
             title: "Plain desktop".into(),
             summary: "A window manager and a terminal".into(),
+            apps: Vec::new(),
         };
         let api = Api::new(store, auth, desktops, vec![template]);
         Self {
@@ -214,7 +217,7 @@ impl World {
     }
 
     fn show(&self, session: &SessionId, state: State, viewers: usize) {
-        let live = Live { state, reason: String::new(), viewers };
+        let live = Live { state, reason: String::new(), viewers, apps: Vec::new() };
         self.live.send_modify(|all| {
             Arc::make_mut(all).insert(session.clone(), live);
         });
@@ -244,6 +247,16 @@ async fn manager(mut orders: tokio::sync::mpsc::Receiver<Order>, told: Arc<Mutex
                 format!("control {to:?}")
             }
             Order::Dismiss(whose) => format!("dismiss {whose:?}"),
+            Order::App(_, what, reply) => {
+                let (AppOrder::Open(app) | AppOrder::Close(app)) = &what;
+                let done = match app.as_str() {
+                    "code" => Ok(()),
+                    "late" => Err(AppError::NotRunning),
+                    _ => Err(AppError::Missing { app: app.clone(), names: vec!["code".into()] }),
+                };
+                let _ = reply.send(done);
+                format!("{what:?}")
+            }
         };
         told.lock().unwrap_or_else(PoisonError::into_inner).push(line);
     }

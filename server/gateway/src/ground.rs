@@ -1,0 +1,133 @@
+//! What desktops run on: chosen when the server starts, by its configuration and by what this machine
+//! has.
+
+use crate::broker;
+use crate::config::{Config, RuntimeChoice};
+use crate::http::api::Template;
+use crate::runtime::process::probe::{find_containers, own_program};
+use crate::runtime::{self, BrokerSettings, Docker, OwnBroker, Process, Runtime};
+use crate::serve::{Places, TEMPLATE};
+use crate::session_api::{Catalogue, TemplateApp};
+use crate::template;
+use anyhow::bail;
+use std::path::{Path, PathBuf};
+
+/// What runs desktops, and what they can be made of.
+#[derive(Debug)]
+pub(crate) struct Ground {
+    /// What runs them.
+    pub(crate) runtime: Runtime,
+    /// What they can be made of.
+    pub(crate) templates: Vec<Template>,
+    /// Started for this runtime, where nobody else's is used.
+    pub(crate) broker: Option<OwnBroker>,
+}
+
+impl Ground {
+    /// The one that the configuration names, or the best that this machine has.
+    pub(crate) async fn open(config: &Config, places: &Places) -> anyhow::Result<Self> {
+        match config.desktops.runtime {
+            RuntimeChoice::Process => Self::of_processes(config, places).await,
+            RuntimeChoice::Docker => Self::of_containers(config, places).await,
+            RuntimeChoice::Auto if config.desktops.broker.is_some() => {
+                Self::of_containers(config, places).await
+            }
+            RuntimeChoice::Auto if !config.desktops.engine.exists() => {
+                tracing::info!(
+                    engine = %config.desktops.engine.display(),
+                    "there is no container engine, so desktops are processes in sandboxes, without apps"
+                );
+                Self::of_processes(config, places).await
+            }
+            RuntimeChoice::Auto => match Self::of_containers(config, places).await {
+                Ok(ground) => Ok(ground),
+                Err(error) => {
+                    tracing::warn!(
+                        error = format!("{error:#}"),
+                        "desktops are processes in sandboxes, without apps, since containers do not work"
+                    );
+                    Self::of_processes(config, places).await
+                }
+            },
+        }
+    }
+
+    /// Desktops without apps: those are containers.
+    async fn of_processes(config: &Config, places: &Places) -> anyhow::Result<Self> {
+        let settings = runtime::Settings::new(config.data_dir.clone(), places.run())?;
+        let mut templates = template::load_good(&templates_in(config)?)?;
+        templates.retain(|template| template.apps.is_empty());
+        let templates = offered(templates)?;
+        let runtime = Runtime::Process(Process::open(settings).await?);
+        Ok(Self { runtime, templates, broker: None })
+    }
+
+    async fn of_containers(config: &Config, places: &Places) -> anyhow::Result<Self> {
+        let directory = templates_in(config)?;
+        let templates = offered(template::load_good(&directory)?)?;
+        let (broker, socket) = match &config.desktops.broker {
+            Some(socket) => (None, socket.clone()),
+            None => {
+                let settings = BrokerSettings {
+                    program: own_program()?,
+                    run: places.desktops(),
+                    data: config.data_dir.clone(),
+                    templates: directory,
+                    engine: config.desktops.engine.clone(),
+                };
+                let socket = settings.run.join(broker::SOCKET);
+                (Some(OwnBroker::start(settings).await?), socket)
+            }
+        };
+        let docker = Docker::open(socket);
+        // A broker of somebody else's may come later, as its engine may.
+        if broker.is_some() {
+            let missing = docker.engine().await?.missing;
+            if !missing.is_empty() {
+                bail!(
+                    "the images {} are not there; build them by: make images",
+                    missing.join(", ")
+                );
+            }
+        }
+        Ok(Self { runtime: Runtime::Docker(docker), templates, broker })
+    }
+}
+
+/// Where templates are.
+fn templates_in(config: &Config) -> anyhow::Result<PathBuf> {
+    if let Some(directory) = &config.desktops.templates {
+        return Ok(directory.clone());
+    }
+    let installed = Path::new("/usr/share/lattice/templates");
+    if installed.is_dir() {
+        return Ok(installed.to_owned());
+    }
+    Ok(find_containers()?.join("templates"))
+}
+
+/// As the API tells of them.
+fn offered(good: Vec<template::Template>) -> anyhow::Result<Vec<Template>> {
+    if !good.iter().any(|template| template.name == TEMPLATE) {
+        bail!(
+            "there is no good template {TEMPLATE}; copy {TEMPLATE}.yaml there again from the \
+             release, and look at it with: lattice template check"
+        );
+    }
+    Ok(good.into_iter().map(told).collect())
+}
+
+fn told(made: template::Template) -> Template {
+    let app = |(name, app): (String, template::App)| TemplateApp {
+        name,
+        title: app.title,
+        icon: app.icon,
+    };
+    let apps = made.apps.into_iter().map(app).collect();
+    Template { id: made.name, title: made.title, summary: made.summary, apps }
+}
+
+/// The apps of each template.
+pub(crate) fn catalogue(templates: &[Template]) -> Catalogue {
+    Catalogue::new(templates.iter().map(|made| (made.id.as_str(), made.apps.as_slice())))
+}

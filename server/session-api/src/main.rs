@@ -1,0 +1,2 @@
+//! `lattice-session`.
+fn main() {}
