@@ -5,6 +5,7 @@
 //! side. The browser's side of the same is in `tests/web`.
 
 mod attacks;
+mod docker;
 mod exact;
 mod fanout;
 mod faults;
