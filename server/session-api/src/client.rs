@@ -71,8 +71,9 @@ fn unexpected(reply: Reply) -> String {
 fn ask(socket: &Path, request: &Request) -> Result<Reply, String> {
     let mut connection = Connection::open(socket)?;
     connection.stream.set_read_timeout(Some(PATIENCE)).map_err(|error| error.to_string())?;
-    connection.tell(request)?;
-    connection.hear()
+    // A relay with too many to hear says so and hangs up, perhaps before it was asked.
+    let told = connection.tell(request);
+    connection.hear().map_err(|unheard| told.err().unwrap_or(unheard))
 }
 
 /// To the relay.
