@@ -15,9 +15,17 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) fn open(socket: &Path, app: AppName) -> Result<(), String> {
     let opened = done(ask(socket, &Request::Open { app: app.clone() }));
     if let Err(reason) = &opened {
-        let _ = notify(&format!("{app} could not be opened"), reason, "dialog-warning");
+        let title = title(socket, &app).unwrap_or_else(|| app.to_string());
+        let _ = notify(&format!("{title} could not be opened"), reason, "dialog-warning");
     }
     opened
+}
+
+/// What people call an app, where that can be had at once.
+fn title(socket: &Path, app: &AppName) -> Option<String> {
+    let Ok(Reply::Status { linked: true }) = ask(socket, &Request::Status {}) else { return None };
+    let Ok(Reply::Apps { apps }) = ask(socket, &Request::List {}) else { return None };
+    apps.into_iter().find(|known| known.name == *app).map(|known| known.title.into())
 }
 
 pub(crate) fn close(socket: &Path, app: AppName) -> Result<(), String> {
