@@ -38,7 +38,7 @@ pub(crate) fn run(desktop: &Path, gateway: &Path) -> Result<(), String> {
     }
     let server = Server {
         token,
-        programs: listen(desktop, 0o600)?,
+        programs: listen(desktop, 0o666)?,
         // The gateway may be another user, who is in this socket's group.
         calls: listen(gateway, 0o660)?,
         start: Instant::now(),
