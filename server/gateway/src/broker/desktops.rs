@@ -59,6 +59,8 @@ pub(super) struct Desktops {
     starting: Mutex<BTreeSet<SessionId>>,
     /// Apps of which not even a container came to be, and why.
     unopened: Mutex<BTreeMap<(SessionId, String), String>>,
+    /// Slots that this process is making.
+    making: Mutex<BTreeSet<SessionId>>,
     /// Slots that a gateway took, until their desktop is started.
     reserved: Mutex<HashMap<SessionId, Instant>>,
 }
@@ -85,8 +87,8 @@ mod pool;
 impl Desktops {
     pub(super) fn new(engine: Engine, settings: Settings) -> Self {
         let changes = watch::Sender::new(0);
-        let (turns, starting, unopened, reserved) = Default::default();
-        Self { engine, settings, changes, turns, starting, unopened, reserved }
+        let (turns, starting, unopened, making, reserved) = Default::default();
+        Self { engine, settings, changes, turns, starting, unopened, making, reserved }
     }
 
     pub(super) fn engine(&self) -> &Engine {
@@ -482,7 +484,7 @@ impl Desktops {
             return Some(SeenState::Starting);
         }
         // A slot is nobody's desktop.
-        if found.is_empty() || self.is_slot(session, found) {
+        if found.is_empty() || self.making().contains(session) || self.is_slot(session, found) {
             return None;
         }
         let ended = found.core.iter().find(|(_, container)| !container.is_alive());
@@ -538,6 +540,10 @@ impl Desktops {
 
     fn starting(&self) -> MutexGuard<'_, BTreeSet<SessionId>> {
         self.starting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn making(&self) -> MutexGuard<'_, BTreeSet<SessionId>> {
+        self.making.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn unopened(&self) -> MutexGuard<'_, BTreeMap<(SessionId, String), String>> {
