@@ -121,8 +121,10 @@ pub enum Action {
     CreateSession,
     /// Read what state a session is in.
     ReadSession,
-    /// Have it run or not.
+    /// Have it run, rest or not run.
     RunSession,
+    /// Have its home begin anew.
+    ResetSession,
     /// End it for good.
     DeleteSession,
     /// Read, make and end its share links.
@@ -145,7 +147,7 @@ pub enum Action {
 
 impl Action {
     /// All of them, for whoever must not forget one.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::SignIn,
         Self::Redeem,
         Self::ReadDescription,
@@ -159,6 +161,7 @@ impl Action {
         Self::CreateSession,
         Self::ReadSession,
         Self::RunSession,
+        Self::ResetSession,
         Self::DeleteSession,
         Self::ShareSession,
         Self::ListViewers,
@@ -176,6 +179,7 @@ impl Action {
             self,
             Self::ReadSession
                 | Self::RunSession
+                | Self::ResetSession
                 | Self::DeleteSession
                 | Self::ShareSession
                 | Self::ListViewers
@@ -243,6 +247,7 @@ fn allowed(action: Action) -> Set {
         Action::CreateSession => ACCOUNT,
         Action::ReadSession => MASTER | VIEW | ASSIST | CONTROL,
         Action::RunSession => MASTER,
+        Action::ResetSession => MASTER,
         Action::DeleteSession => MASTER,
         Action::ShareSession => MASTER,
         Action::ListViewers => MASTER,
@@ -327,6 +332,7 @@ mod tests {
         check(Action::Drive, &[guest(Control), friend(Control), OWNER, ADMIN]);
         for action in [
             Action::RunSession,
+            Action::ResetSession,
             Action::DeleteSession,
             Action::ShareSession,
             Action::ListViewers,

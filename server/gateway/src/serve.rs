@@ -15,7 +15,7 @@ use crate::http::origin::{Scheme, Sites};
 use crate::http::serve::{App, router};
 use crate::hub::Settings;
 use crate::listen::{Handed, adopt, bind, listen, own_names, reachable};
-use crate::manager::Manager;
+use crate::manager::{Manager, Rules};
 use crate::runtime::{self, Process, Runtime};
 use crate::share::{encoders, tell_of, warn_of_plain};
 use crate::signals::Signals;
@@ -143,7 +143,9 @@ impl Server {
         store: Store,
         handed: Handed,
     ) -> anyhow::Result<Self> {
-        let (runtime, templates) = open_runtime(config, places).await?;
+        let (runtime, made) = open_runtime(config, places).await?;
+        let rules = Rules::new(made.iter().map(|made| (made.name.as_str(), made.idle)));
+        let templates = made.into_iter().map(offered).collect();
         let runtime = Arc::new(runtime);
         let asked = config.server.listen.as_deref();
         let listener = match handed.listener {
@@ -170,7 +172,7 @@ impl Server {
             encoders: encoders(config.video.h264),
         };
         let (manager, desktops, managing) =
-            Manager::spawn(store.clone(), runtime.clone(), settings);
+            Manager::spawn(store.clone(), runtime.clone(), settings, rules);
         let auth = Auth::new(store.clone(), address.port()).await?;
         let api = Api::new(store.clone(), auth, desktops, templates);
         tokio::spawn(api.clone().upkeep());
@@ -284,7 +286,7 @@ async fn end_all(runtime: &Arc<Runtime>) -> anyhow::Result<()> {
 async fn open_runtime(
     config: &Config,
     places: &Places,
-) -> anyhow::Result<(Runtime, Vec<Template>)> {
+) -> anyhow::Result<(Runtime, Vec<template::Template>)> {
     match config.desktops.runtime {
         RuntimeChoice::Auto | RuntimeChoice::Process => {
             let settings = runtime::Settings::new(config.data_dir.clone(), places.run())?;
@@ -295,7 +297,7 @@ async fn open_runtime(
 }
 
 /// Those that processes can be: apps are containers.
-fn templates(directory: &Path) -> anyhow::Result<Vec<Template>> {
+fn templates(directory: &Path) -> anyhow::Result<Vec<template::Template>> {
     let (good, bad) = template::load_all(directory)
         .with_context(|| format!("read the templates in {}", directory.display()))?;
     for (file, faults) in bad {
@@ -304,11 +306,9 @@ fn templates(directory: &Path) -> anyhow::Result<Vec<Template>> {
             tracing::warn!(%file, %fault, "a template is left out");
         }
     }
-    let plain = good.into_iter().filter(|template| template.apps.is_empty());
-    let templates: Vec<_> = plain
-        .map(|made| Template { id: made.name, title: made.title, summary: made.summary })
-        .collect();
-    if !templates.iter().any(|template| template.id == TEMPLATE) {
+    let mut templates = good;
+    templates.retain(|template| template.apps.is_empty());
+    if !templates.iter().any(|template| template.name == TEMPLATE) {
         bail!(
             "{} has no good {TEMPLATE}.yaml; copy it there again from the release, and look at it \
              with: lattice template check",
@@ -316,6 +316,11 @@ fn templates(directory: &Path) -> anyhow::Result<Vec<Template>> {
         );
     }
     Ok(templates)
+}
+
+/// As the API shows it.
+fn offered(made: template::Template) -> Template {
+    Template { id: made.name, title: made.title, summary: made.summary }
 }
 
 /// The address that signs in with a token, which stays in the browser: no server sees a fragment.

@@ -34,6 +34,7 @@ struct World {
     api: Api,
     router: Router,
     live: watch::Sender<Arc<HashMap<SessionId, Live>>>,
+    trouble: watch::Sender<bool>,
     told: Arc<Mutex<Vec<String>>>,
     drain: Drain,
     names: AtomicU32,
@@ -90,6 +91,7 @@ impl World {
             router: router(api.clone()),
             api,
             live: inbox.live,
+            trouble: inbox.trouble,
             told,
             drain: Drain::default(),
             names: AtomicU32::new(0),
@@ -214,7 +216,8 @@ impl World {
     }
 
     fn show(&self, session: &SessionId, state: State, viewers: usize) {
-        let live = Live { state, reason: String::new(), viewers };
+        let queue = (state == State::Queued).then_some(Queue { position: 3, eta_s: Some(120) });
+        let live = Live { state, reason: String::new(), viewers, queue, can_pause: true };
         self.live.send_modify(|all| {
             Arc::make_mut(all).insert(session.clone(), live);
         });
@@ -242,6 +245,14 @@ async fn manager(mut orders: tokio::sync::mpsc::Receiver<Order>, told: Arc<Mutex
                 let there = to.is_none_or(|viewer| viewer.0 <= 2);
                 let _ = reply.send(if there { Ok(()) } else { Err(NoSuchViewer) });
                 format!("control {to:?}")
+            }
+            Order::Pause(session, answer) => {
+                let _ = answer.send(Ok(()));
+                format!("pause {session}")
+            }
+            Order::Reset(session, answer) => {
+                let _ = answer.send(Ok(()));
+                format!("reset {session}")
             }
             Order::Dismiss(whose) => format!("dismiss {whose:?}"),
         };
