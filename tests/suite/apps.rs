@@ -3,7 +3,7 @@
 
 use lattice_engine::session::SessionId;
 use lattice_gateway::hub::Settings;
-use lattice_gateway::manager::Manager;
+use lattice_gateway::manager::{Manager, Rules};
 use lattice_gateway::runtime::{AppState, Call, Failure, Fake, InstanceState, Relay, Runtime};
 use lattice_gateway::session_api::{Catalogue, TemplateApp};
 use lattice_gateway::store::{Actor, NewSession, NewUser, Store, Timestamp, UserRole};
@@ -101,7 +101,8 @@ impl World {
         let settings = Settings { name: None, max_viewers: 10, encoders: 1 };
         let runtime = Arc::new(Runtime::Fake(self.fake.clone()));
         let _guard = self.tokio.enter();
-        let (manager, _, task) = Manager::spawn(self.store.clone(), runtime, settings, catalogue);
+        let (manager, _, task) =
+            Manager::spawn(self.store.clone(), runtime, settings, Rules::new([], catalogue));
         (manager, task)
     }
 

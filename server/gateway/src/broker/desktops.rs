@@ -59,6 +59,8 @@ pub(super) struct Desktops {
     starting: Mutex<BTreeSet<SessionId>>,
     /// Apps of which not even a container came to be, and why.
     unopened: Mutex<BTreeMap<(SessionId, String), String>>,
+    /// The memory that sessions use, in bytes.
+    used: Mutex<BTreeMap<SessionId, u64>>,
     /// Slots that this process is making.
     making: Mutex<BTreeSet<SessionId>>,
     /// Slots that a gateway took, until their desktop is started.
@@ -83,12 +85,13 @@ struct Container {
 }
 
 mod pool;
+mod usage;
 
 impl Desktops {
     pub(super) fn new(engine: Engine, settings: Settings) -> Self {
         let changes = watch::Sender::new(0);
-        let (turns, starting, unopened, making, reserved) = Default::default();
-        Self { engine, settings, changes, turns, starting, unopened, making, reserved }
+        let (turns, starting, unopened, used, making, reserved) = Default::default();
+        Self { engine, settings, changes, turns, starting, unopened, used, making, reserved }
     }
 
     pub(super) fn engine(&self) -> &Engine {
@@ -248,6 +251,13 @@ impl Desktops {
         Ok(())
     }
 
+    /// Ends a desktop, and gives its owner a home as a new one has.
+    pub(super) async fn reset(&self, session: &SessionId, owner: i64) -> Result<(), RuntimeError> {
+        self.stop(session).await?;
+        let person = Person { owner, uid: uid(owner)? };
+        self.settings.keeper.reset(person, &self.engine).await
+    }
+
     pub(super) async fn pause(&self, session: &SessionId) -> Result<(), RuntimeError> {
         let _turn = self.turn(session).await;
         let found = self.running(session).await?;
@@ -355,7 +365,9 @@ impl Desktops {
                 *reason = self.why(&found, reason).await;
             }
             let apps = self.apps(&session, &found).await;
-            seen.push(Seen { session: Id(session), owner: found.owner, state, apps });
+            let used = self.used().get(&session).copied();
+            let Found { owner, template, .. } = found;
+            seen.push(Seen { session: Id(session), owner, template, used, state, apps });
         }
         Ok(seen)
     }
