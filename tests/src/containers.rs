@@ -82,12 +82,7 @@ impl Containers {
 
     /// The names of all containers of ours, also of those that have ended.
     pub fn names(&self) -> Vec<String> {
-        let Ok(installation) = fs::read_to_string(self.dir.path().join("data/installation")) else {
-            return Vec::new();
-        };
-        let filter = format!("label=io.lattice.installation={}", installation.trim());
-        let names = docker(&["ps", "--all", "--filter", &filter, "--format", "{{.Names}}"]);
-        names.lines().map(str::to_owned).collect()
+        names(&self.dir.path().join("data"))
     }
 
     /// Those of one session.
@@ -136,11 +131,26 @@ impl Drop for Containers {
     fn drop(&mut self) {
         signal(self.broker.id(), Signal::TERM);
         let _ = self.broker.wait();
-        let names = self.names();
-        if !names.is_empty() {
-            let mut command = Command::new("docker");
-            let _ = command.args(["rm", "--force", "--volumes"]).args(names).output();
-        }
+        remove_all(&self.dir.path().join("data"));
+    }
+}
+
+/// The names of all containers that were made for the Lattice with this directory for data.
+pub fn names(data: &Path) -> Vec<String> {
+    let Ok(installation) = fs::read_to_string(data.join("installation")) else {
+        return Vec::new();
+    };
+    let filter = format!("label=io.lattice.installation={}", installation.trim());
+    let names = docker(&["ps", "--all", "--filter", &filter, "--format", "{{.Names}}"]);
+    names.lines().map(str::to_owned).collect()
+}
+
+/// Removes all containers that were made for the Lattice with this directory for data.
+pub fn remove_all(data: &Path) {
+    let names = names(data);
+    if !names.is_empty() {
+        let mut command = Command::new("docker");
+        let _ = command.args(["rm", "--force", "--volumes"]).args(names).output();
     }
 }
 

@@ -16,6 +16,7 @@ pub mod beat;
 pub mod compare;
 pub mod containers;
 pub mod desktops;
+pub mod engine;
 pub mod footage;
 pub mod http;
 pub mod keylog;

@@ -1,5 +1,6 @@
 //! A real `lattice serve`, asked by its API as a program would.
 
+use crate::containers::remove_all;
 use crate::desktops::Desktops;
 use crate::http::{Response, try_request};
 use crate::metrics::Metrics;
@@ -194,6 +195,7 @@ impl Drop for Serve {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        remove_all(self.desktops.data());
         if std::thread::panicking() {
             println!("--- log of lattice serve ---\n{}", self.log());
         }
@@ -253,6 +255,10 @@ fn launch(
     command.args(["serve", "--data-dir"]).arg(desktops.data());
     if socket.is_none() {
         command.args(["--listen", &listen.to_string()]);
+    }
+    // What is best here is not what a test is about.
+    if !options.args.contains(&"--runtime") {
+        command.args(["--runtime", "process"]);
     }
     command.args(&options.args).envs(options.env.iter().cloned());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log.expect("open a log file"));

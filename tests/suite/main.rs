@@ -4,7 +4,9 @@
 //! Each test has its own X server and share, on numbers and ports that are free, so they run side by
 //! side. The browser's side of the same is in `tests/web`.
 
+mod apps;
 mod attacks;
+mod docker;
 mod exact;
 mod fanout;
 mod faults;

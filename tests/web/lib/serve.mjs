@@ -88,7 +88,7 @@ export class Serve {
   async launch(...args) {
     if (args.length > 0) this.#args = args;
     const program = (/** @type {string} */ name) => (this.programs ? join(this.programs, name) : binary(name));
-    const child = spawn(program('lattice'), ['serve', '--listen', this.#listen, '--data-dir', this.data, '--end-desktops', ...this.#args], {
+    const child = spawn(program('lattice'), ['serve', '--listen', this.#listen, '--data-dir', this.data, '--runtime', 'process', '--end-desktops', ...this.#args], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, LATTICE_AGENT: program('lattice-agent'), LATTICE_CONTAINERS: join(repository, 'containers'), LATTICE_LOG: 'trace' },
     });

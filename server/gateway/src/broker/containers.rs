@@ -19,7 +19,7 @@ pub(super) const INSTALLATION: &str = "io.lattice.installation";
 pub(super) const SESSION: &str = "io.lattice.session";
 /// Which part of the desktop: `xorg`, `dbus`, `desktop`, `api` or `app`.
 pub(super) const ROLE: &str = "io.lattice.role";
-/// The user whose desktop it is.
+/// The user whose desktop it is; on the desktop and its apps, since the rest may be there before.
 pub(super) const OWNER: &str = "io.lattice.owner";
 /// The template that it was made from.
 pub(super) const TEMPLATE: &str = "io.lattice.template";
@@ -47,6 +47,8 @@ pub(super) enum Core {
 impl Core {
     /// In the order in which they start; they end the other way round.
     pub(super) const ALL: [Self; 4] = [Self::Xorg, Self::Dbus, Self::Api, Self::Desktop];
+    /// Those that are the same for everybody.
+    pub(super) const PARTS: [Self; 3] = [Self::Xorg, Self::Dbus, Self::Api];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -96,20 +98,24 @@ pub(super) enum Source {
     Volume(String),
 }
 
-/// The desktop that containers are made for.
-#[derive(Debug)]
-pub(super) struct Subject<'a> {
+/// The session that containers are made for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Site<'a> {
     pub(super) installation: &'a str,
     pub(super) session: &'a SessionId,
-    pub(super) owner: i64,
-    pub(super) uid: u32,
-    pub(super) title: &'a str,
-    pub(super) template: &'a Template,
     /// The session's directory, as the engine names it.
     pub(super) place: &'a Path,
+}
+
+/// Whose programs they are for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Subject<'a> {
+    pub(super) site: Site<'a>,
+    pub(super) owner: i64,
+    pub(super) uid: u32,
+    pub(super) template: &'a Template,
     pub(super) home: &'a Source,
     pub(super) data: &'a Source,
-    pub(super) tokens: &'a Tokens,
 }
 
 /// A container that is yet to be made, apart from its image.
@@ -119,44 +125,77 @@ pub(super) struct Plan {
     pub(super) body: ContainerCreateBody,
 }
 
-impl Subject<'_> {
-    /// What runs one of the parts that every desktop has.
-    pub(super) fn core(&self, core: Core) -> Plan {
-        let mut plan = self.plan(core.name(), core.size());
+impl Site<'_> {
+    /// What runs the display, the session bus or the relay, which are the same for everybody.
+    pub(super) fn part(&self, core: Core, uid: u32, title: &str, tokens: &Tokens) -> Plan {
+        let mut plan = self.plan(core.name(), core.size(), uid, "etc");
         match core {
             Core::Xorg => {
                 plan.bind(self.place.join("x"), "/tmp/.X11-unix", false);
                 plan.bind(self.place.join("auth"), "/run/lattice/auth", true);
                 plan.bind(self.place.join("link"), "/run/lattice/link", false);
                 plan.bind(self.place.join("etc/xorg.conf"), "/run/lattice/xorg.conf", true);
-                plan.tmpfs("/tmp", self.memory("1777", 64 * MIB));
+                plan.tmpfs("/tmp", memory(uid, "1777", 64 * MIB));
                 plan.set("LATTICE_X_CONFIG", "/run/lattice/xorg.conf");
-                plan.set("LATTICE_NAME", self.title);
-                plan.set("LATTICE_AGENT_TOKEN", self.tokens.agent.0.expose());
+                plan.set("LATTICE_NAME", title);
+                plan.set("LATTICE_AGENT_TOKEN", tokens.agent.0.expose());
             }
-            Core::Dbus => plan.bind(self.place.join("bus"), "/run/lattice/bus", false),
             Core::Api => {
                 plan.bind(self.place.join("api"), "/run/lattice/api", false);
                 plan.bind(self.place.join("gate"), "/run/lattice/gate", false);
-                plan.set("LATTICE_API_TOKEN", self.tokens.api.0.expose());
+                plan.set("LATTICE_API_TOKEN", tokens.api.0.expose());
             }
-            Core::Desktop => {
-                self.display(&mut plan);
-                plan.bind(self.place.join("bus"), "/run/lattice/bus", true);
-                plan.bind(self.place.join("api"), "/run/lattice/api", true);
-                plan.bind(self.place.join("menu"), "/run/lattice/menu", true);
-                plan.mount(self.home, HOME, false);
-                plan.mount(self.data, &format!("{HOME}/Data"), false);
-                plan.tmpfs("/tmp", self.memory("1777", 256 * MIB));
-                plan.tmpfs("/run/user/1000", self.memory("0700", 16 * MIB));
-                plan.host().shm_size = Some(64 * MIB as i64);
+            // A desktop is never made without its owner.
+            Core::Dbus | Core::Desktop => {
+                plan.bind(self.place.join("bus"), "/run/lattice/bus", false);
             }
         }
         plan
     }
 
-    /// What runs an app: what it declares, and no more.
-    /// `own` is its home, nothing where it has one in memory; `sandbox` is what its image needs.
+    fn plan(&self, role: &str, size: Size, uid: u32, accounts: &str) -> Plan {
+        let labels = [
+            (INSTALLATION, self.installation.to_owned()),
+            (SESSION, self.session.to_string()),
+            (ROLE, role.to_owned()),
+        ];
+        let labels = labels.map(|(name, value)| (name.to_owned(), value));
+        let mut plan = Plan {
+            name: format!("lattice-{}-{role}", self.session),
+            body: ContainerCreateBody {
+                user: Some(format!("{uid}:{uid}")),
+                hostname: Some("desktop".into()),
+                labels: Some(HashMap::from(labels)),
+                host_config: Some(walls(size)),
+                ..ContainerCreateBody::default()
+            },
+        };
+        for file in ["passwd", "group", "machine-id"] {
+            plan.bind(self.place.join(accounts).join(file), &format!("/etc/{file}"), true);
+        }
+        plan
+    }
+}
+
+impl Subject<'_> {
+    /// What runs window manager, panel and file manager.
+    pub(super) fn desktop(&self) -> Plan {
+        let mut plan = self.plan(Core::Desktop.name(), Core::Desktop.size());
+        let place = self.site.place;
+        self.display(&mut plan);
+        plan.bind(place.join("bus"), "/run/lattice/bus", true);
+        plan.bind(place.join("api"), "/run/lattice/api", true);
+        plan.bind(place.join("menu"), "/run/lattice/menu", true);
+        plan.mount(self.home, HOME, false);
+        plan.mount(self.data, &format!("{HOME}/Data"), false);
+        plan.tmpfs("/tmp", memory(self.uid, "1777", 256 * MIB));
+        plan.tmpfs("/run/user/1000", memory(self.uid, "0700", 16 * MIB));
+        plan.host().shm_size = Some(64 * MIB as i64);
+        plan
+    }
+
+    /// What runs an app: what it declares, and no more. `own` is its home, nothing where it has one in
+    /// memory; `sandbox` is what its image needs.
     pub(super) fn app(
         &self,
         name: &str,
@@ -165,7 +204,7 @@ impl Subject<'_> {
         sandbox: Option<&str>,
     ) -> Plan {
         let mut plan = self.plan("app", app.size);
-        plan.name = format!("lattice-{}-app-{name}", self.session);
+        plan.name = format!("lattice-{}-app-{name}", self.site.session);
         plan.label(APP, name);
         let Permissions { display, network, data, .. } = &app.permissions;
         if *display {
@@ -173,7 +212,7 @@ impl Subject<'_> {
         }
         match own {
             Some(own) => plan.mount(own, HOME, false),
-            None => plan.tmpfs(HOME, self.memory("0700", 256 * MIB)),
+            None => plan.tmpfs(HOME, memory(self.uid, "0700", 256 * MIB)),
         }
         match data {
             Access::None => {}
@@ -181,16 +220,16 @@ impl Subject<'_> {
             Access::Write => plan.mount(self.data, &format!("{HOME}/Data"), false),
         }
         if *network == Network::Internet {
-            plan.host().network_mode = Some(network_name(self.session));
+            plan.host().network_mode = Some(network_name(self.site.session));
         }
-        plan.tmpfs("/run/user/1000", self.memory("0700", 16 * MIB));
+        plan.tmpfs("/run/user/1000", memory(self.uid, "0700", 16 * MIB));
         if !app.tmpfs.iter().any(|tmpfs| tmpfs.path == "/tmp") {
-            plan.tmpfs("/tmp", self.memory("1777", 256 * MIB));
+            plan.tmpfs("/tmp", memory(self.uid, "1777", 256 * MIB));
         }
         for tmpfs in &app.tmpfs {
             let mode = if tmpfs.path == "/tmp" { "1777" } else { "0700" };
             let exec = if tmpfs.exec { ",exec" } else { "" };
-            plan.tmpfs(&tmpfs.path, self.memory(mode, tmpfs.size) + exec);
+            plan.tmpfs(&tmpfs.path, memory(self.uid, mode, tmpfs.size) + exec);
         }
         plan.host().shm_size = Some(app.shm as i64);
         // Where memory is short an app goes, not the desktop that it is on.
@@ -214,39 +253,21 @@ impl Subject<'_> {
     }
 
     fn plan(&self, role: &str, size: Size) -> Plan {
-        let labels = [
-            (INSTALLATION, self.installation.to_owned()),
-            (SESSION, self.session.to_string()),
-            (ROLE, role.to_owned()),
-            (OWNER, self.owner.to_string()),
-            (TEMPLATE, self.template.name.clone()),
-        ];
-        let labels = labels.map(|(name, value)| (name.to_owned(), value));
-        let mut plan = Plan {
-            name: format!("lattice-{}-{role}", self.session),
-            body: ContainerCreateBody {
-                user: Some(format!("{0}:{0}", self.uid)),
-                hostname: Some("desktop".into()),
-                labels: Some(HashMap::from(labels)),
-                host_config: Some(walls(size)),
-                ..ContainerCreateBody::default()
-            },
-        };
-        for file in ["passwd", "group", "machine-id"] {
-            plan.bind(self.place.join("etc").join(file), &format!("/etc/{file}"), true);
-        }
+        let mut plan = self.site.plan(role, size, self.uid, "desktop");
+        plan.label(OWNER, &self.owner.to_string());
+        plan.label(TEMPLATE, &self.template.name);
         plan
     }
 
     /// Windows on the desktop.
     fn display(&self, plan: &mut Plan) {
-        plan.bind(self.place.join("x"), "/tmp/.X11-unix", true);
-        plan.bind(self.place.join("auth/client"), "/run/lattice/auth/client", true);
+        plan.bind(self.site.place.join("x"), "/tmp/.X11-unix", true);
+        plan.bind(self.site.place.join("auth/programs"), "/run/lattice/auth/client", true);
     }
+}
 
-    fn memory(&self, mode: &str, bytes: u64) -> String {
-        format!("uid={0},gid={0},mode={mode},size={bytes},nosuid,nodev", self.uid)
-    }
+fn memory(uid: u32, mode: &str, bytes: u64) -> String {
+    format!("uid={uid},gid={uid},mode={mode},size={bytes},nosuid,nodev")
 }
 
 /// What no container is without.

@@ -4,13 +4,13 @@
 //! that starts finds all that an earlier one made.
 
 use super::containers::{
-    APP, Core, INSTALLATION, OWNER, Plan, ROLE, SANDBOX, SESSION, Source, Subject,
+    APP, Core, INSTALLATION, OWNER, Plan, ROLE, SANDBOX, SESSION, Site, Source, Subject, TEMPLATE,
 };
 use super::data::{Keeper, Kept, Person};
 use super::engine::Engine;
 use super::host::HostPaths;
-use super::place::{Place, Tenant};
-use super::protocol::{Id, MAX_TITLE, Order, Seen, SeenApp, SeenState};
+use super::place::{Parts, Place, Tenant};
+use super::protocol::{Id, MAX_TITLE, Order, Seen, SeenApp, SeenState, Tokens};
 use crate::runtime::RuntimeError;
 use crate::runtime::process::own_uid;
 use crate::template::{Access, App, Opens, Template};
@@ -18,7 +18,7 @@ use bollard::models::{ContainerSummary, ContainerSummaryStateEnum as State};
 use futures_util::future::{join_all, try_join_all};
 use lattice_engine::session::SessionId;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedMutexGuard, watch};
@@ -43,6 +43,8 @@ pub(super) struct Settings {
     pub(super) keeper: Keeper,
     pub(super) templates: BTreeMap<String, Template>,
     pub(super) paths: HostPaths,
+    /// How many slots are kept ready.
+    pub(super) pool: usize,
 }
 
 /// All of them.
@@ -57,6 +59,8 @@ pub(super) struct Desktops {
     starting: Mutex<BTreeSet<SessionId>>,
     /// Apps of which not even a container came to be, and why.
     unopened: Mutex<BTreeMap<(SessionId, String), String>>,
+    /// Slots that a gateway took, until their desktop is started.
+    reserved: Mutex<HashMap<SessionId, Instant>>,
 }
 
 /// The containers of one session.
@@ -76,11 +80,13 @@ struct Container {
     status: String,
 }
 
+mod pool;
+
 impl Desktops {
     pub(super) fn new(engine: Engine, settings: Settings) -> Self {
         let changes = watch::Sender::new(0);
-        let (turns, starting, unopened) = Default::default();
-        Self { engine, settings, changes, turns, starting, unopened }
+        let (turns, starting, unopened, reserved) = Default::default();
+        Self { engine, settings, changes, turns, starting, unopened, reserved }
     }
 
     pub(super) fn engine(&self) -> &Engine {
@@ -114,57 +120,92 @@ impl Desktops {
             return Ok(());
         }
         let _starting = Starting::begin(self, session);
-        self.clear(session, found).await?;
-        let made = self.make(order, template).await;
-        if made.is_err() {
-            let left = self.find(session).await?;
-            self.clear(session, left).await?;
-        }
-        made
-    }
-
-    async fn make(&self, order: &Order, template: &Template) -> Result<(), RuntimeError> {
-        let (session, began) = (&order.session.0, Instant::now());
-        // Looked for first: where one is missing nothing is made at all.
-        let images = try_join_all(Core::ALL.map(|core| self.image(core.image()))).await?;
-        let at_start = template.apps.iter().filter(|(_, app)| app.opens == Opens::AtStart);
-        let at_start: Vec<_> = at_start.map(|(name, _)| name.clone()).collect();
-        let uid = uid(order.owner)?;
-        let place = self.place(session);
-        let tokens = place.prepare(&Tenant {
-            uid,
-            gateway: self.settings.gateway,
-            title: &order.title,
-            geometry: order.geometry,
-            template,
-        })?;
-        let Settings { keeper, paths, .. } = &self.settings;
-        let person = Person { owner: order.owner, uid };
-        let Kept { home, data } = keeper.prepare(person, &self.engine, paths).await?;
-        let subject = Subject {
-            installation: &self.settings.installation,
-            session,
-            owner: order.owner,
-            uid,
-            title: &order.title,
-            template,
-            place: &paths.host(place.dir())?,
-            home: &home,
-            data: &data,
-            tokens: &tokens,
-        };
-        let create = |(core, image): (Core, Image)| {
-            let plan = subject.core(core);
-            async move {
-                let id = self.create(plan, &image).await?;
-                // The desktop needs the others first.
-                if core != Core::Desktop {
-                    self.engine.start(&id).await?;
-                }
-                Ok::<_, RuntimeError>(id)
+        let began = Instant::now();
+        let is_ready = self.is_slot(session, &found);
+        let made = match is_ready {
+            true => self.furnish(order, template, Some(found)).await,
+            false => {
+                self.clear(session, found).await?;
+                self.furnish(order, template, None).await
             }
         };
-        let ids = try_join_all(Core::ALL.into_iter().zip(images).map(create)).await?;
+        if let Err(error) = made {
+            let left = self.find(session).await?;
+            self.clear(session, left).await?;
+            return Err(error);
+        }
+        tracing::info!(%session, template = template.name, is_ready, took = ?began.elapsed(), "a desktop was started");
+        Ok(())
+    }
+
+    /// Makes the desktop itself, on parts that are there or are made beside it.
+    async fn furnish(
+        &self,
+        order: &Order,
+        template: &Template,
+        slot: Option<Found>,
+    ) -> Result<(), RuntimeError> {
+        let session = &order.session.0;
+        // Looked for first: where one is missing nothing is made at all.
+        let image = self.image(Core::Desktop.image()).await?;
+        let uid = uid(order.owner)?;
+        let place = self.place(session);
+        let Settings { keeper, paths, .. } = &self.settings;
+        let tokens = match &slot {
+            Some(_) => None,
+            None => {
+                let gateway = self.settings.gateway;
+                Some(place.prepare(Parts { uid, gateway, geometry: order.geometry })?)
+            }
+        };
+        place.furnish(Tenant { uid, title: &order.title, template })?;
+        let person = Person { owner: order.owner, uid };
+        let Kept { home, data } = keeper.prepare(person, &self.engine, paths).await?;
+        let directory = paths.host(place.dir())?;
+        let site = self.site(session, &directory);
+        let subject = Subject { site, owner: order.owner, uid, template, home: &home, data: &data };
+        let parts = async {
+            match (&slot, &tokens) {
+                (Some(found), _) => self.resume_all(found).await.into_iter().collect(),
+                (None, Some(tokens)) => {
+                    self.make_parts(&place, site, uid, &order.title, tokens).await
+                }
+                (None, None) => Ok(()),
+            }
+        };
+        let desktop = self.create(subject.desktop(), &image);
+        let ((), desktop) = tokio::try_join!(parts, desktop)?;
+        self.engine.start(&desktop).await?;
+        let at_start = template.apps.iter().filter(|(_, app)| app.opens == Opens::AtStart);
+        join_all(at_start.map(|(app, _)| async move {
+            if let Err(error) = self.open_for(session, order.owner, template, app).await {
+                let reason = error.to_string();
+                tracing::warn!(%session, app, reason, "an app could not be opened");
+                self.unopened().insert((session.clone(), app.clone()), reason);
+            }
+        }))
+        .await;
+        Ok(())
+    }
+
+    /// Makes and starts display, session bus and relay, and returns when they listen.
+    async fn make_parts(
+        &self,
+        place: &Place,
+        site: Site<'_>,
+        uid: u32,
+        title: &str,
+        tokens: &Tokens,
+    ) -> Result<(), RuntimeError> {
+        let images = try_join_all(Core::PARTS.map(|core| self.image(core.image()))).await?;
+        let make = |(core, image): (Core, Image)| {
+            let plan = site.part(core, uid, title, tokens);
+            async move {
+                let id = self.create(plan, &image).await?;
+                self.engine.start(&id).await
+            }
+        };
+        try_join_all(Core::PARTS.into_iter().zip(images).map(make)).await?;
         for (socket, core) in [(place.agent_socket(), Core::Xorg), (place.bus_socket(), Core::Dbus)]
         {
             let begun = Instant::now();
@@ -177,19 +218,11 @@ impl Desktops {
                 sleep(LISTEN_LOOK).await;
             }
         }
-        if let Some(desktop) = ids.last() {
-            self.engine.start(desktop).await?;
-        }
-        join_all(at_start.iter().map(|app| async move {
-            if let Err(error) = self.open_for(session, order.owner, template, app).await {
-                let reason = error.to_string();
-                tracing::warn!(%session, app, reason, "an app could not be opened");
-                self.unopened().insert((session.clone(), app.clone()), reason);
-            }
-        }))
-        .await;
-        tracing::info!(%session, template = template.name, took = ?began.elapsed(), "a desktop was started");
         Ok(())
+    }
+
+    fn site<'a>(&'a self, session: &'a SessionId, place: &'a Path) -> Site<'a> {
+        Site { installation: &self.settings.installation, session, place }
     }
 
     /// Ends a desktop: its apps are asked to, then everything is killed.
@@ -278,20 +311,9 @@ impl Desktops {
                 Some(keeper.prepare_app(person, &directory, &self.engine, paths).await?)
             }
         };
-        let tokens = place.tokens();
-        let tokens = tokens.map_err(RuntimeError::step("read the tokens in", place.dir()))?;
-        let subject = Subject {
-            installation: &self.settings.installation,
-            session,
-            owner,
-            uid,
-            title: "",
-            template,
-            place: &paths.host(place.dir())?,
-            home: &home,
-            data: &data,
-            tokens: &tokens,
-        };
+        let directory = paths.host(place.dir())?;
+        let site = self.site(session, &directory);
+        let subject = Subject { site, owner, uid, template, home: &home, data: &data };
         let plan = subject.app(name, app, own.as_ref(), image.sandbox.as_deref());
         let id = self.create(plan, &image).await?;
         let started = self.engine.start(&id).await;
@@ -459,7 +481,8 @@ impl Desktops {
         if self.starting().contains(session) {
             return Some(SeenState::Starting);
         }
-        if found.is_empty() {
+        // A slot is nobody's desktop.
+        if found.is_empty() || self.is_slot(session, found) {
             return None;
         }
         let ended = found.core.iter().find(|(_, container)| !container.is_alive());
@@ -590,7 +613,9 @@ fn group(containers: Vec<ContainerSummary>) -> BTreeMap<SessionId, Found> {
         let Some(id) = container.id else { continue };
         let found = sessions.entry(session).or_default();
         found.owner = label(OWNER).parse().unwrap_or(found.owner);
-        label(super::containers::TEMPLATE).clone_into(&mut found.template);
+        if !label(TEMPLATE).is_empty() {
+            label(TEMPLATE).clone_into(&mut found.template);
+        }
         let state = container.state.unwrap_or(State::EMPTY);
         let status = container.status.unwrap_or_default();
         let container = Container { id, state, status };

@@ -27,7 +27,7 @@ use engine::Engine;
 use futures_util::StreamExt as _;
 use host::HostPaths;
 use lattice_engine::session::SessionId;
-use protocol::{MAX_REQUEST, Reply, Request};
+use protocol::{Id, MAX_REQUEST, Reply, Request};
 use rustix::fs::{Gid, Mode, Uid, chmod, chown};
 use std::collections::BTreeMap;
 use std::fs;
@@ -88,11 +88,13 @@ pub async fn run(args: BrokerArgs) -> anyhow::Result<()> {
         gateway: args.gateway.map_or(0, |gateway| gateway.group),
         templates,
         paths,
+        pool: args.pool,
     };
     let desktops = Arc::new(Desktops::new(engine, settings));
     let listener = listen(&run.join(SOCKET), args.gateway)?;
     tracing::info!(socket = %run.join(SOCKET).display(), engine = %desktops.engine().socket().display(), "the broker listens");
     tokio::spawn(follow(desktops.clone()));
+    tokio::spawn(desktops.clone().keep_pool());
     tokio::select! {
         () = accept(listener, desktops) => {}
         () = signals.next() => {}
@@ -227,6 +229,9 @@ async fn answer(desktops: &Desktops, request: Request) -> Reply {
     let done = match request {
         Request::Hello => return or_refused(engine_of(desktops).await),
         Request::List => return or_refused(desktops.list().await.map(Reply::Instances)),
+        Request::Reserve => {
+            return or_refused(desktops.reserve().await.map(|id| Reply::Reserved(id.map(Id))));
+        }
         Request::Start(order) => desktops.start(&order).await,
         Request::Stop(session) | Request::Remove(session) => desktops.stop(&session.0).await,
         Request::Pause(session) => desktops.pause(&session.0).await,

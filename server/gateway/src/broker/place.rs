@@ -4,14 +4,18 @@
 //! <run>/<session>/           broker's; the gateway may pass through it, and nobody else
 //!   tokens.json              what the gateway proves itself with, 0600
 //!   x/X0                     the X socket
-//!   auth/{server,client}     its cookies
+//!   auth/                    its cookies: of the X server, the agent (client) and programs
 //!   bus/bus                  the session bus
 //!   link/agent.sock          where the agent listens, for the gateway
 //!   api/                     where the session API listens for programs of the desktop
 //!   gate/gateway.sock        and where it does for the gateway
 //!   menu/applications/       the menu's entries of apps, to be read only
 //!   etc/                     passwd, group and the like, to be read only
+//!   desktop/                 the same for programs, once it is known whose they are
 //! ```
+//!
+//! A display, a bus and a relay may be there before anybody has come whose desktop they are (`pool`).
+//! They run as a user of their own then.
 
 use super::protocol::{Secret, Tokens};
 use crate::auth::Token;
@@ -26,8 +30,12 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// Directories that belong to the desktop's user alone.
-const OWN: [&str; 4] = ["x", "auth", "bus", "api"];
+/// The directory in which the X server makes its socket: it wants to be its owner.
+const OWN: [&str; 1] = ["x"];
+/// Directories in which programs find a socket.
+const MET: [&str; 2] = ["bus", "api"];
+/// What is there once programs are.
+const FURNISHED: &str = "desktop";
 /// Directories of the desktop's user that the gateway may pass through.
 const SHARED: [&str; 2] = ["link", "gate"];
 /// The xorg image's own configuration.
@@ -39,15 +47,21 @@ pub(super) struct Place {
     dir: PathBuf,
 }
 
-/// Who the files in it are for.
-#[derive(Debug, Clone)]
-pub(super) struct Tenant<'a> {
-    /// The desktop's user id.
+/// Who the display, the bus and the relay run as.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parts {
     pub(super) uid: u32,
     /// The gateway's group.
     pub(super) gateway: u32,
-    pub(super) title: &'a str,
+    /// The first size of the screen.
     pub(super) geometry: (u16, u16),
+}
+
+/// Whose desktop it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tenant<'a> {
+    pub(super) uid: u32,
+    pub(super) title: &'a str,
     pub(super) template: &'a Template,
 }
 
@@ -68,48 +82,78 @@ impl Place {
         self.dir.join("bus/bus")
     }
 
-    /// Makes it anew.
-    pub(super) fn prepare(&self, tenant: &Tenant<'_>) -> Result<Tokens, RuntimeError> {
+    /// Makes it anew, for whoever comes.
+    pub(super) fn prepare(&self, parts: Parts) -> Result<Tokens, RuntimeError> {
         self.remove()?;
-        self.make(tenant).map_err(RuntimeError::step("make the session's directory", &self.dir))
+        self.make(parts).map_err(RuntimeError::step("make the session's directory", &self.dir))
     }
 
-    fn make(&self, tenant: &Tenant<'_>) -> io::Result<Tokens> {
-        let (uid, gateway) = (Uid::from_raw(tenant.uid), Gid::from_raw(tenant.gateway));
-        let own = Gid::from_raw(tenant.uid);
+    fn make(&self, parts: Parts) -> io::Result<Tokens> {
+        let (uid, gateway) = (Uid::from_raw(parts.uid), Gid::from_raw(parts.gateway));
+        let own = Gid::from_raw(parts.uid);
         make_directory(&self.dir, Uid::ROOT, gateway, 0o710)?;
         for name in OWN {
             make_directory(&self.dir.join(name), uid, own, 0o700)?;
+        }
+        for name in MET {
+            // Nobody comes here but who was given it.
+            make_directory(&self.dir.join(name), uid, own, 0o755)?;
         }
         for name in SHARED {
             // What is made in it belongs to the gateway's group.
             make_directory(&self.dir.join(name), uid, gateway, 0o2750)?;
         }
-        for name in ["etc", "menu", "menu/applications"] {
-            make_directory(&self.dir.join(name), Uid::ROOT, Gid::ROOT, 0o755)?;
-        }
+        make_directory(&self.dir.join("auth"), Uid::ROOT, Gid::ROOT, 0o755)?;
         for (name, cookie) in setup::cookies().map_err(io::Error::other)? {
-            let path = self.dir.join("auth").join(name);
-            write_atomically(&path, &cookie)?;
-            fs::set_permissions(&path, Permissions::from_mode(0o400))?;
-            chown(&path, Some(uid), Some(own))?;
+            self.keep_cookie(name, &cookie, parts.uid)?;
         }
-        for (name, text) in setup::accounts(tenant.title, tenant.uid) {
-            for_all(&self.dir.join("etc").join(name), &text)?;
-        }
-        for_all(&self.dir.join("etc/machine-id"), &setup::machine_id().map_err(io::Error::other)?)?;
-        for_all(&self.dir.join("etc/xorg.conf"), &setup::with_size(X_CONFIG, tenant.geometry))?;
-        for (name, app) in &tenant.template.apps {
-            let entry = menu_entry(name, &app.title, &app.icon);
-            for_all(
-                &self.dir.join(format!("menu/applications/lattice-app-{name}.desktop")),
-                &entry,
-            )?;
-        }
+        self.introduce("etc", "Desktop", parts.uid)?;
+        let config = setup::with_size(X_CONFIG, parts.geometry);
+        for_all(&self.dir.join("etc/xorg.conf"), &config)?;
         let fresh = || Token::fresh().map(Secret).map_err(io::Error::other);
         let tokens = Tokens { agent: fresh()?, api: fresh()? };
         write_atomically(&self.dir.join("tokens.json"), &serde_json::to_vec(&tokens)?)?;
         Ok(tokens)
+    }
+
+    /// Adds what programs find, now that it is known whose they are.
+    pub(super) fn furnish(&self, tenant: Tenant<'_>) -> Result<(), RuntimeError> {
+        self.add(tenant).map_err(RuntimeError::step("furnish the session's directory", &self.dir))
+    }
+
+    fn add(&self, tenant: Tenant<'_>) -> io::Result<()> {
+        let cookie = fs::read(self.dir.join("auth/server"))?;
+        self.keep_cookie("programs", &cookie, tenant.uid)?;
+        for name in ["menu", "menu/applications"] {
+            make_directory(&self.dir.join(name), Uid::ROOT, Gid::ROOT, 0o755)?;
+        }
+        for (name, app) in &tenant.template.apps {
+            let file = format!("menu/applications/lattice-app-{name}.desktop");
+            for_all(&self.dir.join(file), &menu_entry(name, &app.title, &app.icon))?;
+        }
+        self.introduce(FURNISHED, tenant.title, tenant.uid)
+    }
+
+    /// Whether somebody's programs were here.
+    pub(super) fn is_furnished(&self) -> bool {
+        self.dir.join(FURNISHED).exists()
+    }
+
+    fn keep_cookie(&self, name: &str, cookie: &[u8], uid: u32) -> io::Result<()> {
+        let path = self.dir.join("auth").join(name);
+        write_atomically(&path, cookie)?;
+        fs::set_permissions(&path, Permissions::from_mode(0o400))?;
+        Ok(chown(&path, Some(Uid::from_raw(uid)), Some(Gid::from_raw(uid)))?)
+    }
+
+    /// Who a user is, and on which machine, in a directory of that name.
+    fn introduce(&self, name: &str, title: &str, uid: u32) -> io::Result<()> {
+        let directory = self.dir.join(name);
+        make_directory(&directory, Uid::ROOT, Gid::ROOT, 0o755)?;
+        for (file, text) in setup::accounts(title, uid) {
+            for_all(&directory.join(file), &text)?;
+        }
+        for_all(&directory.join("machine-id"), &setup::machine_id().map_err(io::Error::other)?)
     }
 
     pub(super) fn tokens(&self) -> io::Result<Tokens> {
@@ -166,15 +210,13 @@ mod tests {
              {code: {title: 'Co\\de'}}}",
         )
         .expect("a good template");
-        let tenant = Tenant {
-            uid: 100_001,
-            gateway: 990,
-            title: "Ada: her desk",
-            geometry: (1024, 700),
-            template: &template,
-        };
+        let parts = Parts { uid: 1_000_000_001, gateway: 990, geometry: (1024, 700) };
+        let tenant = Tenant { uid: 100_001, title: "Ada: her desk", template: &template };
         let place = Place::new(run.path(), &"abcdefghijklmnop".parse().expect("an id"));
-        let tokens = place.prepare(&tenant).expect("made");
+        let tokens = place.prepare(parts).expect("made");
+        assert!(!place.is_furnished());
+        place.furnish(tenant).expect("furnished");
+        assert!(place.is_furnished());
         let kept = place.tokens().expect("kept");
         assert_eq!(tokens.agent.0.expose(), kept.agent.0.expose());
         let seen = |name: &str| {
@@ -183,16 +225,21 @@ mod tests {
         };
         assert_eq!(seen(""), (0, 990, 0o710));
         assert_eq!(seen("tokens.json"), (0, 0, 0o600));
-        assert_eq!(seen("x"), (100_001, 100_001, 0o700));
-        assert_eq!(seen("auth/client"), (100_001, 100_001, 0o400));
-        assert_eq!(seen("link"), (100_001, 990, 0o2750));
+        let slot = 1_000_000_001;
+        assert_eq!(seen("x"), (slot, slot, 0o700));
+        assert_eq!(seen("auth/client"), (slot, slot, 0o400));
+        assert_eq!(seen("auth/programs"), (100_001, 100_001, 0o400));
+        assert_eq!(seen("link"), (slot, 990, 0o2750));
         assert_eq!(seen("etc/passwd"), (0, 0, 0o644));
+        let accounts = fs::read_to_string(place.dir().join("desktop/passwd")).expect("there");
+        assert!(accounts.contains("student:x:100001:100001:Ada her desk:"), "{accounts}");
         let entry =
             fs::read_to_string(place.dir().join("menu/applications/lattice-app-code.desktop"));
         assert!(entry.expect("there").contains("Name=Co\\\\de\n"));
         let config = fs::read_to_string(place.dir().join("etc/xorg.conf")).expect("there");
         assert!(config.contains("1024x700"));
-        place.prepare(&tenant).expect("made anew");
+        place.prepare(parts).expect("made anew");
+        assert!(!place.is_furnished());
         place.remove().expect("gone");
         place.remove().expect("removing twice is fine");
     }

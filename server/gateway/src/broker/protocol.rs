@@ -27,6 +27,8 @@ pub const MAX_TITLE: usize = 256;
 pub enum Request {
     /// How the engine is, and what it lacks.
     Hello,
+    /// A session that is half started already, for whoever wants a new one.
+    Reserve,
     /// Start a desktop.
     Start(Order),
     /// End it.
@@ -71,6 +73,8 @@ pub enum Reply {
     Done,
     /// How the engine is.
     Engine(Engine),
+    /// That one is kept for whoever asked; nothing where there is none.
+    Reserved(Option<Id>),
     /// What there is.
     Instances(Vec<Seen>),
     /// Something may have changed.

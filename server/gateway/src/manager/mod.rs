@@ -315,6 +315,10 @@ impl Task {
                     desk.dismiss(whose).await;
                 }
             }
+            Order::Reserve(reply) => {
+                let runtime = self.runtime.clone();
+                tokio::spawn(async move { reply.send(runtime.reserve().await) });
+            }
             Order::App(session, what, reply) => match self.check_app(&session, &what) {
                 Ok(()) => {
                     let runtime = self.runtime.clone();

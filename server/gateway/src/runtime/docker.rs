@@ -56,6 +56,13 @@ impl Docker {
         self.changes.subscribe()
     }
 
+    pub(super) async fn reserve(&self) -> Result<Option<SessionId>, RuntimeError> {
+        match self.ask(&Request::Reserve).await? {
+            Reply::Reserved(session) => Ok(session.map(|id| id.0)),
+            other => Err(odd(&other)),
+        }
+    }
+
     pub(super) async fn start(&self, spec: &Spec) -> Result<(), RuntimeError> {
         let order = Order {
             session: Id(spec.session.clone()),
@@ -173,6 +180,7 @@ fn odd(reply: &Reply) -> RuntimeError {
     let kind = match reply {
         Reply::Done => "done",
         Reply::Engine(_) => "an engine",
+        Reply::Reserved(_) => "a reservation",
         Reply::Instances(_) => "a list",
         Reply::Changed => "a change",
         Reply::Refused { .. } => "a refusal",

@@ -158,6 +158,15 @@ impl RuntimeError {
 }
 
 impl Runtime {
+    /// A session that is half started already, for whoever wants a new one: it is theirs alone, and
+    /// starts the sooner. Nothing where there is none.
+    pub async fn reserve(&self) -> Option<SessionId> {
+        match self {
+            Self::Docker(docker) => docker.reserve().await.ok().flatten(),
+            Self::Process(_) | Self::Fake(_) => None,
+        }
+    }
+
     /// Starts a session; returns once that is under way. Starting what runs is fine.
     pub async fn start(&self, spec: &Spec) -> Result<(), RuntimeError> {
         match self {

@@ -3,6 +3,7 @@
 use super::RuntimeError;
 use crate::broker::SOCKET;
 use crate::supervise::sandbox;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -84,7 +85,11 @@ async fn keep(settings: BrokerSettings, mut child: Child) {
 fn spawn(settings: &BrokerSettings) -> Result<Child, RuntimeError> {
     let BrokerSettings { program, run, data, templates, engine } = settings;
     let inherited = sandbox::INHERITED.into_iter().chain(["LATTICE_LOG", "LATTICE_LOG_FORMAT"]);
-    let inherited = inherited.filter_map(|name| Some((name, std::env::var_os(name)?)));
+    let inherited = inherited.filter_map(|name| Some((name.into(), std::env::var_os(name)?)));
+    let is_its_own = |(name, _): &(OsString, OsString)| {
+        name.to_str().is_some_and(|name| name.starts_with("LATTICE_BROKER__"))
+    };
+    let own = std::env::vars_os().filter(is_its_own);
     let option = |name: &str, path: &Path| [name.into(), path.as_os_str().to_owned()];
     Command::new(program)
         .args(["broker", "--with-starter"])
@@ -94,7 +99,7 @@ fn spawn(settings: &BrokerSettings) -> Result<Child, RuntimeError> {
         .args(option("--engine", engine))
         .current_dir("/")
         .env_clear()
-        .envs(inherited)
+        .envs(inherited.chain(own))
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::inherit())

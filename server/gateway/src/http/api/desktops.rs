@@ -10,7 +10,9 @@ use lattice_wire::ViewerId;
 use lattice_wire::apps::App;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
 
 /// Orders that wait; beyond, the requests that give them wait.
 const ORDERS: usize = 256;
@@ -58,6 +60,8 @@ pub enum Order {
     GiveControl(SessionId, Option<ViewerId>, oneshot::Sender<Result<(), NoSuchViewer>>),
     /// End these sockets now.
     Dismiss(Whose),
+    /// A session that is half started already, if there is one.
+    Reserve(oneshot::Sender<Option<SessionId>>),
     /// Open or close that app on it.
     App(SessionId, AppOrder, oneshot::Sender<Result<(), AppError>>),
 }
@@ -70,6 +74,9 @@ pub enum AppOrder {
     /// It is not.
     Close(String),
 }
+
+/// A new session is not held up for one that would start sooner.
+const RESERVE_PATIENCE: Duration = Duration::from_millis(500);
 
 /// A handle to the manager.
 #[derive(Debug, Clone)]
@@ -108,6 +115,13 @@ impl Desktops {
     /// Has the manager look at what is desired of a session.
     pub async fn wake(&self, session: &SessionId) {
         self.order(Order::Look(session.clone())).await;
+    }
+
+    /// The id of a session that starts the sooner, for a new one; nothing where none is ready.
+    pub(super) async fn reserve(&self) -> Option<SessionId> {
+        let (reply, answer) = oneshot::channel();
+        self.order(Order::Reserve(reply)).await;
+        timeout(RESERVE_PATIENCE, answer).await.ok()?.ok()?
     }
 
     /// Who looks at a session.

@@ -196,9 +196,10 @@ pub(super) async fn create(
     })?;
     let name = given.name.as_deref().map_or(template.title.as_str(), str::trim);
     check_label("name", name)?;
-    let mut bits = [0; 10];
-    getrandom::fill(&mut bits).map_err(|_| internal("no random bytes"))?;
-    let id = SessionId::from_bytes(bits);
+    let id = match api.desktops().reserve().await {
+        Some(ready) => ready,
+        None => fresh_id()?,
+    };
     let new = NewSession { id: &id, owner: user.id, template: &template.id, name };
     api.store().create_session(&new, MOST_SESSIONS, Timestamp::now()).await?;
     api.desktops().wake(&id).await;
@@ -207,6 +208,12 @@ pub(super) async fn create(
     let view = view(session, SessionRole::Owner, &api.desktops().list());
     let location = [(header::LOCATION, format!("/api/v1/sessions/{id}"))];
     Ok((StatusCode::CREATED, location, Json(view)).into_response())
+}
+
+fn fresh_id() -> Result<SessionId, Problem> {
+    let mut bits = [0; 10];
+    getrandom::fill(&mut bits).map_err(|_| internal("no random bytes"))?;
+    Ok(SessionId::from_bytes(bits))
 }
 
 /// A session.
