@@ -247,6 +247,10 @@ async fn manager(mut orders: tokio::sync::mpsc::Receiver<Order>, told: Arc<Mutex
                 format!("control {to:?}")
             }
             Order::Dismiss(whose) => format!("dismiss {whose:?}"),
+            Order::Reserve(reply) => {
+                let _ = reply.send(None);
+                continue;
+            }
             Order::App(_, what, reply) => {
                 let (AppOrder::Open(app) | AppOrder::Close(app)) = &what;
                 let done = match app.as_str() {
