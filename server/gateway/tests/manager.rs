@@ -225,7 +225,8 @@ async fn told(seat: &Seat, what: &str, wanted: impl Fn(Standing) -> bool) -> Sta
 
 /// A session without anything to say of it.
 fn live(state: State, viewers: usize) -> Live {
-    Live { state, reason: String::new(), viewers, queue: None, can_pause: true }
+    let (reason, apps) = (String::new(), Vec::new());
+    Live { state, reason, viewers, apps, queue: None, can_pause: true }
 }
 
 async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {

@@ -9,6 +9,7 @@ use super::containers::{
 use super::data::{Keeper, Kept, Person};
 use super::engine::Engine;
 use super::host::HostPaths;
+use super::network::{self, Walls};
 use super::place::{Parts, Place, Tenant};
 use super::protocol::{Id, MAX_TITLE, Order, Seen, SeenApp, SeenState, Tokens};
 use crate::runtime::RuntimeError;
@@ -65,6 +66,7 @@ pub(super) struct Desktops {
     making: Mutex<BTreeSet<SessionId>>,
     /// Slots that a gateway took, until their desktop is started.
     reserved: Mutex<HashMap<SessionId, Instant>>,
+    walls: Walls,
 }
 
 /// The containers of one session.
@@ -74,6 +76,8 @@ struct Found {
     template: String,
     core: BTreeMap<Core, Container>,
     apps: BTreeMap<String, Container>,
+    /// What lets apps talk to some names on the session bus.
+    proxies: BTreeMap<String, Container>,
 }
 
 #[derive(Debug)]
@@ -84,6 +88,7 @@ struct Container {
     status: String,
 }
 
+mod grants;
 mod pool;
 mod usage;
 
@@ -91,7 +96,8 @@ impl Desktops {
     pub(super) fn new(engine: Engine, settings: Settings) -> Self {
         let changes = watch::Sender::new(0);
         let (turns, starting, unopened, used, making, reserved) = Default::default();
-        Self { engine, settings, changes, turns, starting, unopened, used, making, reserved }
+        let walls = Walls::default();
+        Self { engine, settings, changes, turns, starting, unopened, used, making, reserved, walls }
     }
 
     pub(super) fn engine(&self) -> &Engine {
@@ -262,7 +268,8 @@ impl Desktops {
         let _turn = self.turn(session).await;
         let found = self.running(session).await?;
         // Apps first: nobody waits for an answer of what is frozen already.
-        let all = found.apps.values().chain(found.core.values().rev());
+        let all = found.apps.values().chain(found.proxies.values());
+        let all = all.chain(found.core.values().rev());
         for container in all.filter(|container| container.state == State::RUNNING) {
             self.engine.pause(&container.id).await?;
         }
@@ -281,7 +288,7 @@ impl Desktops {
     }
 
     async fn resume_all(&self, found: &Found) -> Vec<Result<(), RuntimeError>> {
-        let all = found.core.values().chain(found.apps.values());
+        let all = found.core.values().chain(found.proxies.values()).chain(found.apps.values());
         let paused = all.filter(|container| container.state == State::PAUSED);
         join_all(paused.map(|container| self.engine.resume(&container.id))).await
     }
@@ -296,6 +303,7 @@ impl Desktops {
             Some(ended) => self.engine.remove(&ended.id).await?,
             None => {}
         }
+        self.release(&found, app).await?;
         self.unopened().remove(&(session.clone(), app.to_owned()));
         let opened = self.open_for(session, found.owner, template, app).await;
         self.bump();
@@ -327,12 +335,20 @@ impl Desktops {
         let site = self.site(session, &directory);
         let subject = Subject { site, owner, uid, template, home: &home, data: &data };
         let plan = subject.app(name, app, own.as_ref(), image.sandbox.as_deref());
-        let id = self.create(plan, &image).await?;
-        let started = self.engine.start(&id).await;
-        if started.is_err() {
-            self.engine.remove(&id).await?;
+        let opened = async {
+            self.grant(&place, &subject, name, app).await?;
+            let id = self.create(plan, &image).await?;
+            self.engine.start(&id).await
+        };
+        let opened = opened.await;
+        if opened.is_err() {
+            let found = self.find(session).await?;
+            if let Some(container) = found.apps.get(name) {
+                self.engine.remove(&container.id).await?;
+            }
+            self.release(&found, name).await?;
         }
-        started
+        opened
     }
 
     /// Ends an app.
@@ -347,6 +363,7 @@ impl Desktops {
             self.engine.stop(&container.id, grace).await?;
             self.engine.remove(&container.id).await?;
         }
+        self.release(&found, name).await?;
         self.bump();
         Ok(())
     }
@@ -402,11 +419,12 @@ impl Desktops {
         });
         if let Some(container) = closed {
             self.engine.remove(&container.id).await?;
+            self.release(&found, app).await?;
         }
         Ok(())
     }
 
-    /// Removes directories of sessions that have no container: what an earlier broker was killed over.
+    /// Removes directories and networks of sessions that have no container: what an earlier broker was killed over.
     pub(super) async fn sweep(&self) -> Result<(), RuntimeError> {
         let run = &self.settings.run;
         let sessions = group(self.engine.list(vec![self.label()]).await?);
@@ -418,7 +436,7 @@ impl Desktops {
                 self.place(&session).remove()?;
             }
         }
-        Ok(())
+        self.sweep_networks().await
     }
 
     /// The images that every desktop needs and that are not there.
@@ -485,8 +503,9 @@ impl Desktops {
     /// Kills and removes all that there is of a session.
     async fn clear(&self, session: &SessionId, found: Found) -> Result<(), RuntimeError> {
         self.unopened().retain(|(of, _), _| of != session);
-        let all = found.apps.values().chain(found.core.values());
+        let all = found.apps.values().chain(found.proxies.values()).chain(found.core.values());
         try_join_all(all.map(|container| self.engine.remove(&container.id))).await?;
+        network::remove(&self.engine, &self.settings.installation, session).await?;
         self.place(session).remove()
     }
 
@@ -590,7 +609,7 @@ impl Drop for Starting<'_> {
 
 impl Found {
     fn is_empty(&self) -> bool {
-        self.core.is_empty() && self.apps.is_empty()
+        self.core.is_empty() && self.apps.is_empty() && self.proxies.is_empty()
     }
 }
 
@@ -643,6 +662,9 @@ fn group(containers: Vec<ContainerSummary>) -> BTreeMap<SessionId, Found> {
             }
             (None, "app") => {
                 found.apps.insert(label(APP).to_owned(), container);
+            }
+            (None, "proxy") => {
+                found.proxies.insert(label(APP).to_owned(), container);
             }
             (None, _) => {}
         }

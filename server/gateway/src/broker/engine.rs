@@ -3,11 +3,13 @@
 use crate::runtime::RuntimeError;
 use bollard::errors::Error;
 use bollard::models::{
-    ContainerCreateBody, ContainerSummary, EventMessage, ImageInspect, VolumeCreateRequest,
+    ContainerCreateBody, ContainerSummary, EventMessage, ImageInspect, Network,
+    NetworkCreateRequest, VolumeCreateRequest,
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, EventsOptionsBuilder, ListContainersOptionsBuilder,
-    RemoveContainerOptionsBuilder, StatsOptionsBuilder, StopContainerOptionsBuilder,
+    ListNetworksOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
+    StatsOptionsBuilder, StopContainerOptionsBuilder,
 };
 use bollard::{API_DEFAULT_VERSION, Docker};
 use futures_util::{Stream, StreamExt as _};
@@ -131,8 +133,57 @@ impl Engine {
         self.start(container).await?;
         match end.next().await {
             Some(Ok(_)) | None => Ok(()),
+            Some(Err(Error::DockerContainerWaitError { code, .. })) => {
+                let said = self.said(container).await;
+                let what =
+                    if said.is_empty() { format!("it ended with status {code}") } else { said };
+                Err(RuntimeError::Refused(what))
+            }
             Some(Err(error)) => Err(self.explain(error)),
         }
+    }
+
+    /// The last of what a container complained about, on one line.
+    async fn said(&self, container: &str) -> String {
+        let Ok(docker) = self.docker().await else { return String::new() };
+        let options = LogsOptionsBuilder::default().stderr(true).tail("3").build();
+        let lines = docker.logs(container, Some(options)).filter_map(|line| async { line.ok() });
+        let lines: Vec<_> = lines.map(|line| line.to_string().trim().to_owned()).collect().await;
+        lines.join("; ")
+    }
+
+    /// Networks with these labels: their ids and labels.
+    pub(super) async fn networks(
+        &self,
+        labels: Vec<String>,
+    ) -> Result<Vec<(String, HashMap<String, String>)>, RuntimeError> {
+        let filters = HashMap::from([("label".to_owned(), labels)]);
+        let options = ListNetworksOptionsBuilder::default().filters(&filters).build();
+        let found = self.docker().await?.list_networks(Some(options)).await;
+        let found = found.map_err(|error| self.explain(error))?.into_iter();
+        let pair = |network: Network| Some((network.id?, network.labels.unwrap_or_default()));
+        Ok(found.filter_map(pair).collect())
+    }
+
+    /// Makes a network; not where its range is in use.
+    pub(super) async fn make_network(
+        &self,
+        network: NetworkCreateRequest,
+    ) -> Result<bool, RuntimeError> {
+        match self.docker().await?.create_network(network).await {
+            Ok(_) => Ok(true),
+            Err(Error::DockerResponseServerError { message, .. })
+                if message.to_lowercase().contains("overlap") =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(self.explain(error)),
+        }
+    }
+
+    /// Removes a network. One that is not there is fine.
+    pub(super) async fn remove_network(&self, network: &str) -> Result<(), RuntimeError> {
+        self.gone(self.docker().await?.remove_network(network).await)
     }
 
     /// Asks it to end, and kills it where it takes longer. One that is not there has ended.

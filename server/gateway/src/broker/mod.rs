@@ -10,6 +10,7 @@ mod data;
 mod desktops;
 mod engine;
 mod host;
+mod network;
 mod place;
 pub mod protocol;
 
@@ -96,6 +97,7 @@ pub async fn run(args: BrokerArgs) -> anyhow::Result<()> {
     tokio::spawn(follow(desktops.clone()));
     tokio::spawn(desktops.clone().keep_pool());
     tokio::spawn(desktops.clone().measure());
+    tokio::spawn(desktops.clone().keep_walls());
     tokio::select! {
         () = accept(listener, desktops) => {}
         () = signals.next() => {}
@@ -261,7 +263,10 @@ fn refused(error: &RuntimeError) -> Reply {
             Reply::Refused { what: what.clone(), remedy: Some(remedy.clone()) }
         }
         RuntimeError::Step { source, .. } => {
-            Reply::Refused { what: format!("{error}: {source}"), remedy: None }
+            let is_full =
+                matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+            let remedy = is_full.then(|| "the disk is full there; make room".to_owned());
+            Reply::Refused { what: format!("{error}: {source}"), remedy }
         }
         RuntimeError::Refused(what) => Reply::Refused { what: what.clone(), remedy: None },
     }
@@ -277,12 +282,14 @@ async fn follow(desktops: Arc<Desktops>) {
                 if let Err(error) = desktops.sweep().await {
                     tracing::warn!(%error, "what is left of earlier desktops could not be removed");
                 }
+                desktops.check_walls().await;
                 desktops.bump();
                 let mut events = std::pin::pin!(events);
                 while let Some(event) = events.next().await {
                     pause = ENGINE_PAUSE.0;
                     handle_event(&desktops, event);
                 }
+                desktops.doubt_walls().await;
                 tracing::warn!("the container engine went away");
             }
         }
