@@ -159,7 +159,7 @@ function render() {
   root.dataset.reason = model.session.reason;
   root.dataset.standing = model.standing.is;
   const isOpen = model.session.link === 'open';
-  overlay.render(model.session, isOpen && !isLive() ? restingWords(model.standing) : null);
+  overlay.render(model.session, isOpen && !isLive() ? restingWords(model.standing, isDriving()) : null);
   rest.render(isLive() ? model.standing : null, isDriving());
   stage.show(model.desktop, mode());
   toolbar.render({

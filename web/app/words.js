@@ -56,12 +56,15 @@ const AT_HOME = {
 /**
  * What a person reads whose desktop has no picture yet, because it waits or rests.
  * @param {Standing} standing
+ * @param {boolean} isDriving whether what this person does reaches the desktop
  * @returns {Words | null}
  */
-export function restingWords(standing) {
+export function restingWords(standing, isDriving) {
   switch (standing.is) {
     case 'usual': case 'warned': return null;
-    case 'paused': return tell('clock', '', 'Paused', 'Move the mouse or press a key to go on. Everything is as it was left.');
+    case 'paused': return tell('clock', '', 'Paused', isDriving
+      ? 'Move the mouse or press a key to go on. Everything is as it was left.'
+      : 'It goes on when somebody works here again.');
     case 'queued': return tell('clock', '', 'Waiting for a place', `${place(standing)}. The desktop opens here by itself.`);
   }
 }

@@ -40,7 +40,9 @@ test('a paused desktop says how it goes on', () => {
 test('without a picture a card says why there is none', () => {
   assert.equal(restingWords(standing('queued', { position: 3, etaS: 120 })).title, 'Waiting for a place');
   assert.match(restingWords(standing('queued', { position: 3, etaS: 120 })).text, /^3rd in line, about 2 minutes\./);
-  assert.equal(restingWords(standing('paused')).title, 'Paused');
+  assert.equal(restingWords(standing('paused'), true).title, 'Paused');
+  assert.match(restingWords(standing('paused'), true).text, /press a key/);
+  assert.doesNotMatch(restingWords(standing('paused'), false).text, /press a key/);
   assert.equal(restingWords(standing('usual')), null);
   assert.equal(restingWords(warned()), null);
 });
