@@ -4,7 +4,7 @@
 use lattice_engine::session::SessionId;
 use lattice_tests::containers::{docker, name, names, slots};
 use lattice_tests::engine::Engine;
-use lattice_tests::process::signal;
+use lattice_tests::process::{children, signal};
 use lattice_tests::scene::Random;
 use lattice_tests::serve::{Serve, ServeOptions};
 use lattice_tests::viewer::View;
@@ -58,12 +58,10 @@ fn ready(serve: &Serve) -> usize {
 }
 
 fn broker(serve: &Serve) -> u32 {
-    let children = format!("/proc/{0}/task/{0}/children", serve.pid());
     until_some("the broker", GENEROUS, || {
-        let children = fs::read_to_string(&children).ok()?;
-        let pids = children.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok());
-        pids.into_iter().find(|pid| {
-            fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|l| l.contains("broker"))
+        children(serve.pid()).into_iter().find(|pid| {
+            fs::read(format!("/proc/{pid}/cmdline"))
+                .is_ok_and(|line| line.split(|byte| *byte == 0).nth(1) == Some(b"broker"))
         })
     })
 }
