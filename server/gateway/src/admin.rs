@@ -2,6 +2,7 @@
 //! server.
 
 use crate::auth::admin;
+use crate::broker::bootstrap::Bootstrap;
 use crate::cli::{AdminArgs, AdminCommand};
 use crate::config::Config;
 use crate::serve::{Places, entrance};
@@ -37,6 +38,12 @@ async fn url(args: &AdminArgs) -> anyhow::Result<String> {
 
 async fn open(args: &AdminArgs) -> anyhow::Result<(Store, Places)> {
     let config = Config::load(&args.serve)?;
+    if let Some(bootstrap) = Bootstrap::find(&config).await {
+        bail!(
+            "this container only looks after the gateway; ask that, by: docker exec {} lattice admin",
+            bootstrap.gateway_name()?
+        );
+    }
     let places = Places::open(&config.data_dir)?;
     let database = places.database();
     if !database.is_file() {

@@ -3,6 +3,7 @@
 //! Probes (`told`, `machine`) look at one thing each and find what is right or wrong with it; what they
 //! found is a list, and this file prints it. Nothing is changed, so it can be run beside a server.
 
+mod containers;
 mod machine;
 mod told;
 
@@ -80,14 +81,21 @@ async fn examine(args: &ServeArgs) -> Vec<Finding> {
 async fn with(config: &Config) -> Vec<Finding> {
     let places = Places::at(&config.data_dir);
     let has_server = told::has_server(&config.data_dir);
-    vec![
+    let mut findings = vec![
         told::data(&config.data_dir, &places.run()),
         told::database(&places.database()).await,
         told::server(&config.data_dir, has_server),
         told::address(config.server.listen.as_deref(), has_server).await,
         told::video(config.video.h264),
+        told::certificates(config),
         told::clock(&places.database()),
-    ]
+    ];
+    findings.extend(told::time_servers());
+    let (apps, templates) = containers::templates(config);
+    findings.push(templates);
+    findings.extend(containers::containers(config, &apps).await);
+    findings.extend(containers::bounds(config.server.max_connections));
+    findings
 }
 
 impl Finding {

@@ -35,6 +35,13 @@ impl Ground {
             RuntimeChoice::Auto if config.desktops.broker.is_some() => {
                 Self::of_containers(config, places).await
             }
+            RuntimeChoice::Auto if !rustix::process::geteuid().is_root() => {
+                tracing::info!(
+                    "only root can give each desktop made of containers a user id of its own, so \
+                     desktops are processes in sandboxes, without apps"
+                );
+                Self::of_processes(config, places).await
+            }
             RuntimeChoice::Auto if !config.desktops.engine.exists() => {
                 tracing::info!(
                     engine = %config.desktops.engine.display(),
@@ -98,7 +105,7 @@ impl Ground {
 }
 
 /// Where templates are.
-fn templates_in(config: &Config) -> anyhow::Result<PathBuf> {
+pub(crate) fn templates_in(config: &Config) -> anyhow::Result<PathBuf> {
     if let Some(directory) = &config.desktops.templates {
         return Ok(directory.clone());
     }

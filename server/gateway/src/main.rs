@@ -51,7 +51,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Doctor(args) => doctor::run(&args).await,
             Command::Admin(command) => admin::run(command).await,
             Command::Template(TemplateCommand::Check { files }) => template::check(&files),
-            Command::Healthcheck(args) => healthcheck::run(&args).await,
+            Command::Healthcheck(args) => healthcheck::check(&args).await,
             Command::Broker(args) => broker::run(args).await,
             Command::Supervise(args) => supervise::run(&args.directory).await,
         }

@@ -6,6 +6,7 @@
 
 use crate::accept::Drain;
 use crate::auth::{Auth, Token, admin};
+use crate::broker::bootstrap::Bootstrap;
 use crate::cli::ServeArgs;
 use crate::config::Config;
 use crate::front::Front;
@@ -108,6 +109,9 @@ impl Places {
 /// handed over, if any were.
 pub async fn run(args: ServeArgs, handed: Handed) -> anyhow::Result<()> {
     let config = Config::load(&args)?;
+    if let Some(bootstrap) = Bootstrap::find(&config).await {
+        return bootstrap.run(&config).await;
+    }
     let mut signals = Signals::new()?;
     let places = Places::open(&config.data_dir)?;
     let _lock = places.lock()?;

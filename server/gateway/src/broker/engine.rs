@@ -1,10 +1,11 @@
 //! The container engine: the few things that the broker asks of it, and what its errors mean.
 
 use crate::runtime::RuntimeError;
+use bollard::container::LogOutput;
 use bollard::errors::Error;
 use bollard::models::{
-    ContainerCreateBody, ContainerSummary, EventMessage, ImageInspect, Network,
-    NetworkCreateRequest, VolumeCreateRequest,
+    ContainerCreateBody, ContainerInspectResponse, ContainerSummary, EventMessage, ImageInspect,
+    Network, NetworkCreateRequest, SystemInfo, VolumeCreateRequest,
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, EventsOptionsBuilder, ListContainersOptionsBuilder,
@@ -16,7 +17,7 @@ use futures_util::{Stream, StreamExt as _};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// The oldest API that has all that is used: Docker 20.10, which is Debian 12's.
 const LEAST_API: (usize, usize) = (1, 41);
@@ -70,6 +71,19 @@ impl Engine {
         let docker = self.docker().await?;
         let version = docker.version().await.map_err(|error| self.explain(error))?;
         Ok((version.version.unwrap_or_default(), docker.client_version().to_string()))
+    }
+
+    /// What it says of itself.
+    pub(super) async fn info(&self) -> Result<SystemInfo, RuntimeError> {
+        self.docker().await?.info().await.map_err(|error| self.explain(error))
+    }
+
+    pub(super) async fn has_network(&self, name: &str) -> Result<bool, RuntimeError> {
+        match self.docker().await?.inspect_network(name, None).await {
+            Ok(_) => Ok(true),
+            Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(false),
+            Err(error) => Err(self.explain(error)),
+        }
     }
 
     pub(super) async fn image(&self, name: &str) -> Result<Option<ImageInspect>, RuntimeError> {
@@ -165,13 +179,13 @@ impl Engine {
         Ok(found.filter_map(pair).collect())
     }
 
-    /// Makes a network; not where its range is in use.
+    /// Makes a network, or takes the one of that name; not where its range is in use.
     pub(super) async fn make_network(
         &self,
         network: NetworkCreateRequest,
     ) -> Result<bool, RuntimeError> {
         match self.docker().await?.create_network(network).await {
-            Ok(_) => Ok(true),
+            Ok(_) | Err(Error::DockerResponseServerError { status_code: 409, .. }) => Ok(true),
             Err(Error::DockerResponseServerError { message, .. })
                 if message.to_lowercase().contains("overlap") =>
             {
@@ -233,17 +247,29 @@ impl Engine {
         Some(memory.usage?.saturating_sub(spare.copied().unwrap_or(0)))
     }
 
-    /// Where a container's directories are, and where they come from.
-    pub(super) async fn mounts(
+    /// What it knows of a container; nothing where there is none.
+    pub(super) async fn known(
         &self,
         container: &str,
-    ) -> Result<Vec<(PathBuf, PathBuf)>, RuntimeError> {
-        let found = self.docker().await?.inspect_container(container, None).await;
-        let found = found.map_err(|error| self.explain(error))?;
-        let pair = |mount: bollard::models::MountPoint| {
-            Some((PathBuf::from(mount.destination?), PathBuf::from(mount.source?)))
-        };
-        Ok(found.mounts.unwrap_or_default().into_iter().filter_map(pair).collect())
+    ) -> Result<Option<ContainerInspectResponse>, RuntimeError> {
+        match self.docker().await?.inspect_container(container, None).await {
+            Ok(found) => Ok(Some(found)),
+            Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
+            Err(error) => Err(self.explain(error)),
+        }
+    }
+
+    /// What a container says, from then on, and as long as it runs.
+    pub(super) async fn log(
+        &self,
+        container: &str,
+        since: SystemTime,
+    ) -> Result<impl Stream<Item = Result<LogOutput, Error>> + use<>, RuntimeError> {
+        let since = since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        let since = i32::try_from(since).unwrap_or(i32::MAX);
+        let options = LogsOptionsBuilder::default().follow(true).stdout(true).stderr(true);
+        let docker = self.docker().await?;
+        Ok(docker.logs(container, Some(options.since(since).build())))
     }
 
     /// Whether its memory's limit ended a container.

@@ -11,14 +11,15 @@ use std::path::{Path, PathBuf};
 pub(super) struct HostPaths(Option<Vec<(PathBuf, PathBuf)>>);
 
 impl HostPaths {
-    /// Those of this process.
-    ///
-    /// # Errors
-    /// Where it is in a container that the engine does not know.
+    /// Those of this process. In a container that the engine does not know it is on the same machine as
+    /// that, which is in the container with it.
     pub(super) async fn find(engine: &Engine) -> Result<Self, RuntimeError> {
         let Some(own) = own_container() else { return Ok(Self::default()) };
-        let mounts = engine.mounts(&own).await?;
-        Ok(Self(Some(mounts)))
+        let Some(found) = engine.known(&own).await? else { return Ok(Self::default()) };
+        let pair = |mount: bollard::models::MountPoint| {
+            Some((PathBuf::from(mount.destination?), PathBuf::from(mount.source?)))
+        };
+        Ok(Self(Some(found.mounts.unwrap_or_default().into_iter().filter_map(pair).collect())))
     }
 
     /// # Errors
@@ -39,7 +40,7 @@ impl HostPaths {
 
 /// This container's id, which the engine has in the paths of the files that it mounts over those of
 /// `/etc`; nothing outside of containers.
-fn own_container() -> Option<String> {
+pub(super) fn own_container() -> Option<String> {
     if !Path::new("/.dockerenv").exists() {
         return None;
     }

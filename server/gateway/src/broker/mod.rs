@@ -5,14 +5,17 @@
 //! (`protocol`); how containers are made is its own affair (`containers`). It keeps nothing that the
 //! engine does not know: it may be killed at any time, and the next one goes on.
 
+pub mod bootstrap;
 mod containers;
 mod data;
 mod desktops;
 mod engine;
 mod host;
+pub mod look;
 mod network;
 mod place;
 pub mod protocol;
+mod stack;
 
 use crate::cli::BrokerArgs;
 use crate::runtime::RuntimeError;

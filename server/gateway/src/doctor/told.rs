@@ -2,10 +2,12 @@
 
 use super::{Finding, said, unusable};
 use crate::cli::{HealthcheckArgs, Switch};
+use crate::config::Config;
 use crate::healthcheck;
 use crate::listen::{DEFAULT_ADDRESS, reachable};
 use crate::runtime::process::{check_length, probe};
 use crate::store::{Store, StoreError};
+use crate::tls::certificate::{CertificateError, Files, Validity};
 use rustix::fs::{Access, AtFlags, CWD, FlockOperation, accessat, flock, statvfs};
 use std::fs::{self, File};
 use std::io;
@@ -15,9 +17,13 @@ use std::time::{Duration, SystemTime};
 use tokio::net::TcpListener;
 
 /// Homes grow into what is free, and the database must never find the disk full.
-const ENOUGH_ROOM: u64 = 1 << 30;
+const ENOUGH_ROOM: u64 = 5 << 30;
 /// File systems of other machines may be a little ahead of our clock.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
+/// In seconds.
+const DAY: i64 = 86_400;
+/// With so many days left a certificate that is renewed by itself would have been.
+const FEW_DAYS: i64 = 14;
 
 /// The directory for data, or where it would be made.
 pub(super) fn data(dir: &Path, run: &Path) -> Finding {
@@ -41,19 +47,15 @@ pub(super) fn data(dir: &Path, run: &Path) -> Finding {
         return Finding::fault(what, text, remedy);
     }
     let free = statvfs(existing).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
-    judge_room(dir, existing == dir, free.unwrap_or(0))
+    judge_room(what, dir, existing == dir, free.unwrap_or(0))
 }
 
-fn judge_room(dir: &Path, is_made: bool, free: u64) -> Finding {
+pub(super) fn judge_room(what: &'static str, dir: &Path, is_made: bool, free: u64) -> Finding {
     let made = if is_made { "" } else { ", which will be made" };
     let text = format!("{}{made}, with {} MiB free", dir.display(), free >> 20);
     match free >= ENOUGH_ROOM {
-        true => Finding::ok("data", text),
-        false => Finding::warning(
-            "data",
-            text,
-            "make room, or move it to a larger disk and name that with --data-dir",
-        ),
+        true => Finding::ok(what, text),
+        false => Finding::warning(what, text, "make room, or move it to a larger disk"),
     }
 }
 
@@ -187,6 +189,77 @@ pub(super) fn video(h264: Switch) -> Finding {
     )
 }
 
+/// The certificate that browsers are shown.
+pub(super) fn certificates(config: &Config) -> Finding {
+    let what = "certificates";
+    let tls = &config.tls;
+    let listen = config.server.listen.as_deref().and_then(|text| text.parse::<SocketAddr>().ok());
+    let listen = listen.unwrap_or(DEFAULT_ADDRESS).ip();
+    match (&tls.cert, &tls.key, &config.acme.directory) {
+        (Some(certificate), Some(key), _) => {
+            let files = Files { certificate: certificate.clone(), key: key.clone() };
+            let read = files.read().map(|pair| pair.cert.first().and_then(|one| Validity::of(one)));
+            judge_certificate(certificate, read, SystemTime::now())
+        }
+        (_, _, Some(directory)) => Finding::ok(what, format!("ordered from {directory}")),
+        _ if !tls.mode.is_on(listen, false) => {
+            Finding::ok(what, format!("none is needed: {listen} is served without TLS"))
+        }
+        _ => {
+            let fallback = config.data_dir.join("tls");
+            let directory = tls.directory.as_deref().unwrap_or(&fallback).display();
+            Finding::ok(what, format!("of an authority of its own, which is kept in {directory}"))
+        }
+    }
+}
+
+fn judge_certificate(
+    path: &Path,
+    read: Result<Option<Validity>, CertificateError>,
+    now: SystemTime,
+) -> Finding {
+    let what = "certificates";
+    let remedy = "put a newer one there, which is taken without a restart";
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs() as i64;
+    let shown = path.display();
+    match read {
+        Err(error) => {
+            let text = format!("{:#}", anyhow::Error::from(error));
+            Finding::fault(what, text, "name good ones in tls.cert and tls.key")
+        }
+        Ok(None) => Finding::fault(what, format!("{shown} cannot be understood"), remedy),
+        Ok(Some(Validity { not_before, .. })) if now < not_before => {
+            let remedy = "set the clock, or wait";
+            Finding::fault(what, format!("{shown} is not good yet"), remedy)
+        }
+        Ok(Some(Validity { not_after, .. })) => match (not_after - now) / DAY {
+            _ if not_after < now => Finding::fault(what, format!("{shown} has expired"), remedy),
+            days if days < FEW_DAYS => {
+                Finding::warning(what, format!("{shown} is good for {days} more days"), remedy)
+            }
+            days => Finding::ok(what, format!("{shown} is good for {days} days")),
+        },
+    }
+}
+
+/// Whether the clock is kept right, where systemd says so.
+pub(super) fn time_servers() -> Option<Finding> {
+    let kept = Path::new("/run/systemd/timesync");
+    kept.is_dir().then(|| judge_time_servers(kept.join("synchronized").exists()))
+}
+
+fn judge_time_servers(is_right: bool) -> Finding {
+    let what = "time servers";
+    match is_right {
+        true => Finding::ok(what, "the clock follows one"),
+        false => Finding::warning(
+            what,
+            "the clock follows none",
+            "see timedatectl timesync-status; sign-ins, links and certificates end by the clock",
+        ),
+    }
+}
+
 /// Sign-ins and links end by the clock. What was written already was not written in the future.
 pub(super) fn clock(database: &Path) -> Finding {
     let log = database.with_extension("db-wal");
@@ -232,10 +305,10 @@ mod tests {
     }
 
     #[test]
-    fn less_than_a_gibibyte_is_little() {
-        let path = Path::new("/data");
-        check(&judge_room(path, true, ENOUGH_ROOM), "ok", &["/data, with 1024 MiB free"]);
-        check(&judge_room(path, false, ENOUGH_ROOM - 1), "warning", &["1023 MiB", "make room"]);
+    fn less_than_five_gibibytes_is_little() {
+        let judge = |is_made, free| judge_room("data", Path::new("/data"), is_made, free);
+        check(&judge(true, ENOUGH_ROOM), "ok", &["/data, with 5120 MiB free"]);
+        check(&judge(false, ENOUGH_ROOM - 1), "warning", &["5119 MiB", "make room"]);
     }
 
     #[tokio::test]
@@ -287,6 +360,26 @@ mod tests {
         check(&judge_taken(at, false, false, false), "warning", &["a port after it"]);
         check(&judge_taken(at, true, true, true), "ok", &["lattice answers"]);
         check(&judge_taken(at, true, true, false), "fault", &["over another directory"]);
+    }
+
+    #[test]
+    fn a_certificate_is_good_for_a_while_or_that_is_said() {
+        let (now, path) = (SystemTime::UNIX_EPOCH + Duration::from_secs(1000), Path::new("/c.pem"));
+        let judge = |not_before, not_after| {
+            judge_certificate(path, Ok(Some(Validity { not_before, not_after })), now)
+        };
+        check(&judge(0, 1000 + 90 * DAY), "ok", &["/c.pem is good for 90 days"]);
+        check(&judge(0, 1000 + 3 * DAY), "warning", &["3 more days", "put a newer one there"]);
+        check(&judge(0, 999), "fault", &["has expired"]);
+        check(&judge(1001, 1000 + 90 * DAY), "fault", &["not good yet"]);
+        let error = CertificateError::NoCertificate("/c.pem".into());
+        check(&judge_certificate(path, Err(error), now), "fault", &["tls.cert"]);
+    }
+
+    #[test]
+    fn a_clock_that_follows_nobody_is_said() {
+        check(&judge_time_servers(true), "ok", &[]);
+        check(&judge_time_servers(false), "warning", &["timedatectl"]);
     }
 
     #[test]

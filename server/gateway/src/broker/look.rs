@@ -1,0 +1,60 @@
+//! What `lattice doctor` asks the engine. Nothing is changed by it.
+
+use super::containers::Core;
+use super::engine::Engine;
+use crate::runtime::RuntimeError;
+use std::path::{Path, PathBuf};
+
+/// How an engine is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Look {
+    /// Its version, and that of the API that is spoken with it.
+    pub version: String,
+    /// See there.
+    pub api: String,
+    /// Images that every desktop needs and that are not there.
+    pub missing: Vec<String>,
+    /// Those that apps of templates are made from.
+    pub missing_apps: Vec<String>,
+    /// Where it keeps images and volumes.
+    pub root: PathBuf,
+    /// What it cannot limit.
+    pub unlimited: Vec<&'static str>,
+    /// Whether it has a bridge for containers with a network, and packets go over it.
+    pub has_network: bool,
+}
+
+/// Looks at the engine with this socket, which may be used by templates with apps of these images.
+pub async fn look(socket: &Path, apps: &[String]) -> Result<Look, RuntimeError> {
+    let engine = Engine::new(socket.to_owned());
+    let (version, api) = engine.version().await?;
+    let mut missing = Vec::new();
+    for core in Core::ALL {
+        if engine.image(&core.image()).await?.is_none() {
+            missing.push(core.image());
+        }
+    }
+    let mut missing_apps = Vec::new();
+    for image in apps {
+        if engine.image(image).await?.is_none() {
+            missing_apps.push(image.clone());
+        }
+    }
+    let info = engine.info().await?;
+    let limits = [
+        ("memory", info.memory_limit),
+        ("processes", info.pids_limit),
+        ("processor time", info.cpu_cfs_quota),
+    ];
+    let unlimited = limits.into_iter().filter(|(_, can)| *can == Some(false));
+    let forwards = info.ipv4_forwarding != Some(false);
+    Ok(Look {
+        version,
+        api,
+        missing,
+        missing_apps,
+        root: info.docker_root_dir.unwrap_or_default().into(),
+        unlimited: unlimited.map(|(what, _)| what).collect(),
+        has_network: forwards && engine.has_network("bridge").await?,
+    })
+}
