@@ -307,6 +307,7 @@ fn handle_event(desktops: &Arc<Desktops>, event: bollard::models::EventMessage) 
     if event.action.as_deref() != Some("die") {
         return;
     }
+    tokio::spawn(look_again(desktops.clone()));
     let labels = event.actor.and_then(|actor| actor.attributes).unwrap_or_default();
     let session = labels.get(SESSION).and_then(|session| session.parse::<SessionId>().ok());
     let (Some(session), Some(app)) = (session, labels.get(APP).cloned()) else { return };
@@ -316,6 +317,14 @@ fn handle_event(desktops: &Arc<Desktops>, event: bollard::models::EventMessage) 
             tracing::warn!(%session, app, %error, "an app that was closed could not be removed");
         }
     });
+}
+
+/// The engine's list lags behind what it tells: a container that died is in it as running for a moment.
+async fn look_again(desktops: Arc<Desktops>) {
+    for pause in [50, 200, 1000] {
+        sleep(Duration::from_millis(pause)).await;
+        desktops.bump();
+    }
 }
 
 /// Standard input is a pipe from whoever started it, and ends with that.
