@@ -14,7 +14,8 @@ use crate::signals::Signals;
 use crate::tls::Mode;
 use anyhow::{Context as _, bail};
 use bollard::models::{
-    ContainerInspectResponse, HealthStatusEnum, HostConfig, VolumeCreateRequest,
+    ContainerInspectResponse, HealthStatusEnum, HostConfig, NetworkCreateRequest,
+    VolumeCreateRequest,
 };
 use futures_util::StreamExt as _;
 use std::io::{self, Write as _};
@@ -108,7 +109,17 @@ async fn keep(engine: &Engine, stack: &Stack) -> anyhow::Result<()> {
 
 async fn put_up(engine: &Engine, stack: &Stack) -> Result<(), RuntimeError> {
     if let Some(network) = stack.network_name() {
-        engine.make_network(&network, stack.labels()).await?;
+        let network = NetworkCreateRequest {
+            name: network,
+            labels: Some(stack.labels()),
+            ..NetworkCreateRequest::default()
+        };
+        if !engine.make_network(network).await? {
+            return Err(RuntimeError::Unusable {
+                what: "the engine has no range of addresses left for a network".into(),
+                remedy: "remove networks that nobody uses: docker network prune".into(),
+            });
+        }
     }
     for volume in stack.volumes() {
         let (name, labels) = (Some(volume), Some(stack.labels()));

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 pub(super) const INSTALLATION: &str = "io.lattice.installation";
 /// Which session.
 pub(super) const SESSION: &str = "io.lattice.session";
-/// Which part of the desktop: `xorg`, `dbus`, `desktop`, `api` or `app`.
+/// Which part of the desktop: `xorg`, `dbus`, `desktop`, `api`, `app`, or an app's `proxy`.
 pub(super) const ROLE: &str = "io.lattice.role";
 /// The user whose desktop it is; on the desktop and its apps, since the rest may be there before.
 pub(super) const OWNER: &str = "io.lattice.owner";
@@ -206,7 +206,7 @@ impl Subject<'_> {
         let mut plan = self.plan("app", app.size);
         plan.name = format!("lattice-{}-app-{name}", self.site.session);
         plan.label(APP, name);
-        let Permissions { display, network, data, .. } = &app.permissions;
+        let Permissions { display, network, data, dbus, .. } = &app.permissions;
         if *display {
             self.display(&mut plan);
         }
@@ -218,6 +218,10 @@ impl Subject<'_> {
             Access::None => {}
             Access::Read => plan.mount(self.data, &format!("{HOME}/Data"), true),
             Access::Write => plan.mount(self.data, &format!("{HOME}/Data"), false),
+        }
+        if !dbus.is_empty() {
+            plan.bind(self.site.place.join("proxy").join(name), "/run/lattice/bus", true);
+            plan.set("DBUS_SESSION_BUS_ADDRESS", "unix:path=/run/lattice/bus/bus");
         }
         if *network == Network::Internet {
             plan.host().network_mode = Some(network_name(self.site.session));
@@ -249,6 +253,24 @@ impl Subject<'_> {
             plan.body.cmd = Some(app.command.clone());
         }
         plan.body.working_dir.clone_from(&app.working_dir);
+        plan
+    }
+
+    /// What passes on between an app and the names on the session bus that it declares.
+    pub(super) fn proxy(&self, name: &str, app: &App) -> Plan {
+        let mut plan = self.plan("proxy", Core::Dbus.size());
+        plan.name = format!("lattice-{}-proxy-{name}", self.site.session);
+        plan.label(APP, name);
+        plan.bind(self.site.place.join("bus"), "/run/lattice/bus", true);
+        plan.bind(self.site.place.join("proxy").join(name), "/run/lattice/proxy", false);
+        let fixed = [
+            "xdg-dbus-proxy",
+            "unix:path=/run/lattice/bus/bus",
+            "/run/lattice/proxy/bus",
+            "--filter",
+        ];
+        let talk = app.permissions.dbus.iter().map(|name| format!("--talk={name}"));
+        plan.body.cmd = Some(fixed.map(str::to_owned).into_iter().chain(talk).collect());
         plan
     }
 

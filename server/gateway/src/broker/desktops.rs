@@ -9,6 +9,7 @@ use super::containers::{
 use super::data::{Keeper, Kept, Person};
 use super::engine::Engine;
 use super::host::HostPaths;
+use super::network::{self, Walls};
 use super::place::{Parts, Place, Tenant};
 use super::protocol::{Id, MAX_TITLE, Order, Seen, SeenApp, SeenState, Tokens};
 use crate::runtime::RuntimeError;
@@ -59,8 +60,13 @@ pub(super) struct Desktops {
     starting: Mutex<BTreeSet<SessionId>>,
     /// Apps of which not even a container came to be, and why.
     unopened: Mutex<BTreeMap<(SessionId, String), String>>,
+    /// The memory that sessions use, in bytes.
+    used: Mutex<BTreeMap<SessionId, u64>>,
+    /// Slots that this process is making.
+    making: Mutex<BTreeSet<SessionId>>,
     /// Slots that a gateway took, until their desktop is started.
     reserved: Mutex<HashMap<SessionId, Instant>>,
+    walls: Walls,
 }
 
 /// The containers of one session.
@@ -70,6 +76,8 @@ struct Found {
     template: String,
     core: BTreeMap<Core, Container>,
     apps: BTreeMap<String, Container>,
+    /// What lets apps talk to some names on the session bus.
+    proxies: BTreeMap<String, Container>,
 }
 
 #[derive(Debug)]
@@ -80,13 +88,16 @@ struct Container {
     status: String,
 }
 
+mod grants;
 mod pool;
+mod usage;
 
 impl Desktops {
     pub(super) fn new(engine: Engine, settings: Settings) -> Self {
         let changes = watch::Sender::new(0);
-        let (turns, starting, unopened, reserved) = Default::default();
-        Self { engine, settings, changes, turns, starting, unopened, reserved }
+        let (turns, starting, unopened, used, making, reserved) = Default::default();
+        let walls = Walls::default();
+        Self { engine, settings, changes, turns, starting, unopened, used, making, reserved, walls }
     }
 
     pub(super) fn engine(&self) -> &Engine {
@@ -246,11 +257,19 @@ impl Desktops {
         Ok(())
     }
 
+    /// Ends a desktop, and gives its owner a home as a new one has.
+    pub(super) async fn reset(&self, session: &SessionId, owner: i64) -> Result<(), RuntimeError> {
+        self.stop(session).await?;
+        let person = Person { owner, uid: uid(owner)? };
+        self.settings.keeper.reset(person, &self.engine).await
+    }
+
     pub(super) async fn pause(&self, session: &SessionId) -> Result<(), RuntimeError> {
         let _turn = self.turn(session).await;
         let found = self.running(session).await?;
         // Apps first: nobody waits for an answer of what is frozen already.
-        let all = found.apps.values().chain(found.core.values().rev());
+        let all = found.apps.values().chain(found.proxies.values());
+        let all = all.chain(found.core.values().rev());
         for container in all.filter(|container| container.state == State::RUNNING) {
             self.engine.pause(&container.id).await?;
         }
@@ -269,7 +288,7 @@ impl Desktops {
     }
 
     async fn resume_all(&self, found: &Found) -> Vec<Result<(), RuntimeError>> {
-        let all = found.core.values().chain(found.apps.values());
+        let all = found.core.values().chain(found.proxies.values()).chain(found.apps.values());
         let paused = all.filter(|container| container.state == State::PAUSED);
         join_all(paused.map(|container| self.engine.resume(&container.id))).await
     }
@@ -284,6 +303,7 @@ impl Desktops {
             Some(ended) => self.engine.remove(&ended.id).await?,
             None => {}
         }
+        self.release(&found, app).await?;
         self.unopened().remove(&(session.clone(), app.to_owned()));
         let opened = self.open_for(session, found.owner, template, app).await;
         self.bump();
@@ -315,12 +335,20 @@ impl Desktops {
         let site = self.site(session, &directory);
         let subject = Subject { site, owner, uid, template, home: &home, data: &data };
         let plan = subject.app(name, app, own.as_ref(), image.sandbox.as_deref());
-        let id = self.create(plan, &image).await?;
-        let started = self.engine.start(&id).await;
-        if started.is_err() {
-            self.engine.remove(&id).await?;
+        let opened = async {
+            self.grant(&place, &subject, name, app).await?;
+            let id = self.create(plan, &image).await?;
+            self.engine.start(&id).await
+        };
+        let opened = opened.await;
+        if opened.is_err() {
+            let found = self.find(session).await?;
+            if let Some(container) = found.apps.get(name) {
+                self.engine.remove(&container.id).await?;
+            }
+            self.release(&found, name).await?;
         }
-        started
+        opened
     }
 
     /// Ends an app.
@@ -335,6 +363,7 @@ impl Desktops {
             self.engine.stop(&container.id, grace).await?;
             self.engine.remove(&container.id).await?;
         }
+        self.release(&found, name).await?;
         self.bump();
         Ok(())
     }
@@ -353,7 +382,9 @@ impl Desktops {
                 *reason = self.why(&found, reason).await;
             }
             let apps = self.apps(&session, &found).await;
-            seen.push(Seen { session: Id(session), owner: found.owner, state, apps });
+            let used = self.used().get(&session).copied();
+            let Found { owner, template, .. } = found;
+            seen.push(Seen { session: Id(session), owner, template, used, state, apps });
         }
         Ok(seen)
     }
@@ -388,11 +419,12 @@ impl Desktops {
         });
         if let Some(container) = closed {
             self.engine.remove(&container.id).await?;
+            self.release(&found, app).await?;
         }
         Ok(())
     }
 
-    /// Removes directories of sessions that have no container: what an earlier broker was killed over.
+    /// Removes directories and networks of sessions that have no container: what an earlier broker was killed over.
     pub(super) async fn sweep(&self) -> Result<(), RuntimeError> {
         let run = &self.settings.run;
         let sessions = group(self.engine.list(vec![self.label()]).await?);
@@ -404,7 +436,7 @@ impl Desktops {
                 self.place(&session).remove()?;
             }
         }
-        Ok(())
+        self.sweep_networks().await
     }
 
     /// The images that every desktop needs and that are not there.
@@ -471,8 +503,9 @@ impl Desktops {
     /// Kills and removes all that there is of a session.
     async fn clear(&self, session: &SessionId, found: Found) -> Result<(), RuntimeError> {
         self.unopened().retain(|(of, _), _| of != session);
-        let all = found.apps.values().chain(found.core.values());
+        let all = found.apps.values().chain(found.proxies.values()).chain(found.core.values());
         try_join_all(all.map(|container| self.engine.remove(&container.id))).await?;
+        network::remove(&self.engine, &self.settings.installation, session).await?;
         self.place(session).remove()
     }
 
@@ -482,7 +515,7 @@ impl Desktops {
             return Some(SeenState::Starting);
         }
         // A slot is nobody's desktop.
-        if found.is_empty() || self.is_slot(session, found) {
+        if found.is_empty() || self.making().contains(session) || self.is_slot(session, found) {
             return None;
         }
         let ended = found.core.iter().find(|(_, container)| !container.is_alive());
@@ -540,6 +573,10 @@ impl Desktops {
         self.starting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn making(&self) -> MutexGuard<'_, BTreeSet<SessionId>> {
+        self.making.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn unopened(&self) -> MutexGuard<'_, BTreeMap<(SessionId, String), String>> {
         self.unopened.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -572,7 +609,7 @@ impl Drop for Starting<'_> {
 
 impl Found {
     fn is_empty(&self) -> bool {
-        self.core.is_empty() && self.apps.is_empty()
+        self.core.is_empty() && self.apps.is_empty() && self.proxies.is_empty()
     }
 }
 
@@ -625,6 +662,9 @@ fn group(containers: Vec<ContainerSummary>) -> BTreeMap<SessionId, Found> {
             }
             (None, "app") => {
                 found.apps.insert(label(APP).to_owned(), container);
+            }
+            (None, "proxy") => {
+                found.proxies.insert(label(APP).to_owned(), container);
             }
             (None, _) => {}
         }

@@ -5,11 +5,12 @@ use bollard::container::LogOutput;
 use bollard::errors::Error;
 use bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, ContainerSummary, EventMessage, ImageInspect,
-    NetworkCreateRequest, SystemInfo, VolumeCreateRequest,
+    Network, NetworkCreateRequest, SystemInfo, VolumeCreateRequest,
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, EventsOptionsBuilder, ListContainersOptionsBuilder,
-    LogsOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
+    ListNetworksOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
+    StatsOptionsBuilder, StopContainerOptionsBuilder,
 };
 use bollard::{API_DEFAULT_VERSION, Docker};
 use futures_util::{Stream, StreamExt as _};
@@ -146,8 +147,57 @@ impl Engine {
         self.start(container).await?;
         match end.next().await {
             Some(Ok(_)) | None => Ok(()),
+            Some(Err(Error::DockerContainerWaitError { code, .. })) => {
+                let said = self.said(container).await;
+                let what =
+                    if said.is_empty() { format!("it ended with status {code}") } else { said };
+                Err(RuntimeError::Refused(what))
+            }
             Some(Err(error)) => Err(self.explain(error)),
         }
+    }
+
+    /// The last of what a container complained about, on one line.
+    async fn said(&self, container: &str) -> String {
+        let Ok(docker) = self.docker().await else { return String::new() };
+        let options = LogsOptionsBuilder::default().stderr(true).tail("3").build();
+        let lines = docker.logs(container, Some(options)).filter_map(|line| async { line.ok() });
+        let lines: Vec<_> = lines.map(|line| line.to_string().trim().to_owned()).collect().await;
+        lines.join("; ")
+    }
+
+    /// Networks with these labels: their ids and labels.
+    pub(super) async fn networks(
+        &self,
+        labels: Vec<String>,
+    ) -> Result<Vec<(String, HashMap<String, String>)>, RuntimeError> {
+        let filters = HashMap::from([("label".to_owned(), labels)]);
+        let options = ListNetworksOptionsBuilder::default().filters(&filters).build();
+        let found = self.docker().await?.list_networks(Some(options)).await;
+        let found = found.map_err(|error| self.explain(error))?.into_iter();
+        let pair = |network: Network| Some((network.id?, network.labels.unwrap_or_default()));
+        Ok(found.filter_map(pair).collect())
+    }
+
+    /// Makes a network; not where its range is in use.
+    pub(super) async fn make_network(
+        &self,
+        network: NetworkCreateRequest,
+    ) -> Result<bool, RuntimeError> {
+        match self.docker().await?.create_network(network).await {
+            Ok(_) => Ok(true),
+            Err(Error::DockerResponseServerError { message, .. })
+                if message.to_lowercase().contains("overlap") =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(self.explain(error)),
+        }
+    }
+
+    /// Removes a network. One that is not there is fine.
+    pub(super) async fn remove_network(&self, network: &str) -> Result<(), RuntimeError> {
+        self.gone(self.docker().await?.remove_network(network).await)
     }
 
     /// Asks it to end, and kills it where it takes longer. One that is not there has ended.
@@ -184,6 +234,19 @@ impl Engine {
         docker.list_containers(Some(options)).await.map_err(|error| self.explain(error))
     }
 
+    /// The memory that a container uses, in bytes, without what the kernel would give up at once: as
+    /// the engine's own command counts it.
+    pub(super) async fn memory(&self, container: &str) -> Option<u64> {
+        let options = StatsOptionsBuilder::default().stream(false).one_shot(true).build();
+        let docker = self.docker().await.ok()?;
+        let mut stats = std::pin::pin!(docker.stats(container, Some(options)));
+        let memory = stats.next().await?.ok()?.memory_stats?;
+        let kept = memory.stats.unwrap_or_default();
+        // The first by version 1 of control groups, the second by version 2.
+        let spare = kept.get("total_inactive_file").or_else(|| kept.get("inactive_file"));
+        Some(memory.usage?.saturating_sub(spare.copied().unwrap_or(0)))
+    }
+
     /// What it knows of a container; nothing where there is none.
     pub(super) async fn known(
         &self,
@@ -207,28 +270,6 @@ impl Engine {
         let options = LogsOptionsBuilder::default().follow(true).stdout(true).stderr(true);
         let docker = self.docker().await?;
         Ok(docker.logs(container, Some(options.since(since).build())))
-    }
-
-    /// Makes a network; one of that name that is there is taken.
-    pub(super) async fn make_network(
-        &self,
-        name: &str,
-        labels: HashMap<String, String>,
-    ) -> Result<(), RuntimeError> {
-        let network = NetworkCreateRequest {
-            name: name.to_owned(),
-            labels: Some(labels),
-            ..NetworkCreateRequest::default()
-        };
-        match self.docker().await?.create_network(network).await {
-            Ok(_) | Err(Error::DockerResponseServerError { status_code: 409, .. }) => Ok(()),
-            Err(error) => Err(self.explain(error)),
-        }
-    }
-
-    /// Removes a network. One that is not there is fine.
-    pub(super) async fn remove_network(&self, name: &str) -> Result<(), RuntimeError> {
-        self.gone(self.docker().await?.remove_network(name).await)
     }
 
     /// Whether its memory's limit ended a container.

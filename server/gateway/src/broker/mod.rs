@@ -12,6 +12,7 @@ mod desktops;
 mod engine;
 mod host;
 pub mod look;
+mod network;
 mod place;
 pub mod protocol;
 mod stack;
@@ -98,6 +99,8 @@ pub async fn run(args: BrokerArgs) -> anyhow::Result<()> {
     tracing::info!(socket = %run.join(SOCKET).display(), engine = %desktops.engine().socket().display(), "the broker listens");
     tokio::spawn(follow(desktops.clone()));
     tokio::spawn(desktops.clone().keep_pool());
+    tokio::spawn(desktops.clone().measure());
+    tokio::spawn(desktops.clone().keep_walls());
     tokio::select! {
         () = accept(listener, desktops) => {}
         () = signals.next() => {}
@@ -237,6 +240,7 @@ async fn answer(desktops: &Desktops, request: Request) -> Reply {
         }
         Request::Start(order) => desktops.start(&order).await,
         Request::Stop(session) | Request::Remove(session) => desktops.stop(&session.0).await,
+        Request::Reset(session, owner) => desktops.reset(&session.0, owner).await,
         Request::Pause(session) => desktops.pause(&session.0).await,
         Request::Resume(session) => desktops.resume(&session.0).await,
         Request::Open(session, app) => desktops.open(&session.0, &app).await,
@@ -262,7 +266,10 @@ fn refused(error: &RuntimeError) -> Reply {
             Reply::Refused { what: what.clone(), remedy: Some(remedy.clone()) }
         }
         RuntimeError::Step { source, .. } => {
-            Reply::Refused { what: format!("{error}: {source}"), remedy: None }
+            let is_full =
+                matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+            let remedy = is_full.then(|| "the disk is full there; make room".to_owned());
+            Reply::Refused { what: format!("{error}: {source}"), remedy }
         }
         RuntimeError::Refused(what) => Reply::Refused { what: what.clone(), remedy: None },
     }
@@ -278,12 +285,14 @@ async fn follow(desktops: Arc<Desktops>) {
                 if let Err(error) = desktops.sweep().await {
                     tracing::warn!(%error, "what is left of earlier desktops could not be removed");
                 }
+                desktops.check_walls().await;
                 desktops.bump();
                 let mut events = std::pin::pin!(events);
                 while let Some(event) = events.next().await {
                     pause = ENGINE_PAUSE.0;
                     handle_event(&desktops, event);
                 }
+                desktops.doubt_walls().await;
                 tracing::warn!("the container engine went away");
             }
         }

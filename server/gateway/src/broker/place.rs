@@ -9,6 +9,7 @@
 //!   link/agent.sock          where the agent listens, for the gateway
 //!   api/                     where the session API listens for programs of the desktop
 //!   gate/gateway.sock        and where it does for the gateway
+//!   proxy/<app>/bus          the session bus as an app sees it that declares names on it
 //!   menu/applications/       the menu's entries of apps, to be read only
 //!   etc/                     passwd, group and the like, to be read only
 //!   desktop/                 the same for programs, once it is known whose they are
@@ -132,6 +133,25 @@ impl Place {
             for_all(&self.dir.join(file), &menu_entry(name, &app.title, &app.icon))?;
         }
         self.introduce(FURNISHED, tenant.title, tenant.uid)
+    }
+
+    /// Makes the directory in which a proxy of the session bus makes its socket for an app; where
+    /// that will be.
+    pub(super) fn make_proxy(&self, app: &str, uid: u32) -> Result<PathBuf, RuntimeError> {
+        let all = self.dir.join("proxy");
+        let own = all.join(app);
+        let make = || {
+            if !all.exists() {
+                make_directory(&all, Uid::ROOT, Gid::ROOT, 0o755)?;
+            }
+            match fs::remove_dir_all(&own) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+            make_directory(&own, Uid::from_raw(uid), Gid::from_raw(uid), 0o700)
+        };
+        make().map_err(RuntimeError::step("make the directory", &own))?;
+        Ok(own.join("bus"))
     }
 
     /// Whether somebody's programs were here.
