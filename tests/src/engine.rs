@@ -51,11 +51,11 @@ impl Engine {
     pub fn start(&mut self) {
         let place = |name: &str| self.dir.path().join(name);
         let log = File::options().create(true).append(true).open(place("log"));
-        let mut command = Command::new("dockerd");
-        command.arg("--host").arg(self.host());
+        // In a network of its own: an engine that is to have no bridge removes that of the machine's own.
+        let mut command = Command::new("unshare");
+        command.args(["--net", "dockerd"]).arg("--host").arg(self.host());
         command.arg("--data-root").arg(place("data")).arg("--exec-root").arg(place("exec"));
         command.arg("--pidfile").arg(place("pid"));
-        // Beside the machine's own engine, whose bridge and rules are not touched.
         command.args(["--bridge", "none", "--iptables=false", "--ip6tables=false"]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log.expect("a file of ours"));
         let mut process = command.spawn().expect("dockerd is installed");

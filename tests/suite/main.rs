@@ -6,6 +6,7 @@
 
 mod apps;
 mod attacks;
+mod deploy;
 mod docker;
 mod exact;
 mod fanout;

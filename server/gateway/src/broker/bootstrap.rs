@@ -109,12 +109,17 @@ async fn keep(engine: &Engine, stack: &Stack) -> anyhow::Result<()> {
 
 async fn put_up(engine: &Engine, stack: &Stack) -> Result<(), RuntimeError> {
     if let Some(network) = stack.network_name() {
-        let request = NetworkCreateRequest {
-            name: network.clone(),
+        let network = NetworkCreateRequest {
+            name: network,
             labels: Some(stack.labels()),
             ..NetworkCreateRequest::default()
         };
-        engine.make_network(request).await?;
+        if !engine.make_network(network).await? {
+            return Err(RuntimeError::Unusable {
+                what: "the engine has no range of addresses left for a network".into(),
+                remedy: "remove networks that nobody uses: docker network prune".into(),
+            });
+        }
     }
     for volume in stack.volumes() {
         let (name, labels) = (Some(volume), Some(stack.labels()));
