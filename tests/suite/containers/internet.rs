@@ -22,6 +22,8 @@ x-lattice:
 ";
 /// What stands for the internet: a range that is kept for documents (RFC 5737).
 const PUBLIC: &str = "198.51.100.1";
+/// One test at a time tears walls down.
+static WALLS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 /// What is as near as the internet and not of it: the metadata service of clouds, and a school's server.
 const PRIVATE: [&str; 4] = ["169.254.169.254", "10.77.0.1", "192.168.77.1", "100.100.100.200"];
 
@@ -98,6 +100,7 @@ fn own_addresses() -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_reaches_the_internet_and_nothing_on_the_way_there() {
+    let _walls = WALLS.lock().await;
     let mut containers = Containers::with_templates(&[NET]);
     let runtime = containers.open();
     let (a, b) = (started(&runtime, 1, "net").await, started(&runtime, 2, "net").await);
@@ -185,6 +188,7 @@ async fn an_app_reaches_the_internet_and_nothing_on_the_way_there() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn walls_that_were_torn_down_are_there_again_before_an_app_is() {
+    let _walls = WALLS.lock().await;
     let mut containers = Containers::with_templates(&[NET]);
     let runtime = containers.open();
     let a = started(&runtime, 1, "net").await;
