@@ -32,3 +32,4 @@ bench: packages-for-tests
 
 packages-for-tests:
 	@deploy/install-packages run test
+	@deploy/install-packages containers || echo 'Without them, tests that need containers are left out.'

@@ -179,6 +179,25 @@ pub fn names(data: &Path) -> Vec<String> {
     names.lines().map(str::to_owned).collect()
 }
 
+/// How many displays are ready ahead of time for the Lattice with this directory for data: frozen X
+/// servers that are nobody's.
+pub fn slots(data: &Path) -> usize {
+    let ours = names(data);
+    let paused = docker(&["ps", "--filter", "status=paused", "--format", "{{.Names}}"]);
+    let is_slot = |name: &&str| {
+        let session = name.strip_suffix("-xorg");
+        let desktop = session.map(|session| format!("{session}-desktop"));
+        ours.iter().any(|ours| ours == name) && desktop.is_some_and(|name| !ours.contains(&name))
+    };
+    paused.lines().filter(is_slot).count()
+}
+
+/// The cookie of the X server of the session with this directory.
+pub fn cookie(place: &Path) -> Option<Vec<u8>> {
+    let entry = fs::read(place.join("auth/client")).ok()?;
+    Some(entry.get(entry.len().checked_sub(16)?..)?.to_vec())
+}
+
 /// The names of all networks that were made for it.
 pub fn networks(data: &Path) -> Vec<String> {
     let Ok(installation) = fs::read_to_string(data.join("installation")) else {

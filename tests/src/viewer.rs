@@ -401,7 +401,10 @@ impl View {
                 None => {}
             },
             Ok(
-                ServerPacket::Condition(_) | ServerPacket::People(_) | ServerPacket::Pointing(_),
+                ServerPacket::Condition(_)
+                | ServerPacket::People(_)
+                | ServerPacket::Pointing(_)
+                | ServerPacket::Standing(_),
             ) => {}
             Ok(ServerPacket::Cursor(cursor)) => self.cursor = Some(cursor),
             Ok(ServerPacket::Welcome(welcome)) => self.welcome = Some(welcome),

@@ -3,7 +3,7 @@
 
 use lattice_engine::session::SessionId;
 use lattice_gateway::hub::Settings;
-use lattice_gateway::manager::Manager;
+use lattice_gateway::manager::{Manager, Rules};
 use lattice_gateway::runtime::{AppState, Call, Failure, Fake, InstanceState, Relay, Runtime};
 use lattice_gateway::session_api::{Catalogue, TemplateApp};
 use lattice_gateway::store::{Actor, NewSession, NewUser, Store, Timestamp, UserRole};
@@ -14,7 +14,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
@@ -101,7 +101,8 @@ impl World {
         let settings = Settings { name: None, max_viewers: 10, encoders: 1 };
         let runtime = Arc::new(Runtime::Fake(self.fake.clone()));
         let _guard = self.tokio.enter();
-        let (manager, _, task) = Manager::spawn(self.store.clone(), runtime, settings, catalogue);
+        let (manager, _, task) =
+            Manager::spawn(self.store.clone(), runtime, settings, Rules::new([], catalogue));
         (manager, task)
     }
 
@@ -300,4 +301,42 @@ fn a_hostile_program_neither_ends_the_relay_nor_makes_it_grow() {
     drop(deaf);
     let grown = process::rss(pid).saturating_sub(before);
     assert!(grown < 1 << 20, "it grew by {grown} bytes");
+}
+
+/// The desktop's user may have taken the relay's place.
+#[test]
+fn a_hostile_relay_gets_no_more_than_an_honest_one() {
+    let mut world = World::new();
+    world.kill_relay();
+    let gate = world.address().socket;
+    fs::remove_file(&gate).expect("it was there");
+    let listener = UnixListener::bind(&gate).expect("free again");
+    let _gateway = world.gateway();
+    let hello = b"{\"hello\":{\"version\":1}}\n".as_slice();
+    let other_session =
+        b"{\"ask\":{\"id\":1,\"session\":\"aaaaaaaaaaaaaaaa\",\"what\":{\"list\":{}}}}\n";
+    for said in [b"\xff\n".as_slice(), other_session, hello, &b"x".repeat(64 << 10)] {
+        let (mut stream, mut lines) = call(&listener);
+        let _ = stream.write_all(&[hello, said].concat());
+        // It hangs up, with what it was not read still on its way or not.
+        while lines.read_line(&mut String::new()).is_ok_and(|length| length > 0) {}
+    }
+    let (mut stream, lines) = call(&listener);
+    stream.write_all(hello).expect("it listens");
+    let open = b"{\"ask\":{\"id\":9,\"what\":{\"open\":{\"app\":\"code\"}}}}\n";
+    stream.write_all(&open.repeat(40)).expect("it listens");
+    let answers = lines.lines().map(|line| line.expect("an answer"));
+    let answers: Vec<_> = answers.filter(|line| line.contains("answer")).take(40).collect();
+    let refused = answers.iter().filter(|line| line.contains("wait a few seconds")).count();
+    assert_eq!(refused, 20, "{answers:?}");
+    assert_eq!(world.fake.calls(Call::Open), 20);
+}
+
+/// The gateway calls; its hello is not looked at.
+fn call(listener: &UnixListener) -> (UnixStream, BufReader<UnixStream>) {
+    let (stream, _) = listener.accept().expect("the gateway calls");
+    stream.set_read_timeout(Some(GENEROUS)).expect("set");
+    let mut lines = BufReader::new(stream.try_clone().expect("one more handle"));
+    lines.read_line(&mut String::new()).expect("a hello");
+    (stream, lines)
 }

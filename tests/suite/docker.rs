@@ -2,7 +2,7 @@
 //! after whatever was killed, and never left behind.
 
 use lattice_engine::session::SessionId;
-use lattice_tests::containers::{docker, name, names};
+use lattice_tests::containers::{docker, name, names, slots};
 use lattice_tests::engine::Engine;
 use lattice_tests::process::signal;
 use lattice_tests::scene::Random;
@@ -53,11 +53,8 @@ fn roles(session: &SessionId) -> Vec<String> {
     containers(session).into_iter().map(|(role, _)| role).collect()
 }
 
-/// Slots that are ready: frozen X servers that are nobody's.
-fn slots(serve: &Serve) -> usize {
-    let paused = docker(&["ps", "--filter", "status=paused", "--format", "{{.Names}}"]);
-    let ours = names(serve.desktops().data());
-    paused.lines().filter(|name| name.ends_with("-xorg") && ours.iter().any(|n| n == name)).count()
+fn ready(serve: &Serve) -> usize {
+    slots(serve.desktops().data())
 }
 
 fn broker(serve: &Serve) -> u32 {
@@ -88,13 +85,13 @@ fn a_desktop_is_shown_at_once_from_the_pool_and_soon_from_nothing() {
     drop(cold);
 
     let serve = serve(1);
-    eventually("a slot", || slots(&serve) == 1);
+    eventually("a slot", || ready(&serve) == 1);
     let (session, viewer, took) = click(&serve);
     println!("from the pool: a picture {took:.2?} after the click");
     assert!(serve.log().contains("is_ready=true"), "the slot was used: {}", serve.log());
     assert!(took < patience(Duration::from_secs(2)), "it took {took:?}");
     eventually("all parts", || roles(&session) == ROLES);
-    eventually("the pool to be filled again", || slots(&serve) == 1);
+    eventually("the pool to be filled again", || ready(&serve) == 1);
     delete(&serve, &session);
     viewer.wait_closed();
     eventually("nothing of it to be left", || containers(&session).is_empty());
@@ -210,7 +207,7 @@ fn kills_in_the_middle_of_starts_and_ends_leave_nothing_behind() {
     let data = serve.desktops().data().to_owned();
     eventually("only the slot to be left", || {
         let left: BTreeSet<_> = names(&data).into_iter().collect();
-        left.len() == 3 && slots(&serve) == 1
+        left.len() == 3 && ready(&serve) == 1
     });
     let rooms = fs::read_dir(data.join("desktops")).expect("there").flatten();
     let rooms = rooms.filter(|entry| entry.file_name().to_string_lossy().len() == 16).count();

@@ -123,6 +123,7 @@ contract! {
     a_desktop_that_dies_by_itself_is_seen
     a_gateway_that_starts_finds_what_runs
     two_at_once_are_separate
+    a_reset_ends_it_and_keeps_data
 }
 
 async fn starting_and_stopping_twice_is_fine(world: &World) {
@@ -158,6 +159,36 @@ async fn starting_and_stopping_twice_is_fine(world: &World) {
         assert_eq!(essay.expect("the home stays"), "words");
     }
     runtime.remove(&spec.session).await.expect("removing twice is fine");
+}
+
+async fn a_reset_ends_it_and_keeps_data(world: &World) {
+    let runtime = world.open().await;
+    let spec = spec(1);
+    runtime.reset(&spec).await.expect("resetting what was never there is fine");
+    runtime.start(&spec).await.expect("a start");
+    running(&runtime, &spec.session).await;
+    if let World::Process(desktops) = world {
+        let home = desktops.home(1);
+        fs::write(home.join("settings"), "odd").expect("written");
+        fs::write(home.with_file_name("data").join("essay"), "words").expect("written");
+    }
+    runtime.reset(&spec).await.expect("a reset");
+    world.assert_gone(&spec.session);
+    assert!(state(&runtime, &spec.session).await.is_none(), "it is to be started anew");
+    runtime.start(&spec).await.expect("it can be started again");
+    running(&runtime, &spec.session).await;
+    let World::Process(desktops) = world else { return };
+    let home = desktops.home(1);
+    assert!(!home.join("settings").exists(), "the home is as it is at first");
+    let essay = fs::read_to_string(home.with_file_name("data").join("essay"));
+    assert_eq!(essay.expect("Data stays"), "words");
+
+    let mut other = spec.clone();
+    other.session = SessionId::from_bytes([9; 10]);
+    let refused = runtime.reset(&other).await.expect_err("somebody is in that home");
+    assert!(refused.to_string().contains("stop it first"), "{refused}");
+    running(&runtime, &spec.session).await;
+    runtime.remove(&spec.session).await.expect("a removal");
 }
 
 async fn a_desktop_that_dies_by_itself_is_seen(world: &World) {

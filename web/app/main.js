@@ -18,10 +18,12 @@ import { hasHome, isLoopback, socketUrl } from './gate.js';
 import { Overlay } from './overlay.js';
 import { People } from './people.js';
 import { Pointers } from './pointers.js';
+import { Rest } from './rest.js';
 import { Stage } from './stage.js';
 import { StatsPanel, noStats } from './stats-panel.js';
 import { Toolbar } from './toolbar.js';
 import { Update } from './update.js';
+import { restingWords } from './words.js';
 
 /** @import { ToWorker, FromWorker } from '../media/messages.js' */
 /** @import { Mode } from './fit.js' */
@@ -29,6 +31,8 @@ import { Update } from './update.js';
 const RESIZE_SETTLES_MS = 150;
 const POLL_MS = 500;
 const POLL_AT_MOST_MS = 100;
+
+const USUAL = Object.freeze({ type: /** @type {const} */ ('standing'), is: /** @type {const} */ ('usual') });
 
 const canvas = byId('screen', HTMLCanvasElement);
 
@@ -40,6 +44,9 @@ const model = {
   people: /** @type {import('../protocol/types.js').Person[]} */ ([]),
   hasAsked: false,
   desktop: { width: 0, height: 0 },
+  standing: /** @type {import('../protocol/types.js').Standing} */ (USUAL),
+  /** Where the pointer was sent last. */
+  pointer: { x: 0, y: 0 },
   /** What the person chose; null for what suits best. @type {Mode | null} */
   chosenMode: /** @type {Mode | null} */ (null),
   statsOpen: new URLSearchParams(location.search).get('stats') === '1',
@@ -54,6 +61,8 @@ const model = {
 
 const isLive = () => model.session.phase === 'live' || model.session.phase === 'lagging';
 const isDriving = () => control.isDriving(room());
+/** A paused desktop shows nothing new, and hears what wakes it. */
+const isHeard = () => isLive() || (model.session.link === 'open' && model.standing.is === 'paused');
 
 /** @returns {control.Room} */
 function room() {
@@ -106,6 +115,11 @@ const update = new Update({
     focusDesktop();
   },
 });
+/** The pointer stays where it is: that somebody moved it is all that counts. */
+const rest = new Rest(() => {
+  sink.send({ type: 'pointer', ...model.pointer }, performance.timeOrigin + performance.now());
+  focusDesktop();
+});
 const pointers = new Pointers();
 const people = new People({
   act(action) {
@@ -121,9 +135,11 @@ const people = new People({
 });
 
 const sink = {
-  send: (/** @type {import('../media/messages.js').InputEvent} */ input, /** @type {number} */ at) => (
-    tell({ type: 'input', input, at })),
-  isActive: () => isLive() && isDriving(),
+  send(/** @type {import('../media/messages.js').InputEvent} */ input, /** @type {number} */ at) {
+    if ('x' in input) model.pointer = { x: input.x, y: input.y };
+    tell({ type: 'input', input, at });
+  },
+  isActive: () => isHeard() && isDriving(),
   point(/** @type {{ x: number, y: number }} */ at) {
     if (isLive() && control.isPointing(room())) tell({ type: 'point', ...at });
   },
@@ -141,7 +157,10 @@ function render() {
   const root = document.documentElement;
   root.dataset.state = model.session.phase;
   root.dataset.reason = model.session.reason;
-  overlay.render(model.session);
+  root.dataset.standing = model.standing.is;
+  const isOpen = model.session.link === 'open';
+  overlay.render(model.session, isOpen && !isLive() ? restingWords(model.standing, isDriving()) : null);
+  rest.render(isLive() ? model.standing : null, isDriving());
   stage.show(model.desktop, mode());
   toolbar.render({
     mode: mode(), canResize: canResize(), statsOpen: model.statsOpen, name: model.welcome?.name ?? '',
@@ -221,6 +240,7 @@ function carryOut(effect) {
       model.controller = 0;
       model.people = [];
       model.hasAsked = false;
+      model.standing = USUAL;
       pointers.clear();
       tell({ type: 'disconnect' });
       keys.releaseAll();
@@ -257,6 +277,9 @@ function handle(message) {
       return render();
     case 'welcome':
       model.welcome = message;
+      return render();
+    case 'standing':
+      model.standing = message;
       return render();
     case 'control': return handleControl(message);
     case 'people':

@@ -4,6 +4,7 @@ import { setText, within } from './dom.js';
 import { wordsFor } from './words.js';
 
 /** @import { Session } from '../client/session.js' */
+/** @import { Words } from './words.js' */
 
 /** Shorter waits are over before a person has read how long they are. */
 const COUNT_FROM_MS = 1500;
@@ -25,6 +26,8 @@ export class Overlay {
   #waitTimer = 0;
   /** @type {Session | null} */
   #session = null;
+  /** Why there is no picture although nothing is wrong. @type {Words | null} */
+  #resting = null;
   #hasHome;
 
   /** @param {HTMLElement} root @param {boolean} hasHome @param {() => void} onRetry */
@@ -47,11 +50,12 @@ export class Overlay {
     });
   }
 
-  /** @param {Session} session */
-  render(session) {
+  /** @param {Session} session @param {Words | null} resting */
+  render(session, resting) {
     this.#session = session;
-    const isCard = session.phase === 'reconnecting' || session.phase === 'ended' || session.phase === 'error';
-    this.#wait(session.phase === 'connecting');
+    this.#resting = resting;
+    const isCard = resting !== null || session.phase === 'reconnecting' || session.phase === 'ended' || session.phase === 'error';
+    this.#wait(session.phase === 'connecting' && !resting);
     this.#card.hidden = !isCard;
     this.#root.setAttribute('role', session.phase === 'error' ? 'alert' : 'status');
     if (isCard) this.#fill(session);
@@ -70,8 +74,9 @@ export class Overlay {
   }
 
   /** @param {Session} session */
-  #fill({ reason, detail }) {
-    const words = wordsFor(reason, this.#hasHome);
+  #fill(session) {
+    const words = this.#resting ?? wordsFor(session.reason, this.#hasHome);
+    const detail = this.#resting ? '' : session.detail;
     this.#card.dataset.tone = words.tone;
     this.#icon.setAttribute('href', `#i-${words.icon}`);
     setText(this.#title, words.title);
@@ -94,7 +99,7 @@ export class Overlay {
 
   /** @param {Session | null} session @param {number} left */
   #words(session, left) {
-    if (session?.phase !== 'reconnecting' || wordsFor(session.reason, this.#hasHome).action === null) return '';
+    if (this.#resting || session?.phase !== 'reconnecting' || wordsFor(session.reason, this.#hasHome).action === null) return '';
     if (left > COUNT_FROM_MS || (left > 0 && this.#countdown.textContent?.startsWith('Trying again in'))) {
       return `Trying again in ${Math.ceil(left / 1000)} s`;
     }

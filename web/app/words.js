@@ -1,6 +1,9 @@
 /** What a person reads when there is no live desktop: what happened, and what can be done. */
 
+import { place } from '../client/line.js';
+
 /** @import { Reason } from '../client/session.js' */
+/** @import { Standing } from '../protocol/types.js' */
 
 /**
  * @typedef {{ icon: string, tone: '' | 'warn' | 'stop', title: string, text: string,
@@ -49,6 +52,22 @@ const AT_HOME = {
   denied: offer(tell('door', '', 'Sign in to see this desktop', 'This browser is not signed in, or what was shared with it has ended.'), 'home', 'Sign in'),
   missing: offer(tell('door', '', 'There is no desktop here for you', 'It was deleted, it is not shared with you any more, or the address is mistyped.'), 'home', 'My desktops'),
 };
+
+/**
+ * What a person reads whose desktop has no picture yet, because it waits or rests.
+ * @param {Standing} standing
+ * @param {boolean} isDriving whether what this person does reaches the desktop
+ * @returns {Words | null}
+ */
+export function restingWords(standing, isDriving) {
+  switch (standing.is) {
+    case 'usual': case 'warned': return null;
+    case 'paused': return tell('clock', '', 'Paused', isDriving
+      ? 'Move the mouse or press a key to go on. Everything is as it was left.'
+      : 'It goes on when somebody works here again.');
+    case 'queued': return tell('clock', '', 'Waiting for a place', `${place(standing)}. The desktop opens here by itself.`);
+  }
+}
 
 /** @param {Reason} reason @param {boolean} hasHome @returns {Words} */
 export const wordsFor = (reason, hasHome) => (hasHome && AT_HOME[reason]) || WORDS[reason];

@@ -205,20 +205,21 @@ function startFirst() {
   else actions.openNew();
 }
 
-/** @param {string} id @param {'start' | 'stop'} verb */
+/** @param {string} id @param {'start' | 'stop' | 'pause' | 'reset'} verb */
 async function act(id, verb) {
   dispatch({ type: 'acting', id });
   /** @type {Answer<Session | null>} */
   const answer = await api.ask('POST', path('sessions', id, verb));
   dispatch({ type: 'acted', id });
   const got = taken(answer, (problem) => (
-    model.dialog ? dispatch({ type: 'refused', kind: 'stop', problem }) : complain(problem)));
+    model.dialog?.kind === verb ? dispatch({ type: 'refused', kind: verb, problem }) : complain(problem)));
   if (!got) return;
   if (got.value) {
     changes += 1;
     dispatch({ type: 'session', session: got.value });
   }
-  if (verb === 'stop') dispatch({ type: 'close' });
+  if (verb === 'stop' || verb === 'reset') dispatch({ type: 'close' });
+  if (verb === 'reset') say('The desktop begins anew');
 }
 
 /** @param {string} id */
@@ -349,6 +350,13 @@ const actions = {
     dispatch({ type: 'asking' });
     return act(id, 'stop');
   },
+  /** @param {string} id */
+  pause: (id) => act(id, 'pause'),
+  /** @param {string} id */
+  reset(id) {
+    dispatch({ type: 'asking' });
+    return act(id, 'reset');
+  },
   close: () => dispatch({ type: 'close' }),
   openNew() {
     if (model.templates.length === 0) void readTemplates();
@@ -358,6 +366,8 @@ const actions = {
   openPerson: () => dispatch({ type: 'open', dialog: { kind: 'person', ...quiet } }),
   /** @param {string} session */
   openStop: (session) => dispatch({ type: 'open', dialog: { kind: 'stop', session, ...quiet } }),
+  /** @param {string} session */
+  openReset: (session) => dispatch({ type: 'open', dialog: { kind: 'reset', session, ...quiet } }),
   /** @param {string} session */
   openDelete: (session) => dispatch({ type: 'open', dialog: { kind: 'delete', session, ...quiet } }),
   /** @param {User} user */

@@ -84,7 +84,7 @@ export function apply(before, event) {
 function changed(model, session) {
   const before = model.sessions.items?.find(({ id }) => id === session.id);
   const isNews = before !== undefined && before.state !== session.state
-    && ['running', 'stopped', 'failed'].includes(session.state);
+    && ['running', 'queued', 'idle', 'stopped', 'failed'].includes(session.state);
   return {
     ...model,
     sessions: listed(newestFirst(put(model.sessions.items ?? [], session))),

@@ -27,6 +27,9 @@ export interface Session {
   readonly url: string;
   readonly role: Standing;
   readonly viewers: number;
+  /** Its place in line, where it is queued. */
+  readonly queue?: { readonly position: number, readonly eta_s: number | null } | null;
+  readonly can_pause?: boolean;
 }
 
 export interface Me extends Owner {
@@ -102,7 +105,7 @@ export type Dialog = { readonly busy: boolean, readonly problem: Problem | null 
   | { readonly kind: 'new' }
   | { readonly kind: 'share', readonly session: string, readonly made: Link | null,
       readonly links: readonly Link[] | null, readonly viewers: readonly Viewer[] | null }
-  | { readonly kind: 'stop' | 'delete', readonly session: string }
+  | { readonly kind: 'stop' | 'reset' | 'delete', readonly session: string }
   | { readonly kind: 'password' }
   | { readonly kind: 'person' }
   /** A one-time sign-in, shown once. */

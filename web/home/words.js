@@ -1,16 +1,18 @@
 /** What things are called, and how long is left of them. Pure. */
 
-/** @import { LinkRole, SessionState, Standing } from './types.js' */
+import { place } from '../client/line.js';
+
+/** @import { LinkRole, Session, SessionState, Standing } from './types.js' */
 
 /** @typedef {'good' | 'busy' | 'still' | 'stop'} Tone */
 
 /** @type {Readonly<Record<SessionState, { word: string, tone: Tone }>>} */
 const STATES = {
   requested: { word: 'Starting', tone: 'busy' },
-  queued: { word: 'Waiting for room', tone: 'busy' },
+  queued: { word: 'Waiting for a place', tone: 'busy' },
   starting: { word: 'Starting', tone: 'busy' },
   running: { word: 'Running', tone: 'good' },
-  idle: { word: 'Resting', tone: 'good' },
+  idle: { word: 'Paused', tone: 'good' },
   stopping: { word: 'Stopping', tone: 'busy' },
   stopped: { word: 'Stopped', tone: 'still' },
   failed: { word: 'Could not start', tone: 'stop' },
@@ -24,6 +26,10 @@ const described = (state) => STATES[state] ?? UNKNOWN;
 /** @param {SessionState} state */
 export const stateWord = (state) => described(state).word;
 
+/** The same with its place in line, where it waits. @param {Pick<Session, 'state' | 'queue'>} session */
+export const stateSentence = ({ state, queue }) => (
+  queue ? `${stateWord(state)}: ${place({ position: queue.position, etaS: queue.eta_s })}` : stateWord(state));
+
 /** @param {SessionState} state */
 export const stateTone = (state) => described(state).tone;
 
@@ -31,7 +37,10 @@ export const stateTone = (state) => described(state).tone;
 export function offers(state) {
   const isUp = state === 'running' || state === 'idle';
   const isRest = state === 'stopped' || state === 'failed';
-  return { open: isUp, start: isRest, stop: !isRest && state !== 'stopping' };
+  return {
+    open: isUp, start: isRest, stop: !isRest && state !== 'stopping',
+    pause: state === 'running', reset: isUp || isRest,
+  };
 }
 
 /** @type {Readonly<Record<LinkRole, { title: string, text: string }>>} */

@@ -44,6 +44,8 @@ class Viewer {
   #viewport = { width: 1, height: 1 };
   #hasH264 = false;
   #viewerId = 0;
+  /** Whether this page has been at the desktop before. */
+  #wasHere = false;
   #seq = 0;
   #slow = false;
   #asking = new Asking();
@@ -124,7 +126,8 @@ class Viewer {
     this.#seq = 0;
     const capabilities = (isSecureContext ? CAPABILITY.SECURE_CONTEXT : 0)
       | (this.#tiles.isFast ? CAPABILITY.IMAGE_DECODER : 0)
-      | (this.#hasH264 ? CAPABILITY.H264 : 0);
+      | (this.#hasH264 ? CAPABILITY.H264 : 0)
+      | (this.#wasHere ? CAPABILITY.RETURNING : 0);
     this.#socket.send({ type: 'hello', version: VERSION, capabilities, ...this.#viewport });
   }
 
@@ -152,11 +155,12 @@ class Viewer {
       case 'condition': return this.#figures.limited(packet);
       case 'welcome':
         this.#viewerId = packet.viewer;
+        this.#wasHere = true;
         return post(packet);
       case 'displayState':
         this.#handleDisplay(packet.state, now);
         return post(packet);
-      case 'control': case 'cursor': case 'people': case 'pointing': return post(packet);
+      case 'control': case 'cursor': case 'people': case 'pointing': case 'standing': return post(packet);
     }
   }
 

@@ -15,7 +15,7 @@ export const SUBPROTOCOL = 'lattice.v1';
 export const MAX_SERVER_PACKET = 64 << 20;
 
 /** What a browser can do; bits of the hello. */
-export const CAPABILITY = Object.freeze({ SECURE_CONTEXT: 1, IMAGE_DECODER: 2, H264: 4 });
+export const CAPABILITY = Object.freeze({ SECURE_CONTEXT: 1, IMAGE_DECODER: 2, H264: 4, RETURNING: 8 });
 
 /** Bits of `modifiers`. */
 export const MODIFIER = Object.freeze({

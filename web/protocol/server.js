@@ -2,12 +2,13 @@
 
 import { DecodeError, MAX_SIDE, Reader, atMost, invalid } from './reader.js';
 
-/** @import { Bytes, Cursor, Digest, Frame, Op, People, Rect, ServerPacket, VideoOp } from './types.js' */
+/** @import { Bytes, Cursor, Digest, Frame, Op, People, Rect, ServerPacket, Standing, VideoOp } from './types.js' */
 
 /** The first byte of each packet. */
 export const KIND = Object.freeze({
   FRAME: 0x01, DIGEST: 0x02, CURSOR: 0x03, WELCOME: 0x04, CONTROL: 0x05, DISPLAY_STATE: 0x06,
   PING: 0x07, CONDITION: 0x08, PEOPLE: 0x09, POINTING: 0x0a,
+  STANDING: 0x0b,
 });
 
 const MAX_OPS = 8192;
@@ -23,6 +24,8 @@ const MAX_CURSOR_BYTES = 512 << 10;
 /** The longest name or message, in bytes. */
 export const MAX_TEXT = 512;
 const MAX_PEOPLE = 1000;
+/** Where nobody knows how long it takes. */
+const UNKNOWN_ETA = 0xffffffff;
 /** The least that an operation takes in a frame's table. */
 const LEAST_OP = 6;
 
@@ -79,6 +82,7 @@ function read(reader) {
     case KIND.PEOPLE: return readPeople(reader);
     case KIND.POINTING:
       return { type: 'pointing', viewer: reader.u32(), x: reader.u16(), y: reader.u16() };
+    case KIND.STANDING: return readStanding(reader);
     default: throw new DecodeError('unknown-kind', `unknown packet kind ${kind}`);
   }
 }
@@ -100,6 +104,22 @@ function readPeople(reader) {
     });
   }
   return { type: 'people', people };
+}
+
+/** @param {Reader} reader @returns {Standing} */
+function readStanding(reader) {
+  switch (reader.u8()) {
+    case 0: return { type: 'standing', is: 'usual' };
+    case 1: return {
+      type: 'standing', is: 'warned', idleS: reader.u32(), leftS: reader.u32(), stops: reader.flag('stops'),
+    };
+    case 2: return { type: 'standing', is: 'paused' };
+    case 3: {
+      const [position, etaS] = [reader.u16(), reader.u32()];
+      return { type: 'standing', is: 'queued', position, etaS: etaS === UNKNOWN_ETA ? null : etaS };
+    }
+    default: throw invalid('standing');
+  }
 }
 
 /** @param {Reader} reader */

@@ -55,8 +55,14 @@ export type People =
   { type: 'people', people: Person[] };
 export type Pointing =
   { type: 'pointing', viewer: number, x: number, y: number };
+/** whether the desktop rests or waits; `stops`: it is not merely paused; `etaS` null where nobody knows */
+export type Standing =
+  { type: 'standing' } & ({ is: 'usual' | 'paused' }
+  | { is: 'warned', idleS: number, leftS: number, stops: boolean }
+  | { is: 'queued', position: number, etaS: number | null });
 export type ServerPacket =
-  Frame | Digest | Cursor | Welcome | Control | DisplayState | Ping | Condition | People | Pointing;
+  Frame | Digest | Cursor | Welcome | Control | DisplayState | Ping | Condition | People | Pointing
+  | Standing;
 
 export type Hello =
   { type: 'hello', version: number, capabilities: number, width: number,

@@ -8,17 +8,20 @@
 //! allows; what went out roughly is sent exactly once it rests ([`lossy`]). From a frame to viewers, in
 //! the gateway: [`fanout`]. From a viewer to the desktop: [`arbiter`] (who drives), [`keys`] (which
 //! keycodes type this). [`session`] names desktops, [`reconcile`]
-//! says what to do about each, [`policy`] who may.
+//! says what to do about each, [`idle`] when nobody works at it, [`admission`] whether there is a place
+//! for it, [`policy`] who may.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod admission;
 pub mod arbiter;
 pub mod classify;
 pub mod damage;
 pub mod digest;
 pub mod fanout;
 pub mod frame_clock;
+pub mod idle;
 pub mod keys;
 pub mod lossy;
 pub mod motion;

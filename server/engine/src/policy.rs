@@ -121,8 +121,10 @@ pub enum Action {
     CreateSession,
     /// Read what state a session is in.
     ReadSession,
-    /// Have it run or not.
+    /// Have it run, rest or not run.
     RunSession,
+    /// Have its home begin anew.
+    ResetSession,
     /// End it for good.
     DeleteSession,
     /// Read, make and end its share links.
@@ -147,7 +149,7 @@ pub enum Action {
 
 impl Action {
     /// All of them, for whoever must not forget one.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::SignIn,
         Self::Redeem,
         Self::ReadDescription,
@@ -161,6 +163,7 @@ impl Action {
         Self::CreateSession,
         Self::ReadSession,
         Self::RunSession,
+        Self::ResetSession,
         Self::DeleteSession,
         Self::ShareSession,
         Self::ListViewers,
@@ -179,6 +182,7 @@ impl Action {
             self,
             Self::ReadSession
                 | Self::RunSession
+                | Self::ResetSession
                 | Self::DeleteSession
                 | Self::ShareSession
                 | Self::ListViewers
@@ -247,6 +251,7 @@ fn allowed(action: Action) -> Set {
         Action::CreateSession => ACCOUNT,
         Action::ReadSession => MASTER | VIEW | ASSIST | CONTROL,
         Action::RunSession => MASTER,
+        Action::ResetSession => MASTER,
         Action::DeleteSession => MASTER,
         Action::ShareSession => MASTER,
         Action::ListViewers => MASTER,
@@ -332,6 +337,7 @@ mod tests {
         check(Action::Drive, &[guest(Control), friend(Control), OWNER, ADMIN]);
         for action in [
             Action::RunSession,
+            Action::ResetSession,
             Action::DeleteSession,
             Action::ShareSession,
             Action::ListViewers,

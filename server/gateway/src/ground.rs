@@ -4,6 +4,7 @@
 use crate::broker;
 use crate::config::{Config, RuntimeChoice};
 use crate::http::api::Template;
+use crate::manager::Rules;
 use crate::runtime::process::probe::{find_containers, own_program};
 use crate::runtime::{self, BrokerSettings, Docker, OwnBroker, Process, Runtime};
 use crate::serve::{Places, TEMPLATE};
@@ -19,6 +20,8 @@ pub(crate) struct Ground {
     pub(crate) runtime: Runtime,
     /// What they can be made of.
     pub(crate) templates: Vec<Template>,
+    /// When they rest, and which apps they have.
+    pub(crate) rules: Rules,
     /// Started for this runtime, where nobody else's is used.
     pub(crate) broker: Option<OwnBroker>,
 }
@@ -57,14 +60,14 @@ impl Ground {
         let settings = runtime::Settings::new(config.data_dir.clone(), places.run())?;
         let mut templates = template::load_good(&templates_in(config)?)?;
         templates.retain(|template| template.apps.is_empty());
-        let templates = offered(templates)?;
+        let (templates, rules) = offered(templates)?;
         let runtime = Runtime::Process(Process::open(settings).await?);
-        Ok(Self { runtime, templates, broker: None })
+        Ok(Self { runtime, templates, rules, broker: None })
     }
 
     async fn of_containers(config: &Config, places: &Places) -> anyhow::Result<Self> {
         let directory = templates_in(config)?;
-        let templates = offered(template::load_good(&directory)?)?;
+        let (templates, rules) = offered(template::load_good(&directory)?)?;
         let (broker, socket) = match &config.desktops.broker {
             Some(socket) => (None, socket.clone()),
             None => {
@@ -90,7 +93,7 @@ impl Ground {
                 );
             }
         }
-        Ok(Self { runtime: Runtime::Docker(docker), templates, broker })
+        Ok(Self { runtime: Runtime::Docker(docker), templates, rules, broker })
     }
 }
 
@@ -106,15 +109,20 @@ fn templates_in(config: &Config) -> anyhow::Result<PathBuf> {
     Ok(find_containers()?.join("templates"))
 }
 
-/// As the API tells of them.
-fn offered(good: Vec<template::Template>) -> anyhow::Result<Vec<Template>> {
+/// As the API tells of them, and as the manager goes by them.
+fn offered(good: Vec<template::Template>) -> anyhow::Result<(Vec<Template>, Rules)> {
     if !good.iter().any(|template| template.name == TEMPLATE) {
         bail!(
             "there is no good template {TEMPLATE}; copy {TEMPLATE}.yaml there again from the \
              release, and look at it with: lattice template check"
         );
     }
-    Ok(good.into_iter().map(told).collect())
+    let idle: Vec<_> = good.iter().map(|made| (made.name.clone(), made.idle)).collect();
+    let templates: Vec<_> = good.into_iter().map(told).collect();
+    let apps = templates.iter().map(|made| (made.id.as_str(), made.apps.as_slice()));
+    let rules =
+        Rules::new(idle.iter().map(|(name, idle)| (name.as_str(), *idle)), Catalogue::new(apps));
+    Ok((templates, rules))
 }
 
 fn told(made: template::Template) -> Template {
@@ -125,9 +133,4 @@ fn told(made: template::Template) -> Template {
     };
     let apps = made.apps.into_iter().map(app).collect();
     Template { id: made.name, title: made.title, summary: made.summary, apps }
-}
-
-/// The apps of each template.
-pub(crate) fn catalogue(templates: &[Template]) -> Catalogue {
-    Catalogue::new(templates.iter().map(|made| (made.id.as_str(), made.apps.as_slice())))
 }

@@ -9,7 +9,7 @@ use crate::auth::{Auth, Token, admin};
 use crate::cli::ServeArgs;
 use crate::config::Config;
 use crate::front::Front;
-use crate::ground::{Ground, catalogue};
+use crate::ground::Ground;
 use crate::http::Names;
 use crate::http::api::{Api, MOST_SESSIONS};
 use crate::http::origin::{Scheme, Sites};
@@ -150,7 +150,7 @@ impl Server {
         store: Store,
         handed: Handed,
     ) -> anyhow::Result<Self> {
-        let Ground { runtime, templates, broker } = Ground::open(config, places).await?;
+        let Ground { runtime, templates, rules, broker } = Ground::open(config, places).await?;
         let runtime = Arc::new(runtime);
         let asked = config.server.listen.as_deref();
         let listener = match handed.listener {
@@ -177,7 +177,7 @@ impl Server {
             encoders: encoders(config.video.h264),
         };
         let (manager, desktops, managing) =
-            Manager::spawn(store.clone(), runtime.clone(), settings, catalogue(&templates));
+            Manager::spawn(store.clone(), runtime.clone(), settings, rules);
         let auth = Auth::new(store.clone(), address.port()).await?;
         let api = Api::new(store.clone(), auth, desktops, templates);
         tokio::spawn(api.clone().upkeep());

@@ -146,8 +146,8 @@ pub fn count_sessions<'a>(states: impl Iterator<Item = &'a str>) {
     }
 }
 
-const SESSION_STATES: [&str; 6] =
-    ["requested", "starting", "running", "stopping", "stopped", "failed"];
+const SESSION_STATES: [&str; 8] =
+    ["requested", "queued", "starting", "running", "idle", "stopping", "stopped", "failed"];
 
 fn describe() {
     gauge!("lattice_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);

@@ -3,17 +3,23 @@
 //!
 //! In real time: the store's threads do not wait for a clock that a test turns.
 
+use lattice_engine::admission::Machine;
+use lattice_engine::idle::Policy;
 use lattice_engine::reconcile::State;
 use lattice_engine::session::SessionId;
-use lattice_gateway::http::api::{Desktops, Live};
-use lattice_gateway::hub::{Hub, Seat, Settings, Visitor};
-use lattice_gateway::manager::Manager;
+use lattice_gateway::clock;
+use lattice_gateway::http::api::{Desktops, Live, Order, Queue};
+use lattice_gateway::hub::{Event, Hub, Right, Seat, Settings, Visitor};
+use lattice_gateway::manager::{Gauge, Manager, Rules};
 use lattice_gateway::runtime::{Call, Failure, Fake, InstanceState, Runtime};
 use lattice_gateway::session_api::Catalogue;
 use lattice_gateway::store::{
     Actor, Desired, NewSession, NewUser, Store, Timestamp, UserId, UserRole,
 };
-use lattice_wire::{Capabilities, ToAgent, VERSION, close};
+use lattice_wire::{
+    Capabilities, ClientPacket, Input, Micros, Point, PointerAt, Role, Seq, ServerPacket, Standing,
+    ToAgent, VERSION, close,
+};
 use sqlx::{Connection as _, SqliteConnection};
 use std::future::Future;
 use std::path::PathBuf;
@@ -21,10 +27,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// Generous: a test that gets what it waits for never waits so long.
 const PATIENCE: Duration = Duration::from_secs(20);
+const MINUTE: Micros = Micros::from_millis(60_000);
+/// A machine with room for everybody.
+const ROOMY: Machine =
+    Machine { total: 64 << 30, available: Some(60 << 30), pressure: None, cores: 8 };
 /// The first pause before something is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -34,6 +45,8 @@ struct World {
     fake: Fake,
     store: Store,
     owner: UserId,
+    policy: Policy,
+    machine: watch::Sender<Machine>,
 }
 
 /// A gateway's manager.
@@ -55,15 +68,23 @@ impl World {
             password_hash: None,
         };
         let ada = store.create_user(&ada, Actor::System, Timestamp::now()).await.expect("a user");
-        Self { dir, fake, store, owner: ada.id }
+        let policy =
+            Policy { warn: MINUTE, pause: Micros(2 * MINUTE.0), stop: Micros(3 * MINUTE.0) };
+        let machine = watch::Sender::new(ROOMY);
+        Self { dir, fake, store, owner: ada.id, policy, machine }
     }
 
     /// A gateway starts.
     fn gateway(&self) -> Gateway {
         let runtime = Arc::new(Runtime::Fake(self.fake.clone()));
         let settings = Settings { name: None, max_viewers: 10, encoders: 1 };
+        let rules = Rules {
+            idle: [("desktop".to_owned(), self.policy)].into(),
+            gauge: Gauge::Said(self.machine.subscribe()),
+            catalogue: Catalogue::default(),
+        };
         let (manager, desktops, task) =
-            Manager::spawn(self.store.clone(), runtime, settings, Catalogue::default());
+            Manager::spawn(self.store.clone(), runtime, settings, rules);
         Gateway { manager, desktops, task }
     }
 
@@ -119,9 +140,7 @@ impl Gateway {
         let mut changes = self.desktops.changes();
         let stands = changes.wait_for(|all| all.get(session).map(|live| live.state) == state);
         let all = soon(&format!("{session} to be {state:?}"), stands).await.expect("it lives");
-        let none =
-            Live { state: State::Stopped, reason: String::new(), viewers: 0, apps: Vec::new() };
-        all.get(session).cloned().unwrap_or(none)
+        all.get(session).cloned().unwrap_or_else(|| live(State::Stopped, 0))
     }
 
     async fn hub(&self, session: &SessionId) -> Hub {
@@ -133,6 +152,21 @@ impl Gateway {
         let hub = self.hub(session).await;
         let joined = hub.join(Visitor::owner(), Capabilities::default()).await;
         joined.expect("the hub lives").expect("there is room")
+    }
+
+    /// Somebody looks who may do this.
+    async fn page(&self, session: &SessionId, role: Role, capabilities: Capabilities) -> Seat {
+        let visitor = Visitor { role, name: String::new(), right: Right::default() };
+        let joined = self.hub(session).await.join(visitor, capabilities).await;
+        joined.expect("the hub lives").expect("there is room")
+    }
+
+    /// Whoever sits there moves the pointer.
+    async fn works(&self, session: &SessionId, seat: &Seat) {
+        let at = PointerAt { seq: Seq(1), at: Point { x: 1, y: 1 } };
+        let packet = ClientPacket::Input(Input::Pointer(at));
+        let now = clock::now();
+        self.hub(session).await.send(Event::Packet(seat.viewer, packet, now)).await;
     }
 
     /// Waits until whoever looks at a session is told this.
@@ -153,6 +187,16 @@ impl Gateway {
         .await
     }
 
+    /// Has something done, and waits for it.
+    async fn order(
+        &self,
+        order: impl FnOnce(lattice_gateway::http::api::Answer) -> Order,
+    ) -> Result<(), String> {
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        self.desktops.order(order(reply)).await;
+        soon("an answer", answer).await.expect("an answer")
+    }
+
     async fn end(self) {
         self.manager.end();
         soon("the manager to end", self.task).await.expect("it does not panic");
@@ -163,6 +207,26 @@ impl Gateway {
         self.task.abort();
         let _ = self.task.await;
     }
+}
+
+/// Waits until a page is told that its desktop stands so.
+async fn told(seat: &Seat, what: &str, wanted: impl Fn(Standing) -> bool) -> Standing {
+    soon(what, async {
+        loop {
+            let bytes = seat.outbox.next().await.bytes;
+            match ServerPacket::decode(&bytes).expect("a good packet") {
+                ServerPacket::Standing(standing) if wanted(standing) => return standing,
+                _ => {}
+            }
+        }
+    })
+    .await
+}
+
+/// A session without anything to say of it.
+fn live(state: State, viewers: usize) -> Live {
+    let (reason, apps) = (String::new(), Vec::new());
+    Live { state, reason, viewers, apps, queue: None, can_pause: true }
 }
 
 async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
@@ -451,10 +515,8 @@ async fn sessions_do_not_disturb_each_other() {
     gateway.desktops.wake(&wild).await;
     gateway.stands(&wild, None).await;
     assert!(seat.dismissed.try_recv().is_err(), "who looks at the other one stays");
-    let live = calm_changes.borrow()[&calm].clone();
-    let expected =
-        Live { state: State::Running, reason: String::new(), viewers: 1, apps: Vec::new() };
-    assert_eq!(live, expected);
+    let shown = calm_changes.borrow()[&calm].clone();
+    assert_eq!(shown, live(State::Running, 1));
     assert_eq!(world.fake.starts(), 3);
 }
 
@@ -482,4 +544,230 @@ async fn a_store_that_cannot_be_asked_is_trouble_until_it_can() {
     let reason = gateway.trouble(true).await;
     assert!(reason.contains("closed"), "{reason}");
     gateway.end().await;
+}
+
+const NONE: Capabilities = Capabilities(0);
+
+const fn ms(millis: u64) -> Micros {
+    Micros::from_millis(millis)
+}
+
+/// A world in which desktops rest after less than a second, but are not stopped.
+async fn drowsy() -> World {
+    let mut world = World::new().await;
+    world.policy = Policy { warn: ms(300), pause: ms(900), stop: MINUTE };
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_desktop_at_which_nobody_works_is_paused_after_a_warning_and_woken_by_input() {
+    let world = drowsy().await;
+    let (session, gateway) = (world.create(1).await, world.gateway());
+    gateway.stands(&session, Some(State::Running)).await;
+    let mut seat = gateway.page(&session, Role::Own, NONE).await;
+    let warned = told(&seat, "a warning", |is| matches!(is, Standing::Warned { .. })).await;
+    assert_eq!(warned, Standing::Warned { idle_s: 0, left_s: 0, stops: false });
+    told(&seat, "the pause", |is| is == Standing::Paused).await;
+    let live = gateway.stands(&session, Some(State::Idle)).await;
+    assert_eq!((live.viewers, world.fake.calls(Call::Pause)), (1, 1));
+    assert!(matches!(world.instance(&session).await, Some(InstanceState::Paused(_))));
+    assert!(seat.dismissed.try_recv().is_err(), "who looks stays");
+
+    gateway.works(&session, &seat).await;
+    told(&seat, "the end of it", |is| is == Standing::Usual).await;
+    gateway.stands(&session, Some(State::Running)).await;
+    assert_eq!(world.fake.calls(Call::Resume), 1);
+    // And anew.
+    gateway.stands(&session, Some(State::Idle)).await;
+    assert_eq!((world.fake.starts(), world.fake.calls(Call::Stop)), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_after_the_warning_keeps_a_desktop_awake() {
+    let mut world = World::new().await;
+    world.policy = Policy { warn: ms(200), pause: ms(1500), stop: MINUTE };
+    let (session, gateway) = (world.create(1).await, world.gateway());
+    gateway.stands(&session, Some(State::Running)).await;
+    let seat = gateway.page(&session, Role::Own, NONE).await;
+    let begun = Instant::now();
+    for _ in 0..8 {
+        told(&seat, "a warning", |is| matches!(is, Standing::Warned { .. })).await;
+        gateway.works(&session, &seat).await;
+        told(&seat, "the end of it", |is| is == Standing::Usual).await;
+    }
+    check_pause(begun, Duration::from_millis(8 * 150));
+    assert_eq!(world.fake.calls(Call::Pause), 0);
+    gateway.stands(&session, Some(State::Idle)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_opens_a_paused_desktop_wakes_it_and_whoever_watches_does_not() {
+    let world = drowsy().await;
+    let (session, gateway) = (world.create(1).await, world.gateway());
+    gateway.stands(&session, Some(State::Idle)).await;
+    let watcher = gateway.page(&session, Role::View, NONE).await;
+    let back = gateway.page(&session, Role::Own, Capabilities::RETURNING).await;
+    for seat in [&watcher, &back] {
+        told(seat, "that it is paused", |is| is == Standing::Paused).await;
+    }
+    gateway.works(&session, &watcher).await;
+    // The manager has looked since.
+    let mut changes = gateway.desktops.changes();
+    let counted = changes.wait_for(|all| all[&session].viewers == 2);
+    soon("the viewers to be counted", counted).await.expect("it lives");
+    assert_eq!(world.fake.calls(Call::Resume), 0);
+    let _owner = gateway.page(&session, Role::Control, NONE).await;
+    gateway.stands(&session, Some(State::Running)).await;
+    assert_eq!(world.fake.calls(Call::Resume), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_desktop_stays_so_over_a_restart_and_goes_on_by_a_start() {
+    let world = drowsy().await;
+    let (session, first) = (world.create(1).await, world.gateway());
+    first.stands(&session, Some(State::Idle)).await;
+    first.kill().await;
+    let second = world.gateway();
+    second.stands(&session, Some(State::Idle)).await;
+    let instance = world.instance(&session).await;
+    assert!(matches!(instance, Some(InstanceState::Paused(_))), "{instance:?}");
+    assert_eq!(world.fake.calls(Call::Resume), 0);
+    world.set(&session, Desired::Running).await;
+    second.desktops.wake(&session).await;
+    second.stands(&session, Some(State::Running)).await;
+    assert_eq!((world.fake.calls(Call::Resume), world.fake.starts()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_desktop_that_rests_for_long_is_stopped_and_does_not_come_back() {
+    let mut world = World::new().await;
+    world.policy = Policy { warn: ms(100), pause: ms(200), stop: ms(700) };
+    let (session, gateway) = (world.create(1).await, world.gateway());
+    gateway.stands(&session, Some(State::Running)).await;
+    let seat = gateway.page(&session, Role::View, NONE).await;
+    gateway.stands(&session, Some(State::Idle)).await;
+    gateway.stands(&session, Some(State::Stopped)).await;
+    let reason = soon("the viewer to be told", seat.dismissed).await.expect("told").1;
+    assert!(reason.contains("nobody worked"), "{reason}");
+    let stored = world.store.session(&session).await.expect("read").expect("there");
+    assert_eq!(stored.desired, Desired::Stopped);
+    assert_eq!((world.fake.calls(Call::Stop), world.fake.calls(Call::Start)), (1, 1));
+    world.set(&session, Desired::Running).await;
+    gateway.desktops.wake(&session).await;
+    gateway.stands(&session, Some(State::Running)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_pauses_and_resets_a_desktop() {
+    let world = World::new().await;
+    let (session, gateway) = (world.create(1).await, world.gateway());
+    gateway.stands(&session, Some(State::Running)).await;
+    assert_eq!(gateway.order(|answer| Order::Pause(session.clone(), answer)).await, Ok(()));
+    gateway.stands(&session, Some(State::Idle)).await;
+    let refused = gateway.order(|answer| Order::Pause(session.clone(), answer)).await;
+    assert!(refused.is_err(), "it is paused already");
+    assert_eq!(gateway.order(|answer| Order::Reset(session.clone(), answer)).await, Ok(()));
+    gateway.stands(&session, Some(State::Running)).await;
+    assert_eq!((world.fake.calls(Call::Reset), world.fake.starts()), (1, 2));
+
+    for call in [Call::Pause, Call::Reset] {
+        world.fake.fail(call, Failure::Step("the disk is full"));
+    }
+    for reset in [false, true] {
+        let refused = gateway.order(|answer| match reset {
+            true => Order::Reset(session.clone(), answer),
+            false => Order::Pause(session.clone(), answer),
+        });
+        let refused = refused.await.expect_err("it fails");
+        assert!(refused.ends_with("the disk is full"), "{refused}");
+        gateway.stands(&session, Some(State::Running)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_finds_no_room_waits_in_line_and_comes_in_when_there_is() {
+    let world = World::new().await;
+    let full = Machine { total: 4 << 30, available: Some(100 << 20), ..ROOMY };
+    world.machine.send_replace(full);
+    let first = world.create(1).await;
+    let gateway = world.gateway();
+    // Where there is none yet, one is tried.
+    gateway.stands(&first, Some(State::Running)).await;
+    let (second, third, fourth) =
+        (world.create(2).await, world.create(3).await, world.create(4).await);
+    gateway.desktops.wake(&second).await;
+    let mut line = Vec::new();
+    for session in [&second, &third, &fourth] {
+        let live = gateway.stands(session, Some(State::Queued)).await;
+        let queue = live.queue.expect("a place in line");
+        assert_eq!(queue.eta_s, None, "nobody knows yet");
+        line.push((queue.position, session));
+    }
+    line.sort_unstable();
+    assert_eq!(line.iter().map(|(position, _)| *position).collect::<Vec<_>>(), [1, 2, 3]);
+    let [(_, next), (_, goes), (_, last)] = line[..] else { panic!("{line:?}") };
+    let seat = gateway.page(last, Role::Own, NONE).await;
+    told(&seat, "its place", |is| is == Standing::Queued { position: 3, eta_s: None }).await;
+
+    world.set(goes, Desired::Stopped).await;
+    gateway.desktops.wake(goes).await;
+    gateway.stands(goes, Some(State::Stopped)).await;
+    told(&seat, "its place", |is| is == Standing::Queued { position: 2, eta_s: None }).await;
+    assert_eq!(world.fake.starts(), 1);
+    // Room for one; nobody has to say so.
+    world.machine.send_replace(Machine { available: Some(800 << 20), ..full });
+    gateway.stands(next, Some(State::Running)).await;
+    world.machine.send_replace(ROOMY);
+    gateway.stands(last, Some(State::Running)).await;
+    told(&seat, "the end of it", |is| is == Standing::Usual).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_desktop_was_measured_to_need_counts() {
+    let world = World::new().await;
+    world.machine.send_replace(Machine { total: 4 << 30, available: Some(2 << 30), ..ROOMY });
+    world.fake.measure("desktop", 3 << 30);
+    let (session, gateway) = (world.create(1).await, world.gateway());
+    gateway.stands(&session, Some(State::Running)).await;
+    let other = world.create(2).await;
+    gateway.desktops.wake(&other).await;
+    gateway.stands(&other, Some(State::Queued)).await;
+    world.fake.measure("desktop", 1 << 30);
+    gateway.stands(&other, Some(State::Running)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_class_that_starts_at_once_takes_turns() {
+    let world = World::new().await;
+    world.machine.send_replace(Machine { cores: 1, ..ROOMY });
+    world.fake.hold_starts();
+    let mut waiting = Vec::new();
+    for number in 1..=6 {
+        waiting.push(world.create(number).await);
+    }
+    let gateway = world.gateway();
+    for started in [2, 4, 6] {
+        world.called(Call::Start, started).await;
+        let mut changes = gateway.desktops.changes();
+        let told = changes.wait_for(|all| {
+            let starting = all.values().filter(|live| live.state == State::Starting).count();
+            let queued = all.values().filter(|live| live.queue.is_some()).count();
+            (starting, queued) == (2, 6 - started as usize)
+        });
+        let all = soon("two to start", told).await.expect("it lives").clone();
+        assert_eq!(world.fake.calls(Call::Start), started);
+        let next = all.values().find_map(|live| live.queue.filter(|queue| queue.position == 1));
+        match (started, next) {
+            (2, next) => assert_eq!(next, Some(Queue { position: 1, eta_s: None })),
+            // Those before took a moment.
+            (4, next) => assert_eq!(next, Some(Queue { position: 1, eta_s: Some(5) })),
+            (_, next) => assert_eq!(next, None),
+        }
+        for (session, _) in all.iter().filter(|(_, live)| live.state == State::Starting) {
+            world.fake.finish_start(session).expect("random bytes");
+        }
+    }
+    for session in &waiting {
+        gateway.stands(session, Some(State::Running)).await;
+    }
 }

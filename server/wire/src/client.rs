@@ -27,6 +27,8 @@ impl Capabilities {
     pub const IMAGE_DECODER: Self = Self(2);
     /// `VideoDecoder` exists and decodes H.264.
     pub const H264: Self = Self(4);
+    /// The page has been here before and comes back by itself: nobody has just opened it.
+    pub const RETURNING: Self = Self(8);
 
     /// Whether all of `other` is there.
     pub const fn has(self, other: Self) -> bool {

@@ -7,7 +7,7 @@
 //!
 //! | kinds | from → to | module |
 //! |---|---|---|
-//! | `0x01..=0x3f` | agent → gateway → viewer | [`picture`], [`server`] |
+//! | `0x01..=0x3f` | agent → gateway → viewer | [`picture`], [`server`], [`standing`] |
 //! | `0x40..=0x5f` | agent → gateway | [`link`] |
 //! | `0x60..=0x7f` | gateway → agent | [`link`] |
 //! | `0x80..=0x8f` | viewer → gateway | [`client`] |
@@ -30,6 +30,7 @@ pub mod input;
 pub mod link;
 pub mod picture;
 pub mod server;
+pub mod standing;
 pub mod units;
 
 pub use client::{Ack, Capabilities, ClientPacket, Hello};
@@ -42,6 +43,7 @@ pub use server::{
     Availability, Bottleneck, Condition, Control, Cursor, DisplayState, People, Person, Ping,
     Pointing, Role, ServerPacket, Welcome,
 };
+pub use standing::Standing;
 pub use units::{Epoch, FrameId, FrameRef, Micros, RefreshId, Seq, ViewerId};
 
 /// The protocol version that both hellos carry. A peer that speaks another one is refused by name.

@@ -3,6 +3,7 @@
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::geometry::{Point, Size};
 use crate::picture::{DIGEST, Digest, FRAME, Frame, expect_kind};
+use crate::standing::{STANDING, Standing};
 use crate::units::{Micros, ViewerId};
 use bytes::Bytes;
 
@@ -55,6 +56,8 @@ pub enum ServerPacket {
     People(People),
     /// Where somebody points.
     Pointing(Pointing),
+    /// Whether the desktop rests or waits.
+    Standing(Standing),
 }
 
 impl ServerPacket {
@@ -71,6 +74,7 @@ impl ServerPacket {
             Self::Condition(packet) => packet.encode(),
             Self::People(packet) => packet.encode(),
             Self::Pointing(packet) => packet.encode(),
+            Self::Standing(packet) => packet.encode(),
         }
     }
 
@@ -87,6 +91,7 @@ impl ServerPacket {
             CONDITION => Condition::decode(packet).map(Self::Condition),
             PEOPLE => People::decode(packet).map(Self::People),
             POINTING => Pointing::decode(packet).map(Self::Pointing),
+            STANDING => Standing::decode(packet).map(Self::Standing),
             kind => Err(DecodeError::UnknownKind(kind)),
         }
     }

@@ -198,6 +198,31 @@ fn vectors() -> Vec<Vector> {
             json!({"type": "pointing", "viewer": 9, "x": 640, "y": 3}),
         ),
         server(
+            "usual standing",
+            ServerPacket::Standing(Standing::Usual),
+            json!({"type": "standing", "is": "usual"}),
+        ),
+        server(
+            "warned",
+            ServerPacket::Standing(Standing::Warned { idle_s: 1500, left_s: 300, stops: true }),
+            json!({"type": "standing", "is": "warned", "idleS": 1500, "leftS": 300, "stops": true}),
+        ),
+        server(
+            "paused",
+            ServerPacket::Standing(Standing::Paused),
+            json!({"type": "standing", "is": "paused"}),
+        ),
+        server(
+            "queued",
+            ServerPacket::Standing(Standing::Queued { position: 3, eta_s: Some(120) }),
+            json!({"type": "standing", "is": "queued", "position": 3, "etaS": 120}),
+        ),
+        server(
+            "queued for nobody knows how long",
+            ServerPacket::Standing(Standing::Queued { position: 1, eta_s: None }),
+            json!({"type": "standing", "is": "queued", "position": 1, "etaS": null}),
+        ),
+        server(
             "display lost",
             ServerPacket::DisplayState(DisplayState {
                 state: Availability::Lost,

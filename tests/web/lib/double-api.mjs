@@ -140,6 +140,16 @@ export const routes = [
     setTimeout(() => call.double.become(one, 'stopped'), call.double.startMs);
     return [202, call.double.seen(one, call.login ?? {})];
   }],
+  ['POST sessions/{}/pause', (call) => {
+    const one = session(call);
+    call.double.become(one, 'idle');
+    return [202, call.double.seen(one, call.login ?? {})];
+  }],
+  ['POST sessions/{}/reset', (call) => {
+    const one = session(call);
+    call.double.startSoon(one);
+    return [202, call.double.seen(one, call.login ?? {})];
+  }],
   ['GET sessions/{}/links', (call) => [200, { links: session(call).links.filter(({ revoked }) => !revoked).map(linkShown) }]],
   ['POST sessions/{}/links', (call) => {
     const { role, expires_in_s: seconds = 86_400, max_uses = null, ...unknown } = call.body;

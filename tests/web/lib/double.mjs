@@ -16,7 +16,8 @@ import { routes } from './double-api.mjs';
 
 /**
  * @typedef {{ id: string, name: string, display_name: string, role: 'member' | 'admin', password: string | null, disabled: boolean }} User
- * @typedef {{ id: string, name: string, template: string, owner: User, state: string, reason: string, created_at: string, grants: Map<string, string>, watchers: any[], links: Link[] }} Session
+ * @typedef {{ id: string, name: string, template: string, owner: User, state: string, reason: string, created_at: string, grants: Map<string, string>, watchers: any[], links: Link[],
+ *   queue?: { position: number, eta_s: number | null } | null }} Session
  * @typedef {{ id: string, token: string, role: string, expires_at: string, max_uses: number | null, uses: number, created_at: string, revoked: boolean }} Link
  * @typedef {{ user?: User, guest?: { session: string, role: string } }} Login
  * @typedef {{ match: RegExp, status?: number, retryAfter?: number, title?: string, detail?: string, hold?: Promise<void>, cut?: boolean }} Fault
@@ -190,10 +191,10 @@ export class Double {
 
   /** @param {Session} session @param {Login} login */
   seen(session, login) {
-    const { id, name, template, owner, state, reason, created_at } = session;
+    const { id, name, template, owner, state, reason, created_at, queue = null } = session;
     return {
       id, name, template, owner: { id: owner.id, name: owner.name, display_name: owner.display_name }, state, reason, created_at,
-      url: `/d/${id}`, role: this.standing(session, login), viewers: session.watchers.length,
+      url: `/d/${id}`, role: this.standing(session, login), viewers: session.watchers.length, queue, can_pause: true,
     };
   }
 

@@ -136,11 +136,12 @@ export function visits(browser, house) {
 /** One of each state, for oneself and from others. @param {ReturnType<House['reset']>} made */
 export function fill({ double, admin, member }) {
   const states = /** @type {const} */ ([
-    ['Maths with Mr Weller', 'running'], ['History essay', 'stopped'], ['Robotics', 'starting'], ['Waiting for a place', 'queued'],
+    ['Maths with Mr Weller', 'running'], ['History essay', 'stopped'], ['Robotics', 'starting'], ['Chemistry', 'queued'],
     ['Old project', 'failed', 'The disk of this machine is full: free some space, then start it again.'],
     ['A very long name that somebody gave to a desktop because nobody told them that it might not fit on a card', 'idle'],
   ]);
   const sessions = states.map(([name, named, reason]) => double.addSession({ owner: member, name, state: named, reason: reason ?? '' }));
+  Object.assign(/** @type {object} */ (sessions[3]), { queue: { position: 3, eta_s: 120 } });
   const watchers = [
     { viewer: 1, name: 'Sam Weller', role: 'owner', driving: true, you: true },
     { viewer: 2, name: 'Guest 2', role: 'view', driving: false, you: false },

@@ -51,6 +51,15 @@ export function encodeServer(packet) {
     }
     case 'pointing':
       return new Writer(KIND.POINTING, 8).u32(packet.viewer).u16(packet.x).u16(packet.y).finish();
+    case 'standing': {
+      const out = new Writer(KIND.STANDING, 10);
+      switch (packet.is) {
+        case 'usual': return out.u8(0).finish();
+        case 'warned': return out.u8(1).u32(packet.idleS).u32(packet.leftS).flag(packet.stops).finish();
+        case 'paused': return out.u8(2).finish();
+        case 'queued': return out.u8(3).u16(packet.position).u32(packet.etaS ?? 0xffffffff).finish();
+      }
+    }
     case 'ping': return new Writer(KIND.PING, 12).u64(packet.sentUs).u32(packet.roundTripUs).finish();
   }
 }

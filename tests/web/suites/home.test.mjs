@@ -218,10 +218,37 @@ test('desktops in every state, one’s own and those of others', doubleOnly(), a
     await look(page, 'desktops');
     await card(page, 'Maths with Mr Weller').getByText('3 watching').waitFor();
     await card(page, 'Old project').getByText('The disk of this machine is full').waitFor();
+    await card(page, 'Chemistry').getByText('Waiting for a place: 3rd in line, about 2 minutes').waitFor();
     const shared = card(page, 'Lesson 4: loops');
     await shared.getByText('Ada Lovelace').waitFor();
     assert.equal(await shared.getByRole('button').count(), 0, 'what is another person’s cannot be stopped, shared or deleted');
     assert.equal(await page.getByRole('navigation').count(), 0, 'no administrator, no tabs');
+  });
+});
+
+test('a desktop is paused, opened to go on, and reset after a question', doubleOnly(), async () => {
+  const { double, member } = house.reset();
+  double.addSession({ owner: member, name: 'Maths' });
+  await visitAsMember('/', async (page) => {
+    const desk = card(page, 'Maths');
+    const more = desk.getByRole('button', { name: 'More for Maths' });
+    await more.click();
+    await look(page, 'more');
+    await desk.getByRole('button', { name: 'Pause' }).click();
+    await desk.getByText('Paused', { exact: true }).waitFor();
+    await desk.getByRole('link', { name: 'Open Maths' }).waitFor();
+    await more.click();
+    assert.equal(await desk.getByRole('button', { name: 'Pause' }).count(), 0, 'it is paused already');
+    await desk.getByRole('button', { name: 'Reset…' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Reset Maths?' });
+    await dialog.getByText('Files in Data stay').waitFor();
+    await eventually('the harmless answer to have the focus', () => page.evaluate(() => document.activeElement?.textContent === 'Cancel'));
+    await look(page, 'reset');
+    assert.ok(!double.asked.some((line) => line.includes('/reset')), 'nothing is done before the answer');
+    await dialog.getByRole('button', { name: 'Reset' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    await desk.getByText('Running', { exact: true }).waitFor();
+    assert.equal(double.asked.filter((line) => line.includes('/reset')).length, 1);
   });
 });
 

@@ -7,7 +7,7 @@ import { ENTER_WORDS, LINK_WORDS } from '../../../web/home/doors.js';
 import { asSentence, linkTrouble, problemOf, sentence, signInSentence } from '../../../web/home/problems.js';
 import { qrPath } from '../../../web/home/qr.js';
 import { ICONS } from '../../../web/home/view/icons.js';
-import { initials, left, offers, since, span, stateTone, stateWord, used, wallpaper } from '../../../web/home/words.js';
+import { initials, left, offers, since, span, stateSentence, stateTone, stateWord, used, wallpaper } from '../../../web/home/words.js';
 
 const problem = (status, body = {}, retryAfter = null) => problemOf(status, body, retryAfter);
 
@@ -74,11 +74,19 @@ test('every state has a word, a tone with its icon, and what can be done', () =>
     assert.ok(stateWord(state).length > 3, state);
     assert.ok(`state-${stateTone(state)}` in ICONS, state);
   }
-  assert.deepEqual(offers('running'), { open: true, start: false, stop: true });
-  assert.deepEqual(offers('stopped'), { open: false, start: true, stop: false });
-  assert.deepEqual(offers('failed'), { open: false, start: true, stop: false });
-  assert.deepEqual(offers('starting'), { open: false, start: false, stop: true });
-  assert.deepEqual(offers('stopping'), { open: false, start: false, stop: false });
+  assert.deepEqual(offers('running'), { open: true, start: false, stop: true, pause: true, reset: true });
+  assert.deepEqual(offers('stopped'), { open: false, start: true, stop: false, pause: false, reset: true });
+  assert.deepEqual(offers('failed'), { open: false, start: true, stop: false, pause: false, reset: true });
+  assert.deepEqual(offers('starting'), { open: false, start: false, stop: true, pause: false, reset: false });
+  assert.deepEqual(offers('stopping'), { open: false, start: false, stop: false, pause: false, reset: false });
+});
+
+test('a desktop that waits says where it stands in line', () => {
+  const said = (queue) => stateSentence({ state: 'queued', queue });
+  assert.equal(said({ position: 3, eta_s: 120 }), 'Waiting for a place: 3rd in line, about 2 minutes');
+  assert.equal(said({ position: 1, eta_s: null }), 'Waiting for a place: 1st in line');
+  assert.equal(said(null), 'Waiting for a place');
+  assert.equal(stateSentence({ state: 'idle', queue: null }), 'Paused');
 });
 
 test('times are said in their largest unit', () => {

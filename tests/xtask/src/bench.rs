@@ -4,6 +4,7 @@
 mod report;
 mod table;
 
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -23,7 +24,8 @@ const USAGE: &str = "\
 --rounds N      how often (1); medians are shown, and candidates take turns: A B, B A, A B
 --attempts N    how often a row is measured that other programs disturb (3)
 --json FILE     writes all figures of all rounds, too
---engine        the engine alone on recorded damage, instead of all that";
+--engine        the engine alone on recorded damage, instead of all that
+start           from the click to a desktop made of containers, and what idle ones cost, instead of it";
 
 const ROWS: [&str; 10] =
     ["join", "idle", "keys", "typing", "scroll", "page", "console", "drag", "video", "fullvideo"];
@@ -53,6 +55,9 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         println!("{USAGE}");
         return Ok(());
     }
+    if args == ["start"] {
+        return start();
+    }
     let options = parse(args)?;
     if options.engine {
         return succeed(&mut cargo(&["bench", "--package", "lattice-tests", "--bench", "engine"]));
@@ -71,6 +76,17 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         ensure!(failure.candidate != "Lattice", "Lattice failed: {}", failure.error);
     }
     Ok(())
+}
+
+/// Needs the container engine and the images.
+fn start() -> Result<()> {
+    succeed(&mut cargo(&["build", "--release", "--workspace", "--bins"]))?;
+    let mut bench = cargo(&["bench", "--package", "lattice-tests", "--bench", "start"]);
+    succeed(bench.env("LATTICE_BIN_DIR", target().join("release")))
+}
+
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or(root().join("target"), Into::into)
 }
 
 fn parse(args: &[String]) -> Result<Options> {
@@ -132,10 +148,9 @@ fn choice(name: &str, text: &str, all: &[&str]) -> Result<Vec<String>> {
 
 /// Runs the script; its progress is shown, its figures are returned.
 fn measure(options: &Options) -> Result<String> {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root().join("target"), Into::into);
     let told = serde_json::to_string(options).context("write the options")?;
     let output = node(&["tests/web/bench/bench.mjs", &told])?
-        .env("LATTICE_BIN_DIR", target.join("release"))
+        .env("LATTICE_BIN_DIR", target().join("release"))
         .stderr(Stdio::inherit())
         .output()
         .context("start node")?;

@@ -4,6 +4,7 @@
 
 mod bench;
 mod ci;
+mod engine;
 mod layers;
 mod node;
 mod step;

@@ -91,6 +91,11 @@ pub(crate) fn root() -> PathBuf {
     here.join("../..").canonicalize().unwrap_or(here)
 }
 
+/// Where cargo puts what it builds.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or(root().join("target"), Into::into)
+}
+
 /// A command in the root of the repository, with nothing to read.
 pub(crate) fn command(program: &str, args: &[&str]) -> Command {
     let mut command = Command::new(program);

@@ -7,8 +7,9 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::ci;
+use crate::engine::{self, Engine};
 use crate::node::node;
-use crate::step::{PROFILE, Steps, cargo, files, install, is_long_run, root, succeed};
+use crate::step::{PROFILE, Steps, cargo, files, install, is_long_run, root, succeed, target};
 use crate::web;
 
 /// What runs the tests, and what feeds them bytes.
@@ -19,9 +20,11 @@ pub(crate) fn run() -> Result<()> {
     let mut steps = Steps::default();
     ci::add_to(&mut steps);
     if steps.run("build", build) {
-        steps.run("Rust tests", rust);
+        let engine = Engine::prepare(&mut steps);
+        steps.run("Rust tests", || rust(engine.is_some()));
         steps.run("web unit tests", web_units);
         steps.run("browser suites", browser);
+        drop(engine);
     }
     if is_long_run() {
         steps.run("fuzzing", fuzz);
@@ -40,20 +43,28 @@ fn build() -> Result<()> {
     ]))
 }
 
-fn rust() -> Result<()> {
+fn rust(has_engine: bool) -> Result<()> {
     if let Err(error) = install("cargo-nextest", CARGO_NEXTEST) {
         println!("{error:#}: the tests run by `cargo test`, which ends none that hangs");
-        return rust_without_nextest();
+        return rust_without_nextest(has_engine);
     }
     let run = ["nextest", "run", "--workspace", "--locked", "--cargo-profile", PROFILE];
-    succeed(with_binaries(&mut cargo(&run)).args(["--profile", "ci"]))
+    let mut run = cargo(&run);
+    run.args(["--profile", "ci"]);
+    if !has_engine {
+        run.args(["-E", &format!("not ({})", engine::TESTS)]);
+    }
+    succeed(with_binaries(&mut run))
 }
 
 /// The same tests, two at a time as `.config/nextest.toml` has those with real processes.
-fn rust_without_nextest() -> Result<()> {
+fn rust_without_nextest(has_engine: bool) -> Result<()> {
     let run = ["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast", "--locked"];
     let mut run = cargo(&run);
     run.args(["--profile", PROFILE, "--", "--test-threads", "2"]);
+    if !has_engine {
+        run.args(engine::MODULES.iter().flat_map(|module| ["--skip", *module]));
+    }
     succeed(with_binaries(&mut run))
 }
 
@@ -85,8 +96,7 @@ fn fuzz() -> Result<()> {
 
 /// Tells the tests which `lattice` and `lattice-agent` are meant.
 fn with_binaries(command: &mut Command) -> &mut Command {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root().join("target"), Into::into);
-    command.env("LATTICE_BIN_DIR", target.join(PROFILE));
+    command.env("LATTICE_BIN_DIR", target().join(PROFILE));
     // All suites together say whether the product is right on any machine, however busy; `cargo
     // nextest run` alone, and the bench, say how fast it is on this one.
     if std::env::var_os("LATTICE_TEST_PATIENCE").is_none() {

@@ -2,7 +2,7 @@
 
 import { h } from '../../vendor/preact/preact.mjs';
 import { called, mine, shared, titled } from '../state.js';
-import { counted, offers, since, standing, stateTone, stateWord, wallpaper } from '../words.js';
+import { counted, offers, since, standing, stateSentence, stateTone, wallpaper } from '../words.js';
 import { Failed, IconButton, icon } from './parts.js';
 
 /** @import { Actions } from '../main.js' */
@@ -74,13 +74,13 @@ function Desk({ session, model, actions }) {
   const can = offers(state);
   const mayManage = role === 'owner' || role === 'admin';
   const isActing = model.acting.has(id);
-  return h('li', { class: 'desk', 'data-tone': stateTone(state), 'data-session': id, 'aria-labelledby': `d-${id}` },
+  return h('li', { class: 'desk', 'data-tone': stateTone(state), 'data-session': id, 'data-state': state, 'aria-labelledby': `d-${id}` },
     h('div', { class: 'desk-screen', 'data-paper': wallpaper(id), 'aria-hidden': 'true' }, h('span', { class: 'desk-glyph' }, icon('screen'))),
     h('div', { class: 'desk-body' },
       h('h3', { id: `d-${id}`, title: name }, name),
       h('p', { class: 'soft clip' }, about(session, model)),
       h('p', { class: 'desk-state' },
-        h('span', { class: 'state', 'data-tone': stateTone(state) }, icon(`state-${stateTone(state)}`), stateWord(state)),
+        h('span', { class: 'state', 'data-tone': stateTone(state) }, icon(`state-${stateTone(state)}`), stateSentence(session)),
         viewers > 0 && h('span', { class: 'watching' }, icon('eye'), counted(viewers, 'watching', 'watching'))),
       state === 'failed' && session.reason && h('p', { class: 'reason' }, session.reason)),
     h('div', { class: 'desk-actions' },
@@ -88,7 +88,46 @@ function Desk({ session, model, actions }) {
       mayManage && h('button', { type: 'button', class: 'button', 'aria-label': `Share ${name}`, onClick: () => actions.openShare(id) }, icon('share'), 'Share'),
       h('span', { class: 'push' }),
       mayManage && can.stop && h(IconButton, { label: `Stop ${name}`, icon: 'stop', disabled: isActing, onClick: () => actions.openStop(id) }),
-      mayManage && h(IconButton, { label: `Delete ${name}`, icon: 'bin', disabled: isActing, onClick: () => actions.openDelete(id) })));
+      mayManage && can.reset && moreButton(session),
+      mayManage && h(IconButton, { label: `Delete ${name}`, icon: 'bin', disabled: isActing, onClick: () => actions.openDelete(id) }),
+      mayManage && can.reset && more(session, actions, isActing)));
+}
+
+/** What is done seldom. @param {Session} session @param {Actions} actions @param {boolean} isActing */
+function more(session, actions, isActing) {
+  const { id, state } = session;
+  const name = titled(session);
+  const menu = `more-${id}`;
+  const item = (/** @type {'pause' | 'update'} */ glyph, /** @type {string} */ word, /** @type {() => void} */ act) => (
+    h('button', { type: 'button', class: 'item', disabled: isActing, onClick: () => { hide(menu); act(); } }, icon(glyph), word));
+  return h('div', { id: menu, class: 'popover more', popover: 'auto', role: 'group', 'aria-label': `More for ${name}` },
+    session.can_pause && offers(state).pause && item('pause', 'Pause', () => void actions.pause(id)),
+    item('update', 'Reset…', () => actions.openReset(id)));
+}
+
+/** @param {Session} session */
+function moreButton(session) {
+  const label = `More for ${titled(session)}`;
+  const menu = `more-${session.id}`;
+  return h('button', {
+    type: 'button', class: 'icon-button', popovertarget: menu, 'aria-label': label, title: label,
+    onClick: (/** @type {MouseEvent} */ event) => putBeside(menu, event.currentTarget),
+  }, icon('more'));
+}
+
+/** Before anything opens from it, so that the focus goes back to the button. @param {string} menu */
+function hide(menu) {
+  const popover = document.getElementById(menu);
+  if (popover?.matches(':popover-open')) popover.hidePopover();
+}
+
+/** Above its button, whose card may be the last on the page. @param {string} menu @param {EventTarget | null} button */
+function putBeside(menu, button) {
+  const popover = document.getElementById(menu);
+  if (!popover || !(button instanceof Element)) return;
+  const { top, right } = button.getBoundingClientRect();
+  popover.style.insetBlockEnd = `${innerHeight - top + 4}px`;
+  popover.style.insetInlineEnd = `${document.documentElement.clientWidth - right}px`;
 }
 
 /** What is under way, in a word that fits a button. @type {Readonly<Partial<Record<Session['state'], string>>>} */

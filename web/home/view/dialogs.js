@@ -20,6 +20,7 @@ export function Dialogs({ model, actions }) {
     case 'new': return h(NewDesktop, { model, dialog, actions, key: dialog.kind });
     case 'share': return h(Share, { model, dialog, actions, key: dialog.kind });
     case 'stop': return h(Stop, { model, dialog, actions, key: dialog.kind });
+    case 'reset': return h(Reset, { model, dialog, actions, key: dialog.kind });
     case 'delete': return h(Delete, { model, dialog, actions, key: dialog.kind });
     case 'password': return h(SetPassword, { model, dialog, actions, key: dialog.kind });
     case 'person': return h(NewPerson, { model, dialog, actions, key: dialog.kind });
@@ -61,17 +62,24 @@ const Confirm = ({ title, text, verb, model, dialog, actions, go }) => h(Modal, 
     h('button', { type: 'button', class: 'button', ...FIRST, onClick: actions.close }, 'Cancel'),
     h('button', { type: 'button', class: 'button danger solid', disabled: dialog.busy, onClick: go }, verb)));
 
-/** @param {Props<'stop' | 'delete'>} props */
+/** @param {Props<'stop' | 'reset' | 'delete'>} props */
 const named = ({ model, dialog }) => titled(sessionOf(model, dialog.session) ?? { name: '' });
 
-/** @param {Props<'stop' | 'delete'>} props */
+/** @param {Props<'stop' | 'reset' | 'delete'>} props */
 const Stop = (props) => h(Confirm, {
   title: `Stop ${named(props)}?`, verb: 'Stop', ...props,
   text: 'Its programs are closed, and what is not saved in them is lost. Saved files stay, and you can start it again.',
   go: () => void props.actions.stop(props.dialog.session),
 });
 
-/** @param {Props<'stop' | 'delete'>} props */
+/** @param {Props<'stop' | 'reset' | 'delete'>} props */
+const Reset = (props) => h(Confirm, {
+  title: `Reset ${named(props)}?`, verb: 'Reset', ...props,
+  text: 'Its programs are closed, what is not saved is lost, and all settings become as they were at first. Files in Data stay.',
+  go: () => void props.actions.reset(props.dialog.session),
+});
+
+/** @param {Props<'stop' | 'reset' | 'delete'>} props */
 const Delete = (props) => h(Confirm, {
   title: `Delete ${named(props)}?`, verb: 'Delete', ...props,
   text: 'The desktop and its links are gone for good, and what is not saved is lost. Files saved in the home folder stay.',

@@ -5,9 +5,8 @@
 use super::protocol::Tokens;
 use crate::template::{Access, App, Network, Permissions, Size, Template};
 use bollard::models::{
-    ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountBindOptions,
-    MountBindOptionsPropagationEnum, MountType, MountVolumeOptions, ResourcesUlimits,
-    RestartPolicy, RestartPolicyNameEnum,
+    ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType, MountVolumeOptions,
+    ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
 };
 use lattice_engine::session::SessionId;
 use std::collections::HashMap;
@@ -356,10 +355,8 @@ impl Plan {
             source: Some(name),
             target: Some(target.into()),
             read_only: Some(is_read_only),
-            bind_options: is_bind.then(|| MountBindOptions {
-                propagation: Some(MountBindOptionsPropagationEnum::RPRIVATE),
-                ..MountBindOptions::default()
-            }),
+            // How mounts propagate is left to the engine: private, but for what is below its own root,
+            // as volumes are, which it refuses to make private.
             // What the image has there is not the person's.
             volume_options: (!is_bind).then(|| MountVolumeOptions {
                 no_copy: Some(true),

@@ -66,6 +66,15 @@ impl Keeper {
         }
     }
 
+    /// Moves the home away, and those of apps, so that the next start makes new ones. What was moved
+    /// away last is kept.
+    pub(super) async fn reset(&self, person: Person, engine: &Engine) -> Result<(), RuntimeError> {
+        match self {
+            Self::Directory(base) => home::set_aside(base, person.owner),
+            Self::Volume(volumes) => volumes.reset(person, engine).await,
+        }
+    }
+
     /// The same for the home of one app.
     pub(super) async fn prepare_app(
         &self,
@@ -107,17 +116,25 @@ impl Volumes {
                 ..VolumeCreateRequest::default()
             })
             .await?;
-        engine.run_once(&format!("{name}-prepare"), self.giving(&name, person)).await?;
+        let give = "chown \"$1:$1\" /kept && chmod 700 /kept && \
+                    { [ -d /kept/Data ] || { rm -f /kept/Data; mkdir -m 700 /kept/Data; }; } && \
+                    chown -h \"$1:$1\" /kept/Data";
+        engine.run_once(&format!("{name}-prepare"), self.chore(&name, give, person)).await?;
         self.ready.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone());
         Ok(Source::Volume(name))
     }
 
-    /// A container that gives a volume to its owner: only through the engine are volumes of every
-    /// driver reached. It sees that volume alone.
-    fn giving(&self, volume: &str, person: Person) -> ContainerCreateBody {
-        let script = "chown \"$1:$1\" /kept && chmod 700 /kept && \
-                      { [ -d /kept/Data ] || { rm -f /kept/Data; mkdir -m 700 /kept/Data; }; } && \
-                      chown -h \"$1:$1\" /kept/Data";
+    async fn reset(&self, person: Person, engine: &Engine) -> Result<(), RuntimeError> {
+        let name = format!("lattice-{}-{}-home", self.installation, person.owner);
+        let aside = "cd /kept && rm -rf .before-reset && mkdir .before-reset && \
+                     find . -mindepth 1 -maxdepth 1 ! -name Data ! -name .before-reset \
+                     -exec mv -t .before-reset {} +";
+        engine.run_once(&format!("{name}-reset"), self.chore(&name, aside, person)).await
+    }
+
+    /// A container that does something in a volume: only through the engine are volumes of every driver
+    /// reached. It sees that volume alone.
+    fn chore(&self, volume: &str, script: &str, person: Person) -> ContainerCreateBody {
         let words = ["sh", "-ec", script, "sh", &person.uid.to_string()].map(str::to_owned);
         let labels = [
             (INSTALLATION.to_owned(), self.installation.clone()),

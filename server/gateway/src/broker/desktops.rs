@@ -60,6 +60,10 @@ pub(super) struct Desktops {
     starting: Mutex<BTreeSet<SessionId>>,
     /// Apps of which not even a container came to be, and why.
     unopened: Mutex<BTreeMap<(SessionId, String), String>>,
+    /// The memory that sessions use, in bytes.
+    used: Mutex<BTreeMap<SessionId, u64>>,
+    /// Slots that this process is making.
+    making: Mutex<BTreeSet<SessionId>>,
     /// Slots that a gateway took, until their desktop is started.
     reserved: Mutex<HashMap<SessionId, Instant>>,
     walls: Walls,
@@ -86,13 +90,14 @@ struct Container {
 
 mod grants;
 mod pool;
+mod usage;
 
 impl Desktops {
     pub(super) fn new(engine: Engine, settings: Settings) -> Self {
         let changes = watch::Sender::new(0);
-        let (turns, starting, unopened, reserved) = Default::default();
+        let (turns, starting, unopened, used, making, reserved) = Default::default();
         let walls = Walls::default();
-        Self { engine, settings, changes, turns, starting, unopened, reserved, walls }
+        Self { engine, settings, changes, turns, starting, unopened, used, making, reserved, walls }
     }
 
     pub(super) fn engine(&self) -> &Engine {
@@ -255,6 +260,13 @@ impl Desktops {
         Ok(())
     }
 
+    /// Ends a desktop, and gives its owner a home as a new one has.
+    pub(super) async fn reset(&self, session: &SessionId, owner: i64) -> Result<(), RuntimeError> {
+        self.stop(session).await?;
+        let person = Person { owner, uid: uid(owner)? };
+        self.settings.keeper.reset(person, &self.engine).await
+    }
+
     pub(super) async fn pause(&self, session: &SessionId) -> Result<(), RuntimeError> {
         let _turn = self.turn(session).await;
         let found = self.running(session).await?;
@@ -373,7 +385,9 @@ impl Desktops {
                 *reason = self.why(&found, reason).await;
             }
             let apps = self.apps(&session, &found).await;
-            seen.push(Seen { session: Id(session), owner: found.owner, state, apps });
+            let used = self.used().get(&session).copied();
+            let Found { owner, template, .. } = found;
+            seen.push(Seen { session: Id(session), owner, template, used, state, apps });
         }
         Ok(seen)
     }
@@ -504,7 +518,7 @@ impl Desktops {
             return Some(SeenState::Starting);
         }
         // A slot is nobody's desktop.
-        if found.is_empty() || self.is_slot(session, found) {
+        if found.is_empty() || self.making().contains(session) || self.is_slot(session, found) {
             return None;
         }
         let ended = found.core.iter().find(|(_, container)| !container.is_alive());
@@ -560,6 +574,10 @@ impl Desktops {
 
     fn starting(&self) -> MutexGuard<'_, BTreeSet<SessionId>> {
         self.starting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn making(&self) -> MutexGuard<'_, BTreeSet<SessionId>> {
+        self.making.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn unopened(&self) -> MutexGuard<'_, BTreeMap<(SessionId, String), String>> {

@@ -9,7 +9,7 @@ use bollard::models::{
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, EventsOptionsBuilder, ListContainersOptionsBuilder,
     ListNetworksOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
-    StopContainerOptionsBuilder,
+    StatsOptionsBuilder, StopContainerOptionsBuilder,
 };
 use bollard::{API_DEFAULT_VERSION, Docker};
 use futures_util::{Stream, StreamExt as _};
@@ -218,6 +218,19 @@ impl Engine {
         let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
         let docker = self.docker().await?;
         docker.list_containers(Some(options)).await.map_err(|error| self.explain(error))
+    }
+
+    /// The memory that a container uses, in bytes, without what the kernel would give up at once: as
+    /// the engine's own command counts it.
+    pub(super) async fn memory(&self, container: &str) -> Option<u64> {
+        let options = StatsOptionsBuilder::default().stream(false).one_shot(true).build();
+        let docker = self.docker().await.ok()?;
+        let mut stats = std::pin::pin!(docker.stats(container, Some(options)));
+        let memory = stats.next().await?.ok()?.memory_stats?;
+        let kept = memory.stats.unwrap_or_default();
+        // The first by version 1 of control groups, the second by version 2.
+        let spare = kept.get("total_inactive_file").or_else(|| kept.get("inactive_file"));
+        Some(memory.usage?.saturating_sub(spare.copied().unwrap_or(0)))
     }
 
     /// Where a container's directories are, and where they come from.

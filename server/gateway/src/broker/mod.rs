@@ -96,6 +96,7 @@ pub async fn run(args: BrokerArgs) -> anyhow::Result<()> {
     tracing::info!(socket = %run.join(SOCKET).display(), engine = %desktops.engine().socket().display(), "the broker listens");
     tokio::spawn(follow(desktops.clone()));
     tokio::spawn(desktops.clone().keep_pool());
+    tokio::spawn(desktops.clone().measure());
     tokio::spawn(desktops.clone().keep_walls());
     tokio::select! {
         () = accept(listener, desktops) => {}
@@ -236,6 +237,7 @@ async fn answer(desktops: &Desktops, request: Request) -> Reply {
         }
         Request::Start(order) => desktops.start(&order).await,
         Request::Stop(session) | Request::Remove(session) => desktops.stop(&session.0).await,
+        Request::Reset(session, owner) => desktops.reset(&session.0, owner).await,
         Request::Pause(session) => desktops.pause(&session.0).await,
         Request::Resume(session) => desktops.resume(&session.0).await,
         Request::Open(session, app) => desktops.open(&session.0, &app).await,

@@ -35,6 +35,8 @@ pub enum Request {
     Stop(Id),
     /// End it and forget it.
     Remove(Id),
+    /// End it, and give this user a home as a new one has; Data stays.
+    Reset(Id, i64),
     /// Freeze it.
     Pause(Id),
     /// Let it go on.
@@ -106,6 +108,10 @@ pub struct Seen {
     pub session: Id,
     /// The user it belongs to.
     pub owner: i64,
+    /// What it was made of.
+    pub template: String,
+    /// The memory that it was last measured to use with its apps, in bytes.
+    pub used: Option<u64>,
     /// How it is.
     pub state: SeenState,
     /// Its apps.

@@ -13,8 +13,8 @@ use crate::clock;
 use crate::store::{LinkId, LoginId, UserId};
 use bytes::Bytes;
 use lattice_wire::{
-    AgentHello, Availability, Capabilities, ClientPacket, FromAgent, Micros, Person, Role, ToAgent,
-    ViewerId,
+    AgentHello, Availability, Capabilities, ClientPacket, FromAgent, Micros, Person, Role,
+    Standing, ToAgent, ViewerId,
 };
 use outbox::Outbox;
 use session::Session;
@@ -26,6 +26,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 const EVENTS: usize = 256;
 /// Packets of the agent that wait for the hub; beyond, its socket is not read. Each may be large.
 const AGENT_EVENTS: usize = 2;
+
+/// Work is noted at most so often: the manager looks at every session whenever a status changes.
+pub const WORK_NOTED: Micros = Micros::from_millis(5000);
 
 /// What a viewer tells the hub.
 #[derive(Debug)]
@@ -44,6 +47,8 @@ pub enum Event {
     /// Control is given to this viewer by whoever may do so from outside, or taken back where there
     /// is none.
     Give(Option<ViewerId>),
+    /// Whether the desktop rests or waits has changed. Of one that is paused there is no link.
+    Standing(Standing),
     /// The desktop's agent may have so many video encoders from here on.
     Encoders(u8),
     /// These viewers must go, with this close code and reason.
@@ -167,6 +172,11 @@ pub struct Status {
     pub people: Vec<Seen>,
     /// Who of them drives.
     pub controller: Option<ViewerId>,
+    /// When somebody last worked at it, as exactly as [`WORK_NOTED`] has it; at once where it rests or
+    /// is about to.
+    pub worked_at: Option<Micros>,
+    /// When somebody who may drive last opened it. A page that comes back by itself does not count.
+    pub opened_at: Option<Micros>,
 }
 
 impl Status {

@@ -2,6 +2,7 @@
 
 mod people;
 mod report;
+mod rest;
 
 use super::outbox::{FrameMark, Outbox};
 use super::{AgentEvent, Event, Full, Seat, Settings, Status, Visitor, packet};
@@ -17,6 +18,7 @@ use lattice_wire::{
 };
 use metrics::{counter, histogram};
 use report::{Counted, drop_input};
+use rest::Rest;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -44,6 +46,7 @@ pub(super) struct Session {
     cursor: Option<Bytes>,
     stats: AgentStats,
     arrivals: VecDeque<(ViewerId, Seq, Micros)>,
+    rest: Rest,
     status: watch::Sender<Status>,
     counted: Counted,
 }
@@ -74,6 +77,8 @@ impl Session {
             linked: false,
             people: Vec::new(),
             controller: None,
+            worked_at: None,
+            opened_at: None,
         };
         Self {
             settings,
@@ -88,6 +93,7 @@ impl Session {
             cursor: None,
             stats: AgentStats::default(),
             arrivals: VecDeque::new(),
+            rest: Rest::default(),
             status: watch::Sender::new(status),
             counted: Counted::default(),
         }
@@ -108,6 +114,7 @@ impl Session {
             }
             Event::Left(viewer) => self.leave(viewer),
             Event::Give(to) => self.give_from_outside(to),
+            Event::Standing(standing) => self.stand(standing, now),
             Event::Encoders(encoders) => self.settings.encoders = encoders,
             Event::Dismiss(whose, code, reason) => {
                 for viewer in self.those(whose) {
@@ -216,10 +223,12 @@ impl Session {
         if let Some(state) = self.unavailable() {
             member.outbox.push_latest(state);
         }
+        self.greet_standing(&member, now);
         if let Some(cursor) = &self.cursor {
             member.outbox.push_latest(cursor.clone());
         }
         self.viewers.insert(viewer, member);
+        self.note_opened(role, capabilities, now);
         self.arbiter.join(viewer, role);
         let video = self.settings.encoders > 0 && capabilities.has(Capabilities::H264);
         self.fanout.join(viewer, if video { Sees::Video } else { Sees::Stills }, now);
@@ -251,7 +260,10 @@ impl Session {
             }
             ClientPacket::Point(at) => self.point(viewer, at),
             ClientPacket::Input(input) => match self.arbiter.authorize(viewer) {
-                Some(grant) => self.inject(grant, input, at),
+                Some(grant) => {
+                    self.note_work(&input, now);
+                    self.inject(grant, input, at);
+                }
                 None => drop_input("not_controller"),
             },
             ClientPacket::Resize(size) => match self.arbiter.authorize(viewer) {
@@ -449,6 +461,8 @@ impl Session {
             reason: "the desktop's agent is starting".into(),
         };
         let state = match (&self.display, &self.link) {
+            // There is a display: it is only frozen, or has yet to be made.
+            _ if self.rest.explains() => return None,
             (Some(state), _) if state.state != Availability::Live => state.clone(),
             (None, None) => starting(),
             (Some(_) | None, _) => return None,

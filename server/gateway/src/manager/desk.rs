@@ -1,15 +1,17 @@
 //! One session in the manager's hands: where it stands, its hub, and the link to its agent.
 
 use crate::agent::{self, Source};
-use crate::http::api::{Desktops, Live, NoSuchViewer, Presence};
+use crate::http::api::{Answer, Desktops, Live, NoSuchViewer, Presence, Queue};
 use crate::hub::{AgentEvent, Event, Hub, Seen, Settings, Status, Whose};
 use crate::runtime::{Address, Instance, InstanceState, Spec};
 use crate::session_api::{self, AppError, Catalogue};
 use crate::store::{Desired, Session, Timestamp};
+use lattice_engine::idle::{Clock, Due, Mode, Policy};
 use lattice_engine::reconcile::{self, Action, Lifecycle, Observed, State};
 use lattice_engine::session::SessionId;
 use lattice_wire::apps::App;
-use lattice_wire::{Micros, Role, ViewerId, close};
+use lattice_wire::{Micros, Role, Standing, ViewerId, close};
+use std::mem::discriminant;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -20,10 +22,23 @@ pub(super) struct Desk {
     session: Session,
     asked: Option<Timestamp>,
     life: Lifecycle,
-    /// The runtime works on it: until it is done there is nothing to be seen.
-    is_busy: bool,
+    /// What the runtime does with it: until that is done there is nothing to be seen.
+    busy: Option<Action>,
     room: Option<Room>,
     apps: watch::Sender<Vec<App>>,
+    clock: Clock,
+    can_pause: bool,
+    /// What those are told who look, of its rest.
+    warning: Option<Standing>,
+    /// It was stopped because nobody worked at it.
+    has_rested: bool,
+    queue: Option<Queue>,
+    /// When it was let in, until it has come up.
+    admitted_at: Option<Micros>,
+    /// Whether it takes a place of the machine.
+    holds_place: bool,
+    /// Who waits for something to have been done.
+    awaited: Option<(Action, Answer)>,
 }
 
 /// What all desks share.
@@ -41,6 +56,7 @@ struct Room {
     relay: Option<session_api::Link>,
     encoders: u8,
     told: String,
+    standing: Standing,
 }
 
 struct AgentLink {
@@ -50,14 +66,22 @@ struct AgentLink {
 }
 
 impl Desk {
-    pub(super) fn new(session: &Session, now: Micros) -> Self {
+    pub(super) fn new(session: &Session, policy: Policy, can_pause: bool, now: Micros) -> Self {
         Self {
             session: session.clone(),
             asked: session.started_at,
             life: Lifecycle::new(desired(session), now),
-            is_busy: false,
+            busy: None,
             room: None,
             apps: watch::Sender::default(),
+            clock: Clock::new(policy, now),
+            can_pause,
+            warning: None,
+            has_rested: false,
+            queue: None,
+            admitted_at: None,
+            holds_place: false,
+            awaited: None,
         }
     }
 
@@ -67,7 +91,19 @@ impl Desk {
         if session.started_at > self.asked {
             self.asked = session.started_at;
             self.life.ask(now);
+            self.clock.handle_work(now);
         }
+        if desired(session) == reconcile::Desired::Running {
+            self.has_rested = false;
+        }
+    }
+
+    pub(super) fn state(&self) -> State {
+        self.life.state()
+    }
+
+    pub(super) fn template(&self) -> &str {
+        &self.session.template
     }
 
     pub(super) fn spec(&self) -> Spec {
@@ -80,8 +116,124 @@ impl Desk {
         }
     }
 
-    pub(super) fn deadline(&self) -> Option<Micros> {
-        self.life.deadline().filter(|_| !self.is_busy)
+    pub(super) fn deadline(&self, now: Micros) -> Option<Micros> {
+        if self.busy.is_some() {
+            return None;
+        }
+        let rest = self.mode().and_then(|mode| self.clock.deadline(mode, now));
+        self.life.deadline().into_iter().chain(rest).min()
+    }
+
+    fn mode(&self) -> Option<Mode> {
+        match self.life.state() {
+            State::Running if self.can_pause => Some(Mode::Pausable),
+            State::Running => Some(Mode::Running),
+            State::Idle => Some(Mode::Paused),
+            State::Requested
+            | State::Queued
+            | State::Starting
+            | State::Stopping
+            | State::Stopped
+            | State::Failed => None,
+        }
+    }
+
+    /// Hears from those who look whether anybody works at it, and has it rest where nobody does.
+    /// Whether it is to be stopped.
+    pub(super) fn mind(&mut self, now: Micros) -> bool {
+        let (worked, opened) = self.room.as_ref().map_or((None, None), Room::visited);
+        worked.into_iter().for_each(|at| self.clock.handle_work(at));
+        // What happened before it was to be paused was known then.
+        if worked.max(opened).is_some_and(|at| at >= self.life.since()) {
+            self.wake(now);
+        }
+        self.warning = None;
+        match self.mode().map_or(Due::Nothing, |mode| self.clock.due(mode, now)) {
+            Due::Nothing => {}
+            Due::Warning(warning) => {
+                let seconds = |span: Micros| u32::try_from(span.0 / 1_000_000).unwrap_or(u32::MAX);
+                self.warning = Some(Standing::Warned {
+                    idle_s: seconds(warning.idle),
+                    left_s: seconds(warning.left),
+                    stops: warning.stops,
+                });
+            }
+            Due::Pause => self.life.doze(),
+            Due::Stop => {
+                self.has_rested = true;
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Somebody is there.
+    fn wake(&mut self, now: Micros) {
+        if self.life.state() == State::Idle {
+            self.clock.handle_work(now);
+            self.life.wake();
+        }
+    }
+
+    /// Somebody wants it paused.
+    pub(super) fn pause(&mut self, answer: Answer) {
+        if self.life.state() != State::Running {
+            let _ = answer.send(Err("only a desktop that runs can be paused".into()));
+            return;
+        }
+        self.life.doze();
+        self.awaited = Some((Action::Pause, answer));
+    }
+
+    /// Somebody wants its home to begin anew.
+    pub(super) fn reset(&mut self, answer: Answer) {
+        self.life.reset();
+        self.awaited = Some((Action::Reset, answer));
+    }
+
+    pub(super) fn is_queued(&self) -> bool {
+        self.life.state() == State::Queued
+    }
+
+    /// Who asked first is first in line; who asked in the same second, as they were seen.
+    pub(super) fn order(&self) -> (Option<Timestamp>, Micros, SessionId) {
+        (self.asked, self.life.since(), self.session.id.clone())
+    }
+
+    /// There is a place for it.
+    pub(super) fn admit(&mut self, now: Micros) -> Option<Action> {
+        self.queue = None;
+        self.admitted_at = Some(now);
+        self.busy = self.life.admit(now);
+        self.busy
+    }
+
+    /// There is none yet.
+    pub(super) fn stand_in_line(&mut self, queue: Queue) {
+        self.queue = Some(queue);
+    }
+
+    /// How long it took to come up, where it just has.
+    pub(super) fn came_up(&mut self, now: Micros) -> Option<Micros> {
+        match self.life.state() {
+            State::Running => self.admitted_at.take().map(|at| now.since(at)),
+            State::Starting => None,
+            State::Requested
+            | State::Queued
+            | State::Idle
+            | State::Stopping
+            | State::Stopped
+            | State::Failed => {
+                self.admitted_at = None;
+                None
+            }
+        }
+    }
+
+    /// Whether it gave its place back since the last look.
+    pub(super) fn gave_back(&mut self, instance: Option<&InstanceState>) -> bool {
+        let holds = instance.is_some_and(|state| !matches!(state, InstanceState::Ended { .. }));
+        std::mem::replace(&mut self.holds_place, holds) && !holds
     }
 
     /// What the runtime is to do now; it is busy with that until [`Desk::handle_done`].
@@ -90,19 +242,26 @@ impl Desk {
         instance: Option<&InstanceState>,
         now: Micros,
     ) -> Option<Action> {
-        if self.is_busy {
+        if self.busy.is_some() {
             return None;
         }
         let observed = match instance {
             None => Observed::Absent,
             Some(InstanceState::Starting) => Observed::Starting,
-            Some(InstanceState::Running(_) | InstanceState::Paused(_)) => Observed::Running,
+            Some(InstanceState::Running(_)) => Observed::Running,
+            Some(InstanceState::Paused(_)) => Observed::Paused,
             Some(InstanceState::Ended { reason }) => Observed::Ended(reason.clone()),
         };
         let before = self.life.state();
         let action = self.life.observe(desired(&self.session), observed, now);
-        self.is_busy = action.is_some();
+        self.busy = action;
+        if self.life.state() != State::Queued {
+            self.queue = None;
+        }
         if self.life.state() != before {
+            if self.life.state() == State::Running {
+                self.clock.handle_work(now);
+            }
             tracing::info!(
                 session = %self.session.id,
                 state = self.life.state().name(),
@@ -114,7 +273,10 @@ impl Desk {
     }
 
     pub(super) fn handle_done(&mut self, refused: Option<String>, now: Micros) {
-        self.is_busy = false;
+        let done = self.busy.take();
+        if let Some((_, answer)) = self.awaited.take_if(|(action, _)| Some(*action) == done) {
+            let _ = answer.send(refused.clone().map_or(Ok(()), Err));
+        }
         if let Some(reason) = refused {
             self.life.refuse(reason, now);
         }
@@ -123,28 +285,34 @@ impl Desk {
     /// Opens the room where the desktop is to run, and links it to the desktop where that runs.
     pub(super) async fn follow(&mut self, instance: Option<&InstanceState>, shared: &Shared<'_>) {
         if desired(&self.session) == reconcile::Desired::Stopped {
-            let reason = match self.session.deleted {
-                true => "the desktop was deleted",
-                false => "the desktop was stopped",
+            let reason = match (self.session.deleted, self.has_rested) {
+                (true, _) => "the desktop was deleted",
+                (false, true) => "nobody worked at the desktop, so it was stopped",
+                (false, false) => "the desktop was stopped",
             };
             if let Some(room) = self.room.take() {
                 room.close(reason).await;
             }
             return;
         }
+        let standing = self.standing(instance);
         let room = self.room.get_or_insert_with(|| {
             let settings = shared.settings.clone().named(&self.session.name);
             Room::open(settings, shared.notice.clone())
         });
         match instance {
-            Some(InstanceState::Running(address) | InstanceState::Paused(address)) => {
+            Some(InstanceState::Running(address)) => {
+                room.stand(standing).await;
                 room.link_to(address).await;
                 room.relay_to(&self.session.id, address, &self.apps, shared.desktops);
             }
+            // What is frozen answers nobody.
+            Some(InstanceState::Paused(_)) => room.unlink().await,
             // Its supervisor starts it again: the link finds it when it is back.
             Some(InstanceState::Starting) => {}
             Some(InstanceState::Ended { .. }) | None => room.unlink().await,
         }
+        room.stand(standing).await;
         if self.life.state() == State::Failed {
             room.tell(self.life.reason()).await;
         }
@@ -171,6 +339,15 @@ impl Desk {
         if self.life.state() == State::Running { Ok(()) } else { Err(AppError::NotRunning) }
     }
 
+    /// What those who look are told beside the picture.
+    fn standing(&self, instance: Option<&InstanceState>) -> Standing {
+        match (instance, self.queue) {
+            (Some(InstanceState::Paused(_)), _) => Standing::Paused,
+            (_, Some(Queue { position, eta_s })) => Standing::Queued { position, eta_s },
+            (_, None) => self.warning.unwrap_or(Standing::Usual),
+        }
+    }
+
     /// As the API tells of it.
     pub(super) fn live(&self) -> Live {
         Live {
@@ -178,6 +355,8 @@ impl Desk {
             reason: self.life.reason().to_owned(),
             viewers: self.room.as_ref().map_or(0, |room| room.status.borrow().people.len()),
             apps: self.apps.borrow().clone(),
+            queue: self.queue,
+            can_pause: self.can_pause,
         }
     }
 
@@ -276,7 +455,25 @@ impl Room {
                 let _ = notice.try_send(());
             }
         });
-        Self { hub, status, link: None, relay: None, encoders, told: String::new() }
+        let standing = Standing::Usual;
+        Self { hub, status, link: None, relay: None, encoders, told: String::new(), standing }
+    }
+
+    /// When somebody last worked here, and when somebody who may came.
+    fn visited(&self) -> (Option<Micros>, Option<Micros>) {
+        let status = self.status.borrow();
+        (status.worked_at, status.opened_at)
+    }
+
+    /// Says how the desktop stands. The time of a warning goes by itself.
+    async fn stand(&mut self, standing: Standing) {
+        let is_warned = matches!(standing, Standing::Warned { .. });
+        let same = discriminant(&self.standing) == discriminant(&standing);
+        if self.standing == standing || (is_warned && same) {
+            return;
+        }
+        self.standing = standing;
+        self.hub.send(Event::Standing(standing)).await;
     }
 
     async fn link_to(&mut self, address: &Address) {

@@ -5,16 +5,21 @@
 //! the gateway, and a desktop that runs then is found and shown again.
 
 mod desk;
+mod line;
+mod rules;
 
-use crate::http::api::{AppOrder, Desktops, Inbox, Live, NoSuchViewer, Order};
+pub use rules::{Gauge, Rules};
+
+use crate::http::api::{Answer, AppOrder, Desktops, Inbox, Live, NoSuchViewer, Order};
 use crate::hub::{Hub, Settings};
 use crate::runtime::{Instance, Runtime};
-use crate::session_api::{AppError, Catalogue};
-use crate::store::{Session, Store};
+use crate::session_api::AppError;
+use crate::store::{Actor, Desired, Session, Store, Timestamp};
 use crate::telemetry;
 use crate::{clock, hub};
 use anyhow::Context as _;
 use desk::{Desk, Shared};
+use lattice_engine::admission::Admission;
 use lattice_engine::reconcile::{Action, State};
 use lattice_engine::session::SessionId;
 use lattice_wire::Micros;
@@ -51,9 +56,9 @@ impl Manager {
         store: Store,
         runtime: Arc<Runtime>,
         settings: Settings,
-        catalogue: Catalogue,
+        rules: Rules,
     ) -> (Self, Desktops, JoinHandle<()>) {
-        let (desktops, Inbox { live, orders }) = Desktops::channel();
+        let (desktops, Inbox { live, trouble: is_troubled, orders }) = Desktops::channel();
         let (hubs, seen) = watch::channel(Hubs::default());
         let (stop, stopped) = watch::channel(false);
         let (trouble, troubled) = watch::channel(Some("sessions are yet to be looked at".into()));
@@ -62,8 +67,9 @@ impl Manager {
             store,
             runtime,
             settings,
-            catalogue,
             desktops: desktops.clone(),
+            rules,
+            admission: Admission::new(),
             desks: BTreeMap::new(),
             live,
             hubs,
@@ -71,6 +77,7 @@ impl Manager {
             removing: BTreeSet::new(),
             notice,
             trouble,
+            is_troubled,
         };
         let task = tokio::spawn(task.run(orders, noticed, stopped));
         (Self { hubs: seen, trouble: troubled, stop }, desktops, task)
@@ -118,10 +125,10 @@ struct Task {
     store: Store,
     runtime: Arc<Runtime>,
     settings: Settings,
-    /// Which apps may be opened.
-    catalogue: Catalogue,
     /// For desktops' programs, who ask as the API does.
     desktops: Desktops,
+    rules: Rules,
+    admission: Admission,
     desks: BTreeMap<SessionId, Desk>,
     live: watch::Sender<Arc<HashMap<SessionId, Live>>>,
     hubs: watch::Sender<Hubs>,
@@ -131,6 +138,8 @@ struct Task {
     notice: mpsc::Sender<()>,
     /// Why sessions are not looked after, where they are not.
     trouble: watch::Sender<Option<String>>,
+    /// The same for the API, which does not wait for the first look.
+    is_troubled: watch::Sender<bool>,
 }
 
 impl Task {
@@ -163,10 +172,12 @@ impl Task {
         let now = clock::now();
         // Nobody says so where a start comes to nothing: an earlier gateway may have died in the middle
         // of ordering it.
-        let is_starting = self.desks.values().any(|desk| desk.live().state == State::Starting);
+        // Nor where the machine has room again.
+        let is_starting =
+            self.desks.values().any(|desk| matches!(desk.state(), State::Queued | State::Starting));
         let in_trouble = self.trouble.borrow().is_some();
         let usual = if in_trouble || is_starting { TROUBLE_PAUSE } else { LOOK_INTERVAL };
-        let desks = self.desks.values().filter_map(Desk::deadline);
+        let desks = self.desks.values().filter_map(|desk| desk.deadline(now));
         desks.chain([now.plus(usual)]).min().unwrap_or(now)
     }
 
@@ -175,6 +186,7 @@ impl Task {
         match self.compare().await {
             Ok(()) => {
                 self.trouble.send_replace(None);
+                self.is_troubled.send_replace(false);
             }
             Err(error) => {
                 let reason = Some(format!("{error:#}"));
@@ -182,6 +194,7 @@ impl Task {
                     tracing::warn!(reason, "sessions cannot be looked after; trying again");
                 }
                 self.trouble.send_replace(reason);
+                self.is_troubled.send_replace(true);
             }
         }
     }
@@ -193,14 +206,20 @@ impl Task {
             instances.into_iter().map(|instance| (instance.session.clone(), instance)).collect();
         let known: BTreeSet<_> = sessions.iter().map(|session| session.id.clone()).collect();
         for session in sessions {
-            let instance = instances.remove(&session.id);
-            self.tend(session, instance).await;
+            let instance = instances.get(&session.id);
+            self.tend(session, instance).await?;
+        }
+        self.admit();
+        let shared =
+            Shared { settings: &self.settings, notice: &self.notice, desktops: &self.desktops };
+        for (id, desk) in &mut self.desks {
+            desk.follow(instances.get(id).map(|instance| &instance.state), &shared).await;
         }
         for desk in self.desks.extract_if(.., |id, _| !known.contains(id)) {
             desk.1.close("the desktop was deleted").await;
         }
         // What nobody knows of belongs to nobody.
-        instances.retain(|id, _| !self.removing.contains(id));
+        instances.retain(|id, _| !known.contains(id) && !self.removing.contains(id));
         for orphan in instances.into_keys() {
             tracing::warn!(session = %orphan, "a desktop that belongs to no session is removed");
             self.remove(orphan);
@@ -208,32 +227,81 @@ impl Task {
         Ok(())
     }
 
-    async fn tend(&mut self, session: Session, instance: Option<Instance>) {
+    async fn tend(
+        &mut self,
+        mut session: Session,
+        instance: Option<&Instance>,
+    ) -> anyhow::Result<()> {
         let now = clock::now();
         if session.deleted && instance.is_none() {
-            if let Some(desk) = self.desks.remove(&session.id) {
+            if let Some(mut desk) = self.desks.remove(&session.id) {
+                if desk.gave_back(None) {
+                    self.admission.handle_free(now);
+                }
                 desk.close("the desktop was deleted").await;
             }
-            return self.remove(session.id);
+            self.remove(session.id);
+            return Ok(());
         }
         let id = session.id.clone();
         let desk = match self.desks.entry(id.clone()) {
             Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(Desk::new(&session, now)),
+            Entry::Vacant(entry) => {
+                let policy = self.rules.policy(&session.template);
+                let can_pause = self.runtime.can_pause();
+                entry.insert(Desk::new(&session, policy, can_pause, now))
+            }
         };
         desk.update(&session, now);
-        // Judged first: viewers are told at once why there is no desktop.
-        let action = desk.observe(instance.as_ref().map(|instance| &instance.state), now);
-        desk.show_apps(&self.catalogue, instance.as_ref());
-        let shared =
-            Shared { settings: &self.settings, notice: &self.notice, desktops: &self.desktops };
-        desk.follow(instance.as_ref().map(|instance| &instance.state), &shared).await;
-        let Some(action) = action else { return };
+        if desk.mind(now) && session.desired == Desired::Running {
+            tracing::info!(session = %id, "nobody works at a desktop, so it is stopped");
+            let (desired, at) = (Desired::Stopped, Timestamp::now());
+            self.store.set_desired(&id, desired, Actor::System, at).await?;
+            session.desired = desired;
+            desk.update(&session, now);
+        }
+        let state = instance.map(|instance| &instance.state);
+        let action = desk.observe(state, now);
+        desk.show_apps(&self.rules.catalogue, instance);
+        if let Some(took) = desk.came_up(now) {
+            self.admission.handle_start(took, now);
+        }
+        if desk.gave_back(state) {
+            self.admission.handle_free(now);
+        }
+        if let Some(action) = action {
+            self.have_done(id, action);
+        }
+        Ok(())
+    }
+
+    /// Starts whom there is a place for.
+    fn admit(&mut self) {
+        let waiting: Vec<_> = self.desks.values().filter(|desk| desk.is_queued()).collect();
+        if waiting.is_empty() {
+            return;
+        }
+        for template in waiting.into_iter().map(Desk::template) {
+            if let Some(need) = self.runtime.need(template) {
+                self.admission.handle_need(template, need);
+            }
+        }
+        let (machine, now) = (self.rules.gauge.read(), clock::now());
+        for (id, action) in line::admit(&mut self.desks, &self.admission, &machine, now) {
+            self.have_done(id, action);
+        }
+    }
+
+    fn have_done(&mut self, id: SessionId, action: Action) {
+        let Some(desk) = self.desks.get(&id) else { return };
         let (runtime, spec) = (self.runtime.clone(), desk.spec());
         self.act(id, What::Act, async move {
             match action {
                 Action::Start => runtime.start(&spec).await?,
                 Action::Stop => runtime.stop(&spec.session).await?,
+                Action::Pause => runtime.pause(&spec.session).await?,
+                Action::Resume => runtime.resume(&spec.session).await?,
+                Action::Reset => runtime.reset(&spec).await?,
             }
             Ok(())
         });
@@ -310,6 +378,8 @@ impl Task {
                 };
                 let _ = reply.send(given);
             }
+            Order::Pause(session, answer) => self.ask(&session, answer, Desk::pause),
+            Order::Reset(session, answer) => self.ask(&session, answer, Desk::reset),
             Order::Dismiss(whose) => {
                 for desk in self.desks.values() {
                     desk.dismiss(whose).await;
@@ -336,6 +406,15 @@ impl Task {
     fn check_app(&self, session: &SessionId, what: &AppOrder) -> Result<(), AppError> {
         let (AppOrder::Open(app) | AppOrder::Close(app)) = what;
         self.desks.get(session).ok_or(AppError::NotRunning)?.check_app(app)
+    }
+
+    fn ask(&mut self, session: &SessionId, answer: Answer, ask: impl FnOnce(&mut Desk, Answer)) {
+        match self.desks.get_mut(session) {
+            Some(desk) => ask(desk, answer),
+            None => {
+                let _ = answer.send(Err("the desktop has yet to be looked at; try again".into()));
+            }
+        }
     }
 
     fn publish(&mut self) {

@@ -6,9 +6,10 @@ use crate::broker::protocol::{
     self, Engine, Id, MAX_REPLY, Order, Reply, Request, Seen, SeenState, Tokens,
 };
 use lattice_engine::session::SessionId;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::BufReader;
 use tokio::net::UnixStream;
@@ -27,6 +28,8 @@ pub struct Docker {
     socket: PathBuf,
     changes: Arc<watch::Sender<u64>>,
     watcher: JoinHandle<()>,
+    /// What desktops of a template use, in bytes.
+    needs: Mutex<BTreeMap<String, u64>>,
 }
 
 impl Drop for Docker {
@@ -41,7 +44,7 @@ impl Docker {
     pub fn open(socket: PathBuf) -> Self {
         let changes = Arc::new(watch::Sender::new(0));
         let watcher = tokio::spawn(follow(socket.clone(), changes.clone()));
-        Self { socket, changes, watcher }
+        Self { socket, changes, watcher, needs: Mutex::default() }
     }
 
     /// How the engine is.
@@ -82,6 +85,15 @@ impl Docker {
         self.have_done(&Request::Remove(Id(session.clone()))).await
     }
 
+    pub(super) async fn reset(&self, spec: &Spec) -> Result<(), RuntimeError> {
+        self.have_done(&Request::Reset(Id(spec.session.clone()), spec.owner)).await
+    }
+
+    /// By the desktops that ran at the last look.
+    pub(super) fn need(&self, template: &str) -> Option<u64> {
+        self.needs.lock().unwrap_or_else(PoisonError::into_inner).get(template).copied()
+    }
+
     pub(super) async fn pause(&self, session: &SessionId) -> Result<(), RuntimeError> {
         self.have_done(&Request::Pause(Id(session.clone()))).await
     }
@@ -109,6 +121,7 @@ impl Docker {
     pub(super) async fn list(&self) -> Result<Vec<Instance>, RuntimeError> {
         match self.ask(&Request::List).await? {
             Reply::Instances(seen) => {
+                *self.needs.lock().unwrap_or_else(PoisonError::into_inner) = means(&seen);
                 Ok(seen.into_iter().map(|seen| self.instance(seen)).collect())
             }
             other => Err(odd(&other)),
@@ -167,6 +180,16 @@ async fn ask(socket: &Path, request: &Request) -> io::Result<Reply> {
     protocol::write(&mut writer, request).await?;
     let reply = protocol::read(&mut BufReader::new(reader), MAX_REPLY).await?;
     reply.ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "it went away over it"))
+}
+
+/// The mean of what was measured, for each template.
+fn means(seen: &[Seen]) -> BTreeMap<String, u64> {
+    let mut sums = BTreeMap::<String, (u64, u64)>::new();
+    for (template, used) in seen.iter().filter_map(|seen| Some((&seen.template, seen.used?))) {
+        let (sum, count) = sums.entry(template.clone()).or_default();
+        (*sum, *count) = (*sum + used, *count + 1);
+    }
+    sums.into_iter().map(|(template, (sum, count))| (template, sum / count)).collect()
 }
 
 fn no_broker(socket: &Path, error: &io::Error) -> RuntimeError {

@@ -26,6 +26,7 @@ struct World {
     holds: bool,
     calls: BTreeMap<Call, u64>,
     failures: BTreeMap<Call, Failure>,
+    needs: BTreeMap<String, u64>,
 }
 
 /// What a runtime is asked to do.
@@ -41,6 +42,8 @@ pub enum Call {
     Pause,
     /// [`super::Runtime::resume`].
     Resume,
+    /// [`super::Runtime::reset`].
+    Reset,
     /// [`super::Runtime::open`].
     Open,
     /// [`super::Runtime::close`].
@@ -87,6 +90,11 @@ impl Fake {
     /// How many such calls there were, also of those that failed.
     pub fn calls(&self, call: Call) -> u64 {
         self.world().calls.get(&call).copied().unwrap_or(0)
+    }
+
+    /// From now on desktops of this template are said to need so many bytes.
+    pub fn measure(&self, template: &str, need: u64) {
+        self.world().needs.insert(template.to_owned(), need);
     }
 
     /// Somebody else starts a session.
@@ -159,6 +167,16 @@ impl Fake {
                 instance.state = InstanceState::Running(address.clone());
             }
         })
+    }
+
+    pub(super) fn reset(&self, session: &SessionId) -> Result<(), RuntimeError> {
+        self.enter(Call::Reset)?;
+        self.take_away(session);
+        Ok(())
+    }
+
+    pub(super) fn need(&self, template: &str) -> Option<u64> {
+        self.world().needs.get(template).copied()
     }
 
     pub(super) fn open(&self, session: &SessionId, app: &str) -> Result<(), RuntimeError> {

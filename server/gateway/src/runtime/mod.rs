@@ -195,6 +195,24 @@ impl Runtime {
         }
     }
 
+    /// Ends a session and has its home begin anew; what was in it is kept aside once, and Data stays.
+    pub async fn reset(&self, spec: &Spec) -> Result<(), RuntimeError> {
+        match self {
+            Self::Process(process) => process.reset(spec).await,
+            Self::Docker(docker) => docker.reset(spec).await,
+            Self::Fake(fake) => fake.reset(&spec.session),
+        }
+    }
+
+    /// What a desktop of this template was measured to need, in bytes.
+    pub fn need(&self, template: &str) -> Option<u64> {
+        match self {
+            Self::Process(_) => None,
+            Self::Docker(docker) => docker.need(template),
+            Self::Fake(fake) => fake.need(template),
+        }
+    }
+
     /// Freezes a session. Pausing what is paused is fine.
     pub async fn pause(&self, session: &SessionId) -> Result<(), RuntimeError> {
         match self {

@@ -69,6 +69,8 @@ impl OwnBroker {
 
 async fn keep(settings: BrokerSettings, mut child: Child) {
     loop {
+        // Waiting would close it, and that is the broker's sign to end.
+        let _stdin = child.stdin.take();
         let status = child.wait().await;
         let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
         tracing::warn!(status, "the broker ended and is started again");

@@ -21,6 +21,8 @@ use tokio::time::{Instant, sleep, timeout};
 const MOST_AT_ONCE: usize = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// A link that held so long did not fail by what it was greeted with.
+const SETTLED: Duration = Duration::from_secs(10);
 const HELLO_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The link; it ends when this is dropped.
@@ -86,14 +88,16 @@ impl Task {
     async fn run(mut self) {
         let (mut pause, mut told) = (FIRST_PAUSE, String::new());
         loop {
-            let (greeted, error) = match self.greet().await {
-                Ok((lines, relay)) => (true, self.serve(lines, relay).await),
-                Err(error) => (false, error),
+            let began = Instant::now();
+            let error = match self.greet().await {
+                Ok((lines, relay)) => self.serve(lines, relay).await,
+                Err(error) => error,
             };
             if let LinkError::Abandoned = error {
                 return;
             }
-            if greeted {
+            // One that takes the hello and then fails, again and again, is not heard of each time.
+            if began.elapsed() >= SETTLED {
                 pause = FIRST_PAUSE;
                 told.clear();
             }

@@ -165,6 +165,31 @@ impl Store {
         actor: Actor,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        let action = match desired {
+            Desired::Running => "session.start",
+            Desired::Stopped => "session.stop",
+        };
+        self.desire(id, desired, action, actor, now).await
+    }
+
+    /// Says that a session is to run, with its home as it is at first.
+    pub async fn note_reset(
+        &self,
+        id: &SessionId,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.desire(id, Desired::Running, "session.reset", actor, now).await
+    }
+
+    async fn desire(
+        &self,
+        id: &SessionId,
+        desired: Desired,
+        action: &'static str,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         let changed = sqlx::query(
             "UPDATE sessions SET desired = ?2,
@@ -180,10 +205,6 @@ impl Store {
         if changed.rows_affected() == 0 {
             return Err(StoreError::Missing("session"));
         }
-        let action = match desired {
-            Desired::Running => "session.start",
-            Desired::Stopped => "session.stop",
-        };
         note(&mut tx, now, actor, action, format!("session {id}"), "").await?;
         tx.commit().await?;
         Ok(())

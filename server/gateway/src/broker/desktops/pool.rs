@@ -109,11 +109,17 @@ impl Desktops {
         let session = SessionId::from_bytes(bits);
         let uid = FIRST_UID + u32::from_le_bytes([bits[0], bits[1], bits[2], bits[3] & 0x3f]);
         let _turn = self.turn(&session).await;
-        let made = self.make_slot(&session, uid).await;
+        self.making().insert(session.clone());
+        let mut made = self.make_slot(&session, uid).await;
         if made.is_err() {
-            let left = self.find(&session).await?;
-            self.clear(&session, left).await?;
+            let left = self.find(&session).await;
+            let cleared = match left {
+                Ok(left) => self.clear(&session, left).await,
+                Err(error) => Err(error),
+            };
+            made = made.and(cleared);
         }
+        self.making().remove(&session);
         made.map(|()| true)
     }
 

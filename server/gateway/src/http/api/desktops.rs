@@ -8,14 +8,18 @@ use lattice_engine::reconcile::State;
 use lattice_engine::session::SessionId;
 use lattice_wire::ViewerId;
 use lattice_wire::apps::App;
+use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
+use utoipa::ToSchema;
 
 /// Orders that wait; beyond, the requests that give them wait.
 const ORDERS: usize = 256;
+/// How long a request waits for what it asked for to be done.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A session as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +32,23 @@ pub struct Live {
     pub viewers: usize,
     /// The apps of its template, and how they are.
     pub apps: Vec<App>,
+    /// Where it waits, if it does.
+    pub queue: Option<Queue>,
+    /// Whether it can be paused.
+    pub can_pause: bool,
 }
+
+/// A place in the line of those for which the machine has no room yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Queue {
+    /// From 1, who is next.
+    pub position: u16,
+    /// How many seconds it is thought to take; nothing where nobody knows.
+    pub eta_s: Option<u32>,
+}
+
+/// Whether what was asked for was done, or why not.
+pub type Answer = oneshot::Sender<Result<(), String>>;
 
 /// Somebody who looks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +78,10 @@ pub enum Order {
     Viewers(SessionId, oneshot::Sender<Vec<Presence>>),
     /// Have that viewer drive it, or whoever owns it.
     GiveControl(SessionId, Option<ViewerId>, oneshot::Sender<Result<(), NoSuchViewer>>),
+    /// Freeze it, where it runs.
+    Pause(SessionId, Answer),
+    /// End it, have its home begin anew, and start it.
+    Reset(SessionId, Answer),
     /// End these sockets now.
     Dismiss(Whose),
     /// A session that is half started already, if there is one.
@@ -82,6 +106,7 @@ const RESERVE_PATIENCE: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone)]
 pub struct Desktops {
     live: watch::Receiver<Arc<HashMap<SessionId, Live>>>,
+    trouble: watch::Receiver<bool>,
     orders: mpsc::Sender<Order>,
 }
 
@@ -90,6 +115,8 @@ pub struct Desktops {
 pub struct Inbox {
     /// Where it says what is: all sessions of the runtime.
     pub live: watch::Sender<Arc<HashMap<SessionId, Live>>>,
+    /// Where it says that it cannot look after sessions at this moment.
+    pub trouble: watch::Sender<bool>,
     /// Where it is told.
     pub orders: mpsc::Receiver<Order>,
 }
@@ -98,8 +125,9 @@ impl Desktops {
     /// Both ends.
     pub fn channel() -> (Self, Inbox) {
         let (says, live) = watch::channel(Arc::default());
+        let (is_troubled, trouble) = watch::channel(false);
         let (orders, told) = mpsc::channel(ORDERS);
-        (Self { live, orders }, Inbox { live: says, orders: told })
+        (Self { live, trouble, orders }, Inbox { live: says, trouble: is_troubled, orders: told })
     }
 
     /// What runs.
@@ -122,6 +150,31 @@ impl Desktops {
         let (reply, answer) = oneshot::channel();
         self.order(Order::Reserve(reply)).await;
         timeout(RESERVE_PATIENCE, answer).await.ok()?.ok()?
+    }
+
+    /// Whether what is wanted is not made true at this moment.
+    pub(super) fn in_trouble(&self) -> bool {
+        *self.trouble.borrow()
+    }
+
+    /// Has a session paused; an error says why it is not.
+    pub(super) async fn pause(&self, session: &SessionId) -> Result<(), String> {
+        self.asked(|answer| Order::Pause(session.clone(), answer)).await
+    }
+
+    /// Has a session begin anew; an error says why it does not.
+    pub(super) async fn reset(&self, session: &SessionId) -> Result<(), String> {
+        self.asked(|answer| Order::Reset(session.clone(), answer)).await
+    }
+
+    /// What takes longer goes on by itself, and what was overtaken by something else is no error.
+    async fn asked(&self, order: impl FnOnce(Answer) -> Order) -> Result<(), String> {
+        let (reply, answer) = oneshot::channel();
+        self.order(order(reply)).await;
+        match timeout(ANSWER_PATIENCE, answer).await {
+            Ok(Ok(done)) => done,
+            Ok(Err(_)) | Err(_) => Ok(()),
+        }
     }
 
     /// Who looks at a session.
@@ -164,8 +217,8 @@ impl Desktops {
         answer.await.unwrap_or_else(|_| Err(fault()))
     }
 
-    /// A manager that is gone needs no orders: the process ends then.
-    async fn order(&self, order: Order) {
+    /// Tells the manager. One that is gone needs no orders: the process ends then.
+    pub async fn order(&self, order: Order) {
         let _ = self.orders.send(order).await;
     }
 }

@@ -21,7 +21,7 @@ mod users;
 mod viewers;
 
 pub use admission::Admission;
-pub use desktops::{AppOrder, Desktops, Inbox, Live, NoSuchViewer, Order, Presence};
+pub use desktops::{Answer, AppOrder, Desktops, Inbox, Live, NoSuchViewer, Order, Presence, Queue};
 
 use crate::auth::Auth;
 use crate::session_api::TemplateApp;
@@ -151,6 +151,8 @@ fn routes() -> Vec<Route> {
         route(DELETE, "/api/v1/sessions/{id}", Action::DeleteSession, sessions::delete),
         route(POST, "/api/v1/sessions/{id}/start", Action::RunSession, sessions::start),
         route(POST, "/api/v1/sessions/{id}/stop", Action::RunSession, sessions::stop),
+        route(POST, "/api/v1/sessions/{id}/pause", Action::RunSession, sessions::pause),
+        route(POST, "/api/v1/sessions/{id}/reset", Action::ResetSession, sessions::reset),
         route(GET, "/api/v1/sessions/{id}/links", Action::ShareSession, links::list),
         route(POST, "/api/v1/sessions/{id}/links", Action::ShareSession, links::create),
         route(DELETE, "/api/v1/sessions/{id}/links/{link}", Action::ShareSession, links::revoke),

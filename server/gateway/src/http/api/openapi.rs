@@ -30,6 +30,8 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
         sessions::delete,
         sessions::start,
         sessions::stop,
+        sessions::pause,
+        sessions::reset,
         links::list,
         links::create,
         links::revoke,

@@ -1,7 +1,7 @@
 //! Sessions: what people have, and what they want of it.
 
-use super::answers::{Read, internal, invalid};
-use super::desktops::Live;
+use super::answers::{Read, conflict, internal, invalid};
+use super::desktops::{Live, Queue};
 use super::gate::{AboutSession, Pass};
 use super::users::check_label;
 use super::{Api, MOST_SESSIONS, Template};
@@ -19,6 +19,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use utoipa::ToSchema;
 
+/// When to come again where sessions cannot be looked after.
+const TROUBLE_S: u64 = 5;
+
 /// A session, as whoever asks sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Session)]
@@ -28,7 +31,7 @@ pub(super) struct SessionView {
     name: String,
     template: String,
     owner: OwnerView,
-    /// `requested`, `starting`, `running`, `stopping`, `stopped` or `failed`.
+    /// `requested`, `queued`, `starting`, `running`, `idle` (paused), `stopping`, `stopped` or `failed`.
     state: &'static str,
     /// Why it is in that state, for a person; may be empty.
     reason: String,
@@ -40,6 +43,10 @@ pub(super) struct SessionView {
     role: &'static str,
     /// How many look.
     viewers: usize,
+    /// Its place in line, where it is `queued`.
+    queue: Option<Queue>,
+    /// Whether it can be paused.
+    can_pause: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -102,6 +109,17 @@ impl Api {
         Ok(sessions.filter_map(seen).collect())
     }
 
+    /// What would not be done now is not promised.
+    fn check_manager(&self) -> Result<(), Problem> {
+        if !self.desktops().in_trouble() {
+            return Ok(());
+        }
+        let detail = "desktops cannot be started or changed at this moment, those that run go on; try \
+                      again soon, and tell an administrator if it stays so";
+        let (code, title) = (StatusCode::SERVICE_UNAVAILABLE, "Not possible now");
+        Err(Problem::new(code, title, detail).retry_after(TROUBLE_S))
+    }
+
     async fn view_again(&self, about: &AboutSession) -> Result<SessionView, Problem> {
         let session = self.store().session(&about.session.id).await?;
         let session = session.ok_or(StoreError::Missing("session"))?;
@@ -115,8 +133,11 @@ pub(super) fn view(
     live: &HashMap<SessionId, Live>,
 ) -> SessionView {
     let found = live.get(&session.id);
+    let state = state(session.desired, found.map(|live| live.state));
     SessionView {
-        state: state(session.desired, found.map(|live| live.state)).name(),
+        state: state.name(),
+        queue: found.and_then(|live| live.queue).filter(|_| state == State::Queued),
+        can_pause: found.is_some_and(|live| live.can_pause),
         reason: found.map(|live| live.reason.clone()).unwrap_or_default(),
         viewers: found.map_or(0, |live| live.viewers),
         url: format!("/d/{}", session.id),
@@ -137,7 +158,10 @@ pub(super) fn view(
 fn state(desired: Desired, live: Option<State>) -> State {
     match (desired, live.unwrap_or(State::Stopped)) {
         (Desired::Running, State::Stopped | State::Stopping) => State::Requested,
-        (Desired::Stopped, State::Requested | State::Starting | State::Running) => State::Stopping,
+        (
+            Desired::Stopped,
+            State::Requested | State::Queued | State::Starting | State::Running | State::Idle,
+        ) => State::Stopping,
         (_, state) => state,
     }
 }
@@ -182,13 +206,15 @@ pub(super) async fn list(
 #[utoipa::path(
     post, path = "/api/v1/sessions", tag = "sessions", request_body = CreateSession,
     responses((status = 201, body = SessionView),
-        (status = 409, description = "There are as many as may be"))
+        (status = 409, description = "There are as many as may be"),
+        (status = 503, description = "Desktops cannot be started at this moment"))
 )]
 pub(super) async fn create(
     extract::State(api): extract::State<Api>,
     pass: Pass,
     Read(given): Read<CreateSession>,
 ) -> Result<Response, Problem> {
+    api.check_manager()?;
     let user = pass.identity.user().ok_or_else(|| internal("a session of nobody"))?;
     let template = api.templates().iter().find(|template| template.id == given.template);
     let template = template.ok_or_else(|| {
@@ -244,15 +270,17 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Have a session run. One that failed is tried again.
+/// Have a session run. One that failed is tried again, one that is paused goes on.
 #[utoipa::path(
     post, path = "/api/v1/sessions/{id}/start", tag = "sessions", params(("id" = String, Path)),
-    responses((status = 202, body = SessionView))
+    responses((status = 202, body = SessionView),
+        (status = 503, description = "Desktops cannot be started at this moment"))
 )]
 pub(super) async fn start(
     extract::State(api): extract::State<Api>,
     about: AboutSession,
 ) -> Result<Response, Problem> {
+    api.check_manager()?;
     desire(&api, &about, Desired::Running).await
 }
 
@@ -266,6 +294,55 @@ pub(super) async fn stop(
     about: AboutSession,
 ) -> Result<Response, Problem> {
     desire(&api, &about, Desired::Stopped).await
+}
+
+/// Have a session rest with everything that runs in it. It goes on by `start`, or when somebody who may
+/// drive opens it or gives any input.
+#[utoipa::path(
+    post, path = "/api/v1/sessions/{id}/pause", tag = "sessions", params(("id" = String, Path)),
+    responses((status = 202, body = SessionView),
+        (status = 409, description = "It does not run, or cannot be paused"),
+        (status = 503, description = "Desktops cannot be paused at this moment"))
+)]
+pub(super) async fn pause(
+    extract::State(api): extract::State<Api>,
+    about: AboutSession,
+) -> Result<Response, Problem> {
+    api.check_manager()?;
+    let id = &about.session.id;
+    let live = api.desktops().list().get(id).map(|live| (live.state, live.can_pause));
+    match live {
+        Some((State::Idle, _)) => {}
+        Some((State::Running, true)) => api.desktops().pause(id).await.map_err(conflict)?,
+        Some((State::Running, false)) => {
+            let detail = "desktops of this server cannot be paused; stop it, or have the server run \
+                          desktops in containers";
+            return Err(conflict(detail));
+        }
+        Some(_) | None => return Err(conflict("only a desktop that runs can be paused; start it")),
+    }
+    Ok((StatusCode::ACCEPTED, Json(api.view_again(&about).await?)).into_response())
+}
+
+/// Have a session begin anew: it is stopped, its home becomes as it is at first, and it starts. Data
+/// stays.
+#[utoipa::path(
+    post, path = "/api/v1/sessions/{id}/reset", tag = "sessions", params(("id" = String, Path)),
+    responses((status = 202, body = SessionView),
+        (status = 409, description = "It cannot be reset as it is"),
+        (status = 503, description = "Desktops cannot be started at this moment"))
+)]
+pub(super) async fn reset(
+    extract::State(api): extract::State<Api>,
+    about: AboutSession,
+) -> Result<Response, Problem> {
+    api.check_manager()?;
+    let (id, actor) = (&about.session.id, about.pass.identity.actor());
+    api.store().note_reset(id, actor, Timestamp::now()).await?;
+    let reset = api.desktops().reset(id).await;
+    api.note_change();
+    reset.map_err(conflict)?;
+    Ok((StatusCode::ACCEPTED, Json(api.view_again(&about).await?)).into_response())
 }
 
 async fn desire(api: &Api, about: &AboutSession, desired: Desired) -> Result<Response, Problem> {
@@ -288,7 +365,11 @@ mod tests {
             (Desired::Running, Some(State::Starting), State::Starting),
             (Desired::Running, Some(State::Failed), State::Failed),
             (Desired::Stopped, None, State::Stopped),
+            (Desired::Running, Some(State::Queued), State::Queued),
+            (Desired::Running, Some(State::Idle), State::Idle),
             (Desired::Stopped, Some(State::Running), State::Stopping),
+            (Desired::Stopped, Some(State::Queued), State::Stopping),
+            (Desired::Stopped, Some(State::Idle), State::Stopping),
             (Desired::Stopped, Some(State::Failed), State::Failed),
         ];
         for (desired, live, shown) in table {

@@ -14,11 +14,16 @@ impl Session {
             linked: self.link.is_some(),
             people: self.people(),
             controller: self.arbiter.controller(),
+            worked_at: self.rest.worked_at,
+            opened_at: self.rest.opened_at,
         };
         self.status.send_if_modified(|status| {
             // Before the first link the reason stays that it is starting.
             let differs = *status != new
-                && (new.linked || new.display.is_some() || new.people != status.people);
+                && (new.linked
+                    || new.display.is_some()
+                    || new.people != status.people
+                    || (new.worked_at, new.opened_at) != (status.worked_at, status.opened_at));
             if differs {
                 *status = new;
             }

@@ -3,7 +3,7 @@ use crate::hub::{Right, Whose};
 use crate::store::LinkId;
 use lattice_wire::{
     Bottleneck, Epoch, Frame, FrameFlags, FrameId, Key, Modifiers, Op, OpKind, Point, Rect, Role,
-    Video,
+    Standing, Video,
 };
 
 const NOW: Micros = Micros(1);
@@ -304,4 +304,103 @@ fn control_given_from_outside_goes_to_who_may_drive_and_comes_back() {
     assert_eq!(driver(&room), Some(sue));
     room.session.handle_event(Event::Give(None), NOW);
     assert_eq!(driver(&room), Some(owner));
+}
+
+/// A viewer of that role that moves the pointer.
+fn works(room: &mut Room, viewer: ViewerId, now: Micros) {
+    let at = lattice_wire::PointerAt { seq: Seq(1), at: Point { x: 1, y: 1 } };
+    let packet = ClientPacket::Input(Input::Pointer(at));
+    room.session.handle_event(Event::Packet(viewer, packet, now), now);
+    room.session.settle(now);
+}
+
+#[test]
+fn work_is_noted_now_and_then_and_at_once_where_the_desktop_rests() {
+    let mut room = Room::new(0, 100);
+    let viewer = room.join(Capabilities(0)).viewer;
+    let status = room.session.status();
+    let noted = || status.borrow().worked_at;
+    assert_eq!(noted(), None, "looking is no work");
+    for (now, at) in [(1000, 1000), (2000, 1000), (5999, 1000), (6000, 6000)] {
+        works(&mut room, viewer, MS(now));
+        assert_eq!(noted(), Some(MS(at)));
+    }
+    let warned = Standing::Warned { idle_s: 1500, left_s: 300, stops: false };
+    room.session.handle_event(Event::Standing(warned), MS(6500));
+    works(&mut room, viewer, MS(7000));
+    assert_eq!(noted(), Some(MS(7000)));
+    // Pages let go of everything by themselves.
+    let release = ClientPacket::Input(Input::ReleaseAll(Seq(2)));
+    room.session.handle_event(Event::Packet(viewer, release, MS(20_000)), MS(20_000));
+    room.session.settle(MS(20_000));
+    assert_eq!(noted(), Some(MS(7000)));
+}
+
+#[test]
+fn what_somebody_does_who_does_not_drive_is_no_work() {
+    let mut room = Room::new(0, 100);
+    room.join(Capabilities(0));
+    let visitor = Visitor { role: Role::Control, ..Visitor::owner() };
+    let second = room.admit(visitor, Capabilities(0)).viewer;
+    works(&mut room, second, MS(1000));
+    assert_eq!(room.session.status().borrow().worked_at, None);
+}
+
+#[test]
+fn a_desktop_is_opened_by_who_may_drive_and_not_by_a_page_that_comes_back() {
+    let mut room = Room::new(0, 100);
+    let status = room.session.status();
+    for (role, capabilities, opens) in [
+        (Role::View, Capabilities(0), false),
+        (Role::Assist, Capabilities(0), false),
+        (Role::Own, Capabilities::RETURNING, false),
+        (Role::Control, Capabilities(0), true),
+    ] {
+        room.admit(Visitor { role, ..Visitor::owner() }, capabilities);
+        assert_eq!(status.borrow().opened_at.is_some(), opens, "{role:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_comes_late_is_told_what_is_left() {
+    let mut room = Room::new(0, 100);
+    let warned = Standing::Warned { idle_s: 1500, left_s: 300, stops: true };
+    room.session.handle_event(Event::Standing(warned), Micros(0));
+    let (reply, mut seat) = oneshot::channel();
+    let (visitor, capabilities) = (Visitor::owner(), Capabilities(0));
+    room.session.handle_event(Event::Join { visitor, capabilities, reply }, MS(60_000));
+    let seat = seat.try_recv().expect("an answer").expect("a seat");
+    let told = Standing::Warned { idle_s: 1560, left_s: 240, stops: true };
+    assert!(standings(&seat).await.contains(&told));
+}
+
+#[tokio::test]
+async fn a_paused_desktop_takes_nothing_and_is_not_lost() {
+    let mut room = Room::new(0, 100);
+    let seat = room.join(Capabilities(0));
+    room.told();
+    room.session.handle_event(Event::Standing(Standing::Paused), NOW);
+    works(&mut room, seat.viewer, MS(1000));
+    assert_eq!(room.told(), []);
+    let late = room.join(Capabilities(0));
+    for seat in [&seat, &late] {
+        assert_eq!(standings(seat).await, [Standing::Paused]);
+    }
+    // Nobody is given up for not painting what does not come.
+    room.session.settle(MS(600_000));
+    assert_eq!(room.session.viewers.len(), 2);
+    assert!(room.session.viewers.values().all(|member| member.dismiss.is_some()));
+}
+
+/// What a viewer is told of how the desktop stands; that a display is lost must not be among the rest.
+async fn standings(seat: &Seat) -> Vec<Standing> {
+    let mut standings = Vec::new();
+    while let Ok(item) = tokio::time::timeout(std::time::Duration::ZERO, seat.outbox.next()).await {
+        match ServerPacket::decode(&item.bytes).expect("a good packet") {
+            ServerPacket::Standing(standing) => standings.push(standing),
+            ServerPacket::DisplayState(display) => assert_eq!(display.state, Availability::Live),
+            _ => {}
+        }
+    }
+    standings
 }

@@ -9,6 +9,10 @@ use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// What a home is called that was moved away, and when.
+const BEFORE_RESET: &str = "home.before-reset-";
 
 /// Where Data appears in the home.
 pub(crate) const DATA: &str = "Data";
@@ -47,6 +51,45 @@ pub(crate) fn prepare_app(
         .and_then(|()| mount_point(&home, uid))
         .map_err(RuntimeError::step("make the directory", &home))?;
     Ok(home)
+}
+
+/// Moves a home away, and those of apps, so that the next start makes one as it is at first. The one that was moved away
+/// last is kept, in case something was in it; Data is not in it.
+pub(crate) fn set_aside(base: &Path, owner: i64) -> Result<(), RuntimeError> {
+    let user = base.join("homes").join(owner.to_string());
+    let home = user.join("home");
+    let aside = free_name(&user);
+    match std::fs::rename(&home, &aside) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        moved => moved.map_err(RuntimeError::step("move away the home", &home))?,
+    }
+    let (apps, apps_aside) = (user.join("apps"), aside.with_added_extension("apps"));
+    match std::fs::rename(&apps, &apps_aside) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        moved => moved.map_err(RuntimeError::step("move away the apps' homes", &apps))?,
+    }
+    for old in asides(&user).map_err(RuntimeError::step("list", &user))? {
+        if old != aside && old != apps_aside {
+            std::fs::remove_dir_all(&old).map_err(RuntimeError::step("remove", &old))?;
+        }
+    }
+    Ok(())
+}
+
+/// By the second, or the first one after it that is free.
+fn free_name(user: &Path) -> PathBuf {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let names = (now..).map(|at| user.join(format!("{BEFORE_RESET}{at}")));
+    let mut free = names.filter(|path| std::fs::symlink_metadata(path).is_err());
+    free.next().unwrap_or_else(|| user.join(BEFORE_RESET))
+}
+
+fn asides(user: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(user)?.collect::<io::Result<Vec<_>>>()?;
+    let aside = |entry: &std::fs::DirEntry| {
+        entry.file_name().to_str().is_some_and(|name| name.starts_with(BEFORE_RESET))
+    };
+    Ok(entries.iter().filter(|entry| aside(entry)).map(std::fs::DirEntry::path).collect())
 }
 
 /// The empty directory in the home that Data is mounted on. Whatever else has that name gives way.
@@ -93,6 +136,24 @@ mod tests {
             let found = fs::symlink_metadata(&path).expect("there");
             assert_eq!(found.permissions().mode() & 0o777, 0o700, "{}", path.display());
             assert_eq!(Some(found.uid()), uid().or(Some(found.uid())), "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn a_home_is_set_aside_once_and_data_stays() {
+        let base = tempfile::tempdir().expect("a directory");
+        set_aside(base.path(), 7).expect("nothing to do");
+        for words in ["first", "second", "third"] {
+            let (home, data) = prepare(base.path(), 7, uid()).expect("made");
+            assert!(!home.join("essay").exists(), "the home begins anew");
+            fs::write(home.join("essay"), words).expect("written");
+            fs::write(data.join(words), words).expect("written");
+            set_aside(base.path(), 7).expect("moved");
+            assert!(!home.exists());
+            let asides = asides(&base.path().join("homes/7")).expect("a list");
+            let [aside] = asides.as_slice() else { panic!("{asides:?}") };
+            assert_eq!(fs::read_to_string(aside.join("essay")).expect("kept"), words);
+            assert!(data.join("first").exists() && data.join(words).exists());
         }
     }
 

@@ -134,6 +134,21 @@ impl Process {
         self.stop_in(&self.place(session)).await
     }
 
+    /// A home is its owner's, not a session's: nothing else may be in it while it is moved away.
+    pub(super) async fn reset(&self, spec: &Spec) -> Result<(), RuntimeError> {
+        let _turn = self.turn(&spec.session).await;
+        let others = self.list().await?.into_iter();
+        let mut others = others.filter(|other| other.owner == spec.owner);
+        let is_up = |state: &InstanceState| !matches!(state, InstanceState::Ended { .. });
+        if others.any(|other| other.session != spec.session && is_up(&other.state)) {
+            let reason =
+                "another desktop of the same person runs with the same home; stop it first";
+            return Err(RuntimeError::Refused(reason.into()));
+        }
+        self.stop_in(&self.place(&spec.session)).await?;
+        home::set_aside(&self.settings.data, spec.owner)
+    }
+
     pub(super) async fn remove(&self, session: &SessionId) -> Result<(), RuntimeError> {
         let _turn = self.turn(session).await;
         let place = self.place(session);

@@ -125,6 +125,9 @@ impl World {
                 filled = format!("/api/v1/users/{}", self.user().await.id.0);
                 body = json!({ "display_name": "Renamed" });
             }
+            ("POST", "/api/v1/sessions/{id}/pause") => {
+                self.show(&case.session, State::Running, 0);
+            }
             ("POST", "/api/v1/sessions") => body = json!({ "template": "desktop" }),
             ("POST", "/api/v1/sessions/{id}/links") => body = json!({ "role": "view" }),
             ("DELETE", "/api/v1/sessions/{id}/links/{link}") => {

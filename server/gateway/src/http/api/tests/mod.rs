@@ -36,6 +36,7 @@ struct World {
     api: Api,
     router: Router,
     live: watch::Sender<Arc<HashMap<SessionId, Live>>>,
+    trouble: watch::Sender<bool>,
     told: Arc<Mutex<Vec<String>>>,
     drain: Drain,
     names: AtomicU32,
@@ -93,6 +94,7 @@ impl World {
             router: router(api.clone()),
             api,
             live: inbox.live,
+            trouble: inbox.trouble,
             told,
             drain: Drain::default(),
             names: AtomicU32::new(0),
@@ -217,7 +219,9 @@ impl World {
     }
 
     fn show(&self, session: &SessionId, state: State, viewers: usize) {
-        let live = Live { state, reason: String::new(), viewers, apps: Vec::new() };
+        let queue = (state == State::Queued).then_some(Queue { position: 3, eta_s: Some(120) });
+        let (reason, apps) = (String::new(), Vec::new());
+        let live = Live { state, reason, viewers, apps, queue, can_pause: true };
         self.live.send_modify(|all| {
             Arc::make_mut(all).insert(session.clone(), live);
         });
@@ -245,6 +249,14 @@ async fn manager(mut orders: tokio::sync::mpsc::Receiver<Order>, told: Arc<Mutex
                 let there = to.is_none_or(|viewer| viewer.0 <= 2);
                 let _ = reply.send(if there { Ok(()) } else { Err(NoSuchViewer) });
                 format!("control {to:?}")
+            }
+            Order::Pause(session, answer) => {
+                let _ = answer.send(Ok(()));
+                format!("pause {session}")
+            }
+            Order::Reset(session, answer) => {
+                let _ = answer.send(Ok(()));
+                format!("reset {session}")
             }
             Order::Dismiss(whose) => format!("dismiss {whose:?}"),
             Order::Reserve(reply) => {

@@ -43,6 +43,80 @@ async fn a_session_is_made_shown_stopped_started_and_deleted() {
 }
 
 #[tokio::test]
+async fn a_session_that_waits_says_where_it_stands() {
+    let world = World::new().await;
+    let user = world.user().await;
+    let (who, session) = (world.browser(&user).await, world.session_of(&user).await);
+    let path = format!("/api/v1/sessions/{session}");
+    world.show(&session, State::Queued, 0);
+    let shown = world.get(&path, &who).await.json();
+    assert_eq!(shown["queue"], json!({ "position": 3, "eta_s": 120 }));
+    world.show(&session, State::Running, 0);
+    assert_eq!(world.get(&path, &who).await.json()["queue"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_session_is_paused_and_reset_where_that_can_be() {
+    let world = World::new().await;
+    let user = world.user().await;
+    let (who, session) = (world.browser(&user).await, world.session_of(&user).await);
+    let path = |verb| format!("/api/v1/sessions/{session}/{verb}");
+    let post = async |verb| world.ask(Method::POST, &path(verb), &who, Value::Null).await;
+    let refused = post("pause").await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    assert!(refused.detail().contains("start it"), "{}", refused.detail());
+    world.show(&session, State::Running, 0);
+    assert_eq!(post("pause").await.status, StatusCode::ACCEPTED);
+    assert_eq!(world.told().await, [format!("pause {session}")]);
+    world.show(&session, State::Idle, 0);
+    let again = post("pause").await;
+    assert_eq!((again.status, &again.json()["state"]), (StatusCode::ACCEPTED, &json!("idle")));
+    assert_eq!(world.told().await, [""; 0]);
+    assert_eq!(post("reset").await.status, StatusCode::ACCEPTED);
+    assert_eq!(world.told().await, [format!("reset {session}")]);
+
+    world.show(&session, State::Running, 0);
+    world.live.send_modify(|all| {
+        let live = Arc::make_mut(all).get_mut(&session).expect("shown");
+        live.can_pause = false;
+    });
+    let refused = post("pause").await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    assert!(refused.detail().contains("containers"), "{}", refused.detail());
+}
+
+#[tokio::test]
+async fn nothing_is_started_while_sessions_cannot_be_looked_after() {
+    let world = World::new().await;
+    let user = world.user().await;
+    let (who, session) = (world.browser(&user).await, world.session_of(&user).await);
+    world.show(&session, State::Running, 0);
+    let verbs =
+        ["start", "pause", "reset"].map(|verb| format!("/api/v1/sessions/{session}/{verb}"));
+    let ask = async |path: &str| {
+        let body = match path {
+            "/api/v1/sessions" => json!({ "template": "desktop" }),
+            _ => Value::Null,
+        };
+        world.ask(Method::POST, path, &who, body).await
+    };
+    world.trouble.send_replace(true);
+    for path in verbs.iter().map(String::as_str).chain(["/api/v1/sessions"]) {
+        let answer = ask(path).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
+        assert_eq!(answer.headers[header::RETRY_AFTER], "5");
+        assert!(answer.detail().contains("try again"), "{}", answer.detail());
+    }
+    // What runs can be ended and seen.
+    let stop = format!("/api/v1/sessions/{session}/stop");
+    assert_eq!(ask(&stop).await.status, StatusCode::ACCEPTED);
+    let listed = world.get("/api/v1/sessions", &who).await.json();
+    assert_eq!(listed["sessions"].as_array().map(Vec::len), Some(1));
+    world.trouble.send_replace(false);
+    assert_eq!(ask(&verbs[0]).await.status, StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
 async fn an_administrator_sees_all_when_asking_for_all() {
     let world = World::new().await;
     let ann = world.user().await;

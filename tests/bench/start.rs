@@ -1,0 +1,296 @@
+//! How long it takes from the click on a template to a desktop, and what desktops cost that nobody works
+//! at: `cargo xtask bench start` runs it, against the container engine of this machine.
+//!
+//! "Picture" is when a viewer has a whole picture whose digest agrees, "panel" when XFCE's panel and its
+//! background have windows. Desktops are clicked one after the other, but for the class, whose ten come
+//! within two seconds.
+
+use lattice_engine::session::SessionId;
+use lattice_tests::Viewer;
+use lattice_tests::containers::{cookie, docker, name, slots};
+use lattice_tests::people::Proof;
+use lattice_tests::process::pss;
+use lattice_tests::serve::{Serve, ServeOptions};
+use lattice_tests::wait::{GENEROUS, until_some};
+use lattice_tests::x;
+use serde_json::{Value, json};
+use std::fs;
+use std::os::unix::net::UnixStream;
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+const ROUNDS: usize = 10;
+const CLASS: usize = 10;
+const CLASS_COMES_IN: Duration = Duration::from_secs(2);
+/// So long an idle desktop is watched.
+const WATCHED: Duration = Duration::from_secs(10);
+
+fn main() {
+    // `cargo test --benches` asks whether it starts.
+    if std::env::args().any(|argument| argument == "--test") {
+        return;
+    }
+    println!("| click → | n | picture p50 | p95 | panel p50 | p95 |");
+    println!("|---|---|---|---|---|---|");
+    one_by_one("from nothing", 0);
+    one_by_one("from the pool", 2);
+    class();
+    println!();
+    cost();
+    println!();
+    apps();
+}
+
+fn serve(pool: usize) -> Serve {
+    let env = vec![("LATTICE_BROKER__POOL", pool.to_string())];
+    let args = vec!["--runtime", "docker"];
+    Serve::start_with(ServeOptions { args, env, ..ServeOptions::default() })
+}
+
+/// One click: which session, and when picture and panel were there.
+struct Started {
+    session: SessionId,
+    picture: Duration,
+    panel: Duration,
+    _viewer: Viewer,
+}
+
+fn click(serve: &Serve, who: &Proof, template: &str) -> Started {
+    let asked = Instant::now();
+    let made = serve.grant(who, "POST", "/api/v1/sessions", &json!({ "template": template }));
+    let session: SessionId = made["id"].as_str().and_then(|id| id.parse().ok()).expect("an id");
+    let viewer = serve.viewer(who, &session);
+    viewer.wait_picture();
+    viewer.wait_digest();
+    let picture = asked.elapsed();
+    until_some("the panel", 3 * GENEROUS, || {
+        let shown = windows(serve, &session)?;
+        ["Xfce4-panel", "Xfdesktop"].iter().all(|name| shown.contains(*name)).then_some(())
+    });
+    Started { session, picture, panel: asked.elapsed(), _viewer: viewer }
+}
+
+/// The classes of all windows on a desktop.
+fn windows(serve: &Serve, session: &SessionId) -> Option<std::collections::BTreeSet<String>> {
+    let place = serve.desktops().data().join("desktops").join(session.as_str());
+    let stream = UnixStream::connect(place.join("x/X0")).ok()?;
+    let display = x::try_connect_by(stream, &cookie(&place)?).ok()?;
+    Some(x::window_classes(&display))
+}
+
+fn one_by_one(what: &str, pool: usize) {
+    let serve = serve(pool);
+    let mut all = Vec::new();
+    for _ in 0..ROUNDS {
+        until_some("the pool", 3 * GENEROUS, || {
+            (slots(serve.desktops().data()) >= pool).then_some(())
+        });
+        let started = click(&serve, &serve.admin(), "desktop");
+        delete(&serve, &started.session);
+        all.push((started.picture, started.panel));
+    }
+    row(what, &all);
+}
+
+fn class() {
+    let serve = serve(2);
+    let students: Vec<_> = (0..CLASS)
+        .map(|number| {
+            let name = format!("student{number}");
+            serve.account(&name, "member");
+            serve.sign_in(&name)
+        })
+        .collect();
+    until_some("the pool", 3 * GENEROUS, || (slots(serve.desktops().data()) >= 2).then_some(()));
+    let all = Mutex::new(Vec::new());
+    let began = Instant::now();
+    thread::scope(|scope| {
+        for (number, student) in students.iter().enumerate() {
+            let (serve, all) = (&serve, &all);
+            scope.spawn(move || {
+                thread::sleep(CLASS_COMES_IN * number as u32 / CLASS as u32);
+                let started = click(serve, student, "desktop");
+                all.lock().expect("nobody panics").push((
+                    started.picture,
+                    started.panel,
+                    began.elapsed(),
+                ));
+            });
+        }
+    });
+    let all = all.into_inner().expect("nobody panics");
+    let pairs: Vec<_> = all.iter().map(|(picture, panel, _)| (*picture, *panel)).collect();
+    row(&format!("{CLASS} within {CLASS_COMES_IN:?}"), &pairs);
+    let last = all.iter().map(|(.., at)| *at).max().unwrap_or_default();
+    println!("\nThe last of {CLASS} students had a desktop {last:.1?} after the first clicked.");
+}
+
+/// What idle and paused desktops take.
+fn cost() {
+    println!("| desktops | memory, MB each | of it shims | CPU, % of a core each | paused |");
+    println!("|---|---|---|---|---|");
+    let serve = serve(0);
+    let mut sessions = Vec::new();
+    for count in [1, 2, 5] {
+        while sessions.len() < count {
+            let name = format!("person{}", sessions.len());
+            serve.account(&name, "member");
+            let who = serve.sign_in(&name);
+            let started = click(&serve, &who, "desktop");
+            sessions.push((started.session, who));
+        }
+        thread::sleep(Duration::from_secs(5));
+        let ids: Vec<_> = sessions.iter().flat_map(|(session, _)| ids(session)).collect();
+        let (memory, shims) = memory(&ids);
+        let busy = busy(&ids);
+        for (session, who) in &sessions {
+            serve.grant(who, "POST", &format!("/api/v1/sessions/{session}/pause"), &Value::Null);
+        }
+        until_some("all to be paused", GENEROUS, || {
+            let idle = sessions.iter().all(|(session, who)| state(&serve, who, session) == "idle");
+            idle.then_some(())
+        });
+        let paused = self::busy(&ids);
+        for (session, who) in &sessions {
+            serve.grant(who, "POST", &format!("/api/v1/sessions/{session}/start"), &Value::Null);
+            until_some("it to run", GENEROUS, || {
+                (state(&serve, who, session) == "running").then_some(())
+            });
+        }
+        let each = |sum: f64| sum / count as f64;
+        println!(
+            "| {count} | {:.0} | {:.0} | {:.2} | {:.2} |",
+            each((memory + shims) as f64 / 1e6),
+            each(shims as f64 / 1e6),
+            each(busy),
+            each(paused)
+        );
+    }
+}
+
+/// How long the programs of templates take to open a window, where their images are here.
+fn apps() {
+    println!("| template | VS Code answers | its window |");
+    println!("|---|---|---|");
+    for template in ["go", "node-vue"] {
+        let images = docker(&["images", "--format", "{{.Repository}}"]);
+        let image =
+            if template == "go" { "lattice/vscode-golang" } else { "lattice/vscode-node-vue" };
+        if !images.lines().any(|line| line == image) {
+            println!("| {template} | {image} is not here | |");
+            continue;
+        }
+        let serve = serve(2);
+        let mut rows = Vec::new();
+        for _ in 0..3 {
+            until_some("the pool", 3 * GENEROUS, || {
+                (slots(serve.desktops().data()) >= 2).then_some(())
+            });
+            let asked = Instant::now();
+            let started = click(&serve, &serve.admin(), template);
+            let code = name(&started.session, "app-code");
+            let script = "exec 3<>/dev/tcp/127.0.0.1/20080 && printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3 \
+                          && head -c 12 <&3 | grep -q 'HTTP/1.1 [23]'";
+            until_some("VS Code's page", 6 * GENEROUS, || {
+                let mut ask = std::process::Command::new("docker");
+                let answers = ask.args(["exec", &code, "bash", "-c", script]).output();
+                answers.is_ok_and(|output| output.status.success()).then_some(())
+            });
+            let answers = asked.elapsed();
+            until_some("VS Code's window", 6 * GENEROUS, || {
+                windows(&serve, &started.session)?.contains("Code").then_some(())
+            });
+            rows.push((answers, asked.elapsed()));
+            delete(&serve, &started.session);
+        }
+        rows.sort();
+        println!("| {template} | {:.1?} | {:.1?} |", rows[1].0, rows[1].1);
+    }
+}
+
+fn state(serve: &Serve, who: &Proof, session: &SessionId) -> String {
+    let found = serve.grant(who, "GET", &format!("/api/v1/sessions/{session}"), &Value::Null);
+    found["state"].as_str().unwrap_or_default().to_owned()
+}
+
+fn delete(serve: &Serve, session: &SessionId) {
+    serve.grant(&serve.admin(), "DELETE", &format!("/api/v1/sessions/{session}"), &Value::Null);
+    until_some("it to be gone", GENEROUS, || ids(session).is_empty().then_some(()));
+}
+
+fn ids(session: &SessionId) -> Vec<String> {
+    let label = format!("label=io.lattice.session={session}");
+    let ids = docker(&["ps", "--all", "--no-trunc", "--quiet", "--filter", &label]);
+    ids.lines().map(str::to_owned).collect()
+}
+
+/// The memory of containers as the engine counts it, and that of the processes which hold them, in bytes.
+fn memory(ids: &[String]) -> (u64, u64) {
+    let mut command = vec!["stats", "--no-stream", "--format", "{{.MemUsage}}"];
+    command.extend(ids.iter().map(String::as_str));
+    let used = docker(&command)
+        .lines()
+        .map(|line| bytes(line.split(' ').next().unwrap_or_default()))
+        .sum();
+    let shims = fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(|entry| {
+        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
+        let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?;
+        let is_ours =
+            line.contains("containerd-shim") && ids.iter().any(|id| line.contains(id.as_str()));
+        is_ours.then(|| pss(pid))
+    });
+    (used, shims.sum())
+}
+
+/// As the engine's command writes it: `12.5MiB`.
+fn bytes(text: &str) -> u64 {
+    let end = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let unit = match &text[end..] {
+        "KiB" => 1024.0,
+        "MiB" => 1024.0 * 1024.0,
+        "GiB" => 1024.0 * 1024.0 * 1024.0,
+        _ => 1.0,
+    };
+    (text[..end].parse::<f64>().unwrap_or(0.0) * unit) as u64
+}
+
+/// How much of a core containers take, in percent.
+fn busy(ids: &[String]) -> f64 {
+    let total = || -> f64 { ids.iter().map(|id| cpu_seconds(id)).sum() };
+    let (before, began) = (total(), Instant::now());
+    thread::sleep(WATCHED);
+    100.0 * (total() - before) / began.elapsed().as_secs_f64()
+}
+
+/// What a container has used, by whichever version of control groups there is.
+fn cpu_seconds(id: &str) -> f64 {
+    let first = fs::read_to_string(format!("/sys/fs/cgroup/cpuacct/docker/{id}/cpuacct.usage"));
+    if let Some(nanos) = first.ok().and_then(|text| text.trim().parse::<f64>().ok()) {
+        return nanos / 1e9;
+    }
+    let places = [format!("docker/{id}"), format!("system.slice/docker-{id}.scope")];
+    let stat = places
+        .iter()
+        .find_map(|place| fs::read_to_string(format!("/sys/fs/cgroup/{place}/cpu.stat")).ok());
+    let micros = stat.as_deref().and_then(|stat| stat.lines().next()?.strip_prefix("usage_usec "));
+    micros.and_then(|text| text.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1e6
+}
+
+fn row(what: &str, all: &[(Duration, Duration)]) {
+    let nth = |pick: fn(&(Duration, Duration)) -> Duration, share: usize| {
+        let mut sorted: Vec<_> = all.iter().map(pick).collect();
+        sorted.sort();
+        sorted[(sorted.len() * share / 100).min(sorted.len() - 1)]
+    };
+    let (picture, panel) =
+        (|pair: &(Duration, Duration)| pair.0, |pair: &(Duration, Duration)| pair.1);
+    println!(
+        "| {what} | {} | {:.2?} | {:.2?} | {:.2?} | {:.2?} |",
+        all.len(),
+        nth(picture, 50),
+        nth(picture, 95),
+        nth(panel, 50),
+        nth(panel, 95)
+    );
+}
