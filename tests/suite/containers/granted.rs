@@ -234,7 +234,9 @@ fn mount(wanted: &mut Wanted, from: &Path, to: &str, writes: bool) {
 }
 
 fn tmpfs(wanted: &mut Wanted, to: &str, mode: &str, size: u64, more: &str) {
-    let options = format!("uid={UID},gid={UID},mode={mode},size={size},nosuid,nodev{more}");
+    let files = size / 4096;
+    let options =
+        format!("uid={UID},gid={UID},mode={mode},size={size},nr_inodes={files},nosuid,nodev{more}");
     wanted.tmpfs.insert(to.into(), options);
 }
 
