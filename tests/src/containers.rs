@@ -34,7 +34,34 @@ impl Containers {
     /// # Panics
     /// The same.
     pub fn with_options(options: &[&str]) -> Self {
+        Self::in_directory(TempDir::new("containers"), options)
+    }
+
+    /// None yet, of templates that are there beside those of Lattice.
+    ///
+    /// # Panics
+    /// The same.
+    pub fn with_templates(templates: &[&str]) -> Self {
         let dir = TempDir::new("containers");
+        let all = dir.path().join("templates");
+        fs::create_dir(&all).expect("a directory of ours");
+        for entry in fs::read_dir(repository().join("containers/templates")).expect("there") {
+            let path = entry.expect("there").path();
+            fs::copy(&path, all.join(path.file_name().expect("a name"))).expect("copied");
+        }
+        for text in templates {
+            let name = text.lines().next().and_then(|line| line.strip_prefix("name: "));
+            let name = name.expect("a template begins with its name");
+            fs::write(all.join(format!("{name}.yaml")), text).expect("written");
+        }
+        Self::in_directory(dir, &[])
+    }
+
+    /// None yet, in a directory that may hold something already; templates, for one.
+    ///
+    /// # Panics
+    /// The same.
+    pub fn in_directory(dir: TempDir, options: &[&str]) -> Self {
         let options: Vec<_> = options.iter().map(|option| (*option).to_owned()).collect();
         let broker = launch(dir.path(), &options);
         Self { dir, options, broker }
@@ -112,6 +139,13 @@ impl Containers {
         command.output().expect("docker is there")
     }
 
+    /// What a script prints there, whether it succeeds or not.
+    pub fn ask(&self, session: &SessionId, part: &str, script: &str) -> String {
+        let output = self.inside(session, part, script);
+        let said = [output.stdout, output.stderr].concat();
+        String::from_utf8_lossy(&said).trim().to_owned()
+    }
+
     /// Kills one part of a desktop.
     ///
     /// # Panics
@@ -164,12 +198,26 @@ pub fn cookie(place: &Path) -> Option<Vec<u8>> {
     Some(entry.get(entry.len().checked_sub(16)?..)?.to_vec())
 }
 
-/// Removes all containers that were made for the Lattice with this directory for data.
+/// The names of all networks that were made for it.
+pub fn networks(data: &Path) -> Vec<String> {
+    let Ok(installation) = fs::read_to_string(data.join("installation")) else {
+        return Vec::new();
+    };
+    let filter = format!("label=io.lattice.installation={}", installation.trim());
+    let names = docker(&["network", "ls", "--filter", &filter, "--format", "{{.Name}}"]);
+    names.lines().map(str::to_owned).collect()
+}
+
+/// Removes all containers and networks that were made for the Lattice with this directory for data.
 pub fn remove_all(data: &Path) {
     let names = names(data);
     if !names.is_empty() {
         let mut command = Command::new("docker");
         let _ = command.args(["rm", "--force", "--volumes"]).args(names).output();
+    }
+    let networks = networks(data);
+    if !networks.is_empty() {
+        let _ = Command::new("docker").args(["network", "rm"]).args(networks).output();
     }
 }
 
@@ -203,7 +251,9 @@ fn launch(dir: &Path, options: &[String]) -> Child {
     for (option, path) in [("--run-dir", "run"), ("--data-dir", "data")] {
         command.arg(option).arg(dir.join(path));
     }
-    command.arg("--templates").arg(repository().join("containers/templates")).args(options);
+    let own = dir.join("templates");
+    let templates = if own.exists() { own } else { repository().join("containers/templates") };
+    command.arg("--templates").arg(templates).args(options);
     let mut broker = command.stdin(Stdio::null()).stderr(log).spawn().expect("it starts");
     until_some("the broker to listen", GENEROUS, || {
         let ended = broker.try_wait().expect("it is ours");

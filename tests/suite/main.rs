@@ -6,6 +6,7 @@
 
 mod apps;
 mod attacks;
+mod containers;
 mod deploy;
 mod docker;
 mod exact;

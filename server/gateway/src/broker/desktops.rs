@@ -185,8 +185,10 @@ impl Desktops {
             }
         };
         let desktop = self.create(subject.desktop(), &image);
-        let ((), desktop) = tokio::try_join!(parts, desktop)?;
-        self.engine.start(&desktop).await?;
+        // Both to their ends, also where one fails: what is being made then would be left behind.
+        let (parts, desktop) = tokio::join!(parts, desktop);
+        parts?;
+        self.engine.start(&desktop?).await?;
         let at_start = template.apps.iter().filter(|(_, app)| app.opens == Opens::AtStart);
         join_all(at_start.map(|(app, _)| async move {
             if let Err(error) = self.open_for(session, order.owner, template, app).await {
@@ -216,7 +218,8 @@ impl Desktops {
                 self.engine.start(&id).await
             }
         };
-        try_join_all(Core::PARTS.into_iter().zip(images).map(make)).await?;
+        let made = join_all(Core::PARTS.into_iter().zip(images).map(make)).await;
+        made.into_iter().collect::<Result<(), _>>()?;
         for (socket, core) in [(place.agent_socket(), Core::Xorg), (place.bus_socket(), Core::Dbus)]
         {
             let begun = Instant::now();
