@@ -51,7 +51,9 @@ impl Engine {
     pub fn start(&mut self) {
         let place = |name: &str| self.dir.path().join(name);
         let log = File::options().create(true).append(true).open(place("log"));
-        let mut command = Command::new("dockerd");
+        // On a network of its own: an engine without a bridge removes the docker0 that it finds.
+        let mut command = Command::new("unshare");
+        command.args(["--net", "dockerd"]);
         command.arg("--host").arg(self.host());
         command.arg("--data-root").arg(place("data")).arg("--exec-root").arg(place("exec"));
         command.arg("--pidfile").arg(place("pid"));
