@@ -120,10 +120,11 @@ fn a_neighbour_goes_on_typing_whatever_a_desktop_does() {
         ("windows", WINDOWS.replace("SECONDS", &seconds.to_string())),
     ];
     for (what, script) in storms {
-        let mut storm = run(&wild, &script);
+        let (mut storm, began) = (run(&wild, &script), Instant::now());
         thread::sleep(Duration::from_millis(500));
         let during = type_for(&viewer, TIME);
-        let ran = storm.try_wait().expect("it is ours").is_none();
+        // Where a key took very long, the storm may have had its time.
+        let ran = began.elapsed() > TIME * 5 / 4 || storm.try_wait().expect("it is ours").is_none();
         println!(
             "{what}: p95 {:.1?} of {} keys, longest {:.1?}",
             p95(&during),

@@ -19,6 +19,9 @@ async fn refused(containers: &Containers, spec: &Spec) -> String {
     let runtime: Runtime = containers.open();
     let error = runtime.start(spec).await.expect_err("it cannot be").to_string();
     println!("{error}");
+    let left = containers.of(&spec.session);
+    let ours = |name: &&String| containers.names().contains(name);
+    assert_eq!(left.iter().filter(ours).count(), 0, "{left:?}");
     assert!(!rooms(containers).contains(&spec.session), "its directory was left");
     error
 }
@@ -174,7 +177,6 @@ async fn a_full_disk_is_said_and_nothing_is_left_on_it() {
         disk.fill();
         let error = refused(&containers, &spec(1)).await;
         says(&error, &["the disk is full", "make room"]);
-        assert!(containers.names().is_empty(), "{:?}", containers.names());
         disk.empty();
         let runtime = containers.open();
         let session = super::started(&runtime, 1, "desktop").await;
