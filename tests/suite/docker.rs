@@ -128,7 +128,7 @@ fn what_is_killed_beside_a_desktop_does_not_end_it() {
     // Its display cannot be done without: the desktop is made anew.
     let killed = Instant::now();
     docker(&["kill", &name(&session, "xorg")]);
-    viewer.wait("to be told", |view| is_away(view));
+    viewer.wait("to be told", is_away);
     let told = killed.elapsed();
     viewer.wait_for("the desktop to be back", patience(Duration::from_secs(10)), |view| {
         !is_away(view)

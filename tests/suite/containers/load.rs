@@ -7,7 +7,7 @@ use lattice_tests::people::Proof;
 use lattice_tests::serve::{Serve, ServeOptions};
 use lattice_tests::wait::GENEROUS;
 use lattice_tests::{Viewer, patience, x};
-use lattice_wire::{Modifiers, Seq};
+use lattice_wire::Modifiers;
 use std::fs;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -29,17 +29,14 @@ fn connect(room: &Path) -> RustConnection {
 
 /// Types for a while; how long each key took from the keyboard to a frame that shows it, in order.
 fn type_for(viewer: &Viewer, time: Duration) -> Vec<Duration> {
-    let own = viewer.view(|view| view.welcome.as_ref().map(|welcome| welcome.viewer));
-    let own = own.expect("it was welcomed");
     let (began, mut took) = (Instant::now(), Vec::new());
     while began.elapsed() < time {
+        // Not by what it echoes: on a busy machine a program may answer before the agent has heard
+        // that it was asked. Nothing else moves on this desktop.
+        let frames = viewer.view(|view| view.frames.len());
         let sent = Instant::now();
-        let Seq(seq) = viewer.stroke("KeyA", "a", Modifiers::default());
-        viewer.wait_for("a frame with the key", GENEROUS, |view| {
-            let echo = view.frames.last().map(|frame| frame.echo);
-            // The press is numbered just before the release.
-            echo.is_some_and(|(who, Seq(shown))| who == own && shown + 1 >= seq)
-        });
+        viewer.stroke("KeyA", "a", Modifiers::default());
+        viewer.wait_for("a frame with the key", GENEROUS, |view| view.frames.len() > frames);
         took.push(sent.elapsed());
         thread::sleep(Duration::from_millis(30));
     }
