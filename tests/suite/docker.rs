@@ -89,6 +89,12 @@ fn a_desktop_is_shown_at_once_from_the_pool_and_soon_from_nothing() {
     assert!(serve.log().contains("is_ready=true"), "the slot was used: {}", serve.log());
     assert!(took < patience(Duration::from_secs(2)), "it took {took:?}");
     eventually("all parts", || roles(&session) == ROLES);
+    // Its programs are another user's than the bus, which was there before them.
+    let owner = "dbus-send --session --print-reply --dest=org.freedesktop.DBus / \
+                 org.freedesktop.DBus.NameHasOwner string:org.xfce.Panel";
+    eventually("the panel on the session bus", || {
+        docker(&["exec", &name(&session, "desktop"), "sh", "-c", owner]).contains("true")
+    });
     eventually("the pool to be filled again", || ready(&serve) == 1);
     delete(&serve, &session);
     viewer.wait_closed();

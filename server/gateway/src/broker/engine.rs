@@ -78,10 +78,14 @@ impl Engine {
         self.docker().await?.info().await.map_err(|error| self.explain(error))
     }
 
-    pub(super) async fn has_network(&self, name: &str) -> Result<bool, RuntimeError> {
-        match self.docker().await?.inspect_network(name, None).await {
-            Ok(_) => Ok(true),
-            Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(false),
+    /// The bridge of containers with a network that is not their own, where there is one.
+    pub(super) async fn bridge(&self) -> Result<Option<String>, RuntimeError> {
+        match self.docker().await?.inspect_network("bridge", None).await {
+            Ok(found) => {
+                let mut options = found.options.unwrap_or_default();
+                Ok(options.remove("com.docker.network.bridge.name"))
+            }
+            Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
             Err(error) => Err(self.explain(error)),
         }
     }

@@ -48,6 +48,9 @@ pub async fn look(socket: &Path, apps: &[String]) -> Result<Look, RuntimeError> 
     ];
     let unlimited = limits.into_iter().filter(|(_, can)| *can == Some(false));
     let forwards = info.ipv4_forwarding != Some(false);
+    // The engine knows it by name also when somebody has removed it.
+    let bridge = engine.bridge().await?;
+    let has_bridge = bridge.is_some_and(|name| Path::new("/sys/class/net").join(name).exists());
     Ok(Look {
         version,
         api,
@@ -55,6 +58,6 @@ pub async fn look(socket: &Path, apps: &[String]) -> Result<Look, RuntimeError> 
         missing_apps,
         root: info.docker_root_dir.unwrap_or_default().into(),
         unlimited: unlimited.map(|(what, _)| what).collect(),
-        has_network: forwards && engine.has_network("bridge").await?,
+        has_network: forwards && has_bridge,
     })
 }

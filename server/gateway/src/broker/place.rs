@@ -27,7 +27,7 @@ use crate::template::Template;
 use lattice_engine::session::SessionId;
 use rustix::fs::{Gid, Mode, Uid, chmod, chown, mkdir};
 use std::fs::{self, Permissions};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -132,7 +132,19 @@ impl Place {
             let file = format!("menu/applications/lattice-app-{name}.desktop");
             for_all(&self.dir.join(file), &menu_entry(name, &app.title, &app.icon))?;
         }
+        self.make_known(tenant.uid)?;
         self.introduce(FURNISHED, tenant.title, tenant.uid)
+    }
+
+    /// The session bus lets in whom its own list of users has, and that was written before it was known
+    /// whose desktop this is. It is added to in its place: the container has that very file mounted.
+    fn make_known(&self, uid: u32) -> io::Result<()> {
+        let path = self.dir.join("etc/passwd");
+        if fs::read_to_string(&path)?.contains(&format!(":{uid}:{uid}:")) {
+            return Ok(());
+        }
+        let mut file = fs::OpenOptions::new().append(true).open(&path)?;
+        file.write_all(format!("programs:x:{uid}:{uid}:::/usr/sbin/nologin\n").as_bytes())
     }
 
     /// Makes the directory in which a proxy of the session bus makes its socket for an app; where
@@ -251,6 +263,8 @@ mod tests {
         assert_eq!(seen("auth/programs"), (100_001, 100_001, 0o400));
         assert_eq!(seen("link"), (slot, 990, 0o2750));
         assert_eq!(seen("etc/passwd"), (0, 0, 0o644));
+        let known = fs::read_to_string(place.dir().join("etc/passwd")).expect("there");
+        assert!(known.contains(":1000000001:") && known.contains("programs:x:100001:"), "{known}");
         let accounts = fs::read_to_string(place.dir().join("desktop/passwd")).expect("there");
         assert!(accounts.contains("student:x:100001:100001:Ada her desk:"), "{accounts}");
         let entry =

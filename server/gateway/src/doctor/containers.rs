@@ -130,8 +130,8 @@ fn judge(found: Result<Look, RuntimeError>, is_needed: bool) -> Vec<Finding> {
     if !look.has_network {
         findings.push(Finding::warning(
             "network",
-            "containers have no bridge, or it leads nowhere, so apps that declare a network have none",
-            "install iptables, set sysctl net.ipv4.ip_forward=1, and start dockerd with its bridge",
+            "containers have no bridge, or it leads nowhere: ports are not published, images not built",
+            "install iptables, set sysctl net.ipv4.ip_forward=1, and restart the engine",
         ));
     }
     findings
