@@ -32,6 +32,8 @@ pub(super) const SANDBOX: &str = "io.lattice.sandbox";
 const CHROMIUM_SECCOMP: &str = include_str!("../../../../containers/chromium/seccomp.json");
 const HOME: &str = "/home/student";
 const MIB: u64 = 1 << 20;
+/// What the engine gives where nothing is said.
+const SHARES: i64 = 1024;
 /// Debian's limit for one process; as many descriptors as one desktop's program may have.
 const MAX_FILES: i64 = 20_000;
 
@@ -129,6 +131,8 @@ impl Site<'_> {
     /// What runs the display, the session bus or the relay, which are the same for everybody.
     pub(super) fn part(&self, core: Core, uid: u32, title: &str, tokens: &Tokens) -> Plan {
         let mut plan = self.plan(core.name(), core.size(), uid, "etc");
+        // Keys and pictures first, whatever programs do: shares count only where processors are short.
+        plan.host().cpu_shares = Some(4 * SHARES);
         match core {
             Core::Xorg => {
                 plan.bind(self.place.join("x"), "/tmp/.X11-unix", false);
@@ -236,6 +240,7 @@ impl Subject<'_> {
             plan.tmpfs(&tmpfs.path, memory(self.uid, mode, tmpfs.size) + exec);
         }
         plan.host().shm_size = Some(app.shm as i64);
+        plan.host().cpu_shares = Some(SHARES / 2);
         // Where memory is short an app goes, not the desktop that it is on.
         plan.host().oom_score_adj = Some(300);
         if sandbox == Some("chromium") {
