@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 /// What most desktops begin with; others are made from the beginning.
 const GEOMETRY: (u16, u16) = (1366, 768);
 /// A slot that was reserved and not started within this time is free again.
-const RESERVED_FOR: Duration = Duration::from_secs(60);
+const RESERVED_FOR: Duration = Duration::from_secs(20);
 /// So long nothing may have been started before a slot is: people who wait come first.
 const CALM: Duration = Duration::from_secs(2);
 /// How often to count slots though nothing was heard.
@@ -96,11 +96,22 @@ impl Desktops {
         }
     }
 
-    /// Makes one slot where one is missing; whether it did.
+    /// Makes one slot where one is missing, or removes one that is too many: some are where a broker or a
+    /// gateway was killed between taking one and starting it. Whether there was anything to do.
     async fn fill_by_one(&self) -> Result<bool, RuntimeError> {
         let slots = self.slots().await?;
-        let is_free = |session: &&SessionId| !self.reserved().contains_key(*session);
-        if slots.keys().filter(is_free).count() >= self.settings.pool {
+        let is_free = |session: &SessionId| !self.reserved().contains_key(session);
+        let free: Vec<_> = slots.keys().filter(|session| is_free(session)).cloned().collect();
+        if let Some(extra) = free.get(self.settings.pool) {
+            let _turn = self.turn(extra).await;
+            // Somebody may have taken it meanwhile.
+            let found = self.find(extra).await?;
+            if is_free(extra) && self.is_slot(extra, &found) {
+                self.clear(extra, found).await?;
+            }
+            return Ok(true);
+        }
+        if free.len() == self.settings.pool {
             return Ok(false);
         }
         let mut bits = [0; 10];

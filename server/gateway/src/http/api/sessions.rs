@@ -223,8 +223,9 @@ pub(super) async fn create(
     let name = given.name.as_deref().map_or(template.title.as_str(), str::trim);
     check_label("name", name)?;
     let id = match api.desktops().reserve().await {
-        Some(ready) => ready,
-        None => fresh_id()?,
+        // One that waits in line for long may be offered a second time.
+        Some(ready) if api.store().session(&ready).await?.is_none() => ready,
+        Some(_) | None => fresh_id()?,
     };
     let new = NewSession { id: &id, owner: user.id, template: &template.id, name };
     api.store().create_session(&new, MOST_SESSIONS, Timestamp::now()).await?;
