@@ -34,13 +34,15 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
-use tokio::time::interval;
+use tokio::time::{interval, sleep};
 
 /// How long connections may take to end: a request that is on its way is answered, if it comes at all.
 /// deploy/lattice.service gives all of the end twice this.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(15);
+/// How long the directory for data may still be held by a server that has ended.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 const UPKEEP: Duration = Duration::from_secs(5);
 /// What `--open` makes where there is no desktop yet.
 pub(crate) const TEMPLATE: &str = "desktop";
@@ -89,17 +91,23 @@ impl Places {
 
     /// Two servers over one directory would end each other's desktops: held as long as the file is
     /// open, however the process ends.
-    fn lock(&self) -> anyhow::Result<File> {
+    async fn lock(&self) -> anyhow::Result<File> {
         let path = self.data.join("lock");
         let mut options = fs::OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(&path).with_context(|| format!("open {}", path.display()))?;
-        if let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            bail!(
-                "another lattice serve uses {} ({error}); end it, or name another directory with \
-                 --data-dir",
-                self.data.display()
-            );
+        // One that was killed in the middle of starting a program has left that program's half-made
+        // process with the file, for some milliseconds.
+        let begun = Instant::now();
+        while let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            if begun.elapsed() > LOCK_PATIENCE {
+                bail!(
+                    "another lattice serve uses {} ({error}); end it, or name another directory with \
+                     --data-dir",
+                    self.data.display()
+                );
+            }
+            sleep(Duration::from_millis(10)).await;
         }
         Ok(file)
     }
@@ -114,7 +122,7 @@ pub async fn run(args: ServeArgs, handed: Handed) -> anyhow::Result<()> {
     }
     let mut signals = Signals::new()?;
     let places = Places::open(&config.data_dir)?;
-    let _lock = places.lock()?;
+    let _lock = places.lock().await?;
     let store = Store::open(&places.database()).await?;
     let first = admin::bootstrap(&store, Timestamp::now()).await?;
     let opened = if args.open { Some(open_desktop(&store).await?) } else { None };
