@@ -171,7 +171,7 @@ mod containers {
         let without = ["--env", "LATTICE_TLS__MODE=off", "--env", "LATTICE_BROKER__POOL=0"];
         docker(&[&run[..], &mount, &without, &[&Stack::image()]].concat());
         eventually("its gateway", || {
-            docker(&["ps", "--quiet", "--filter", &format!("name={}", stack.gateway)]) != ""
+            !docker(&["ps", "--quiet", "--filter", &format!("name={}", stack.gateway)]).is_empty()
         });
         stack.check();
         stack.check_walls();

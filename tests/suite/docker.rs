@@ -209,9 +209,9 @@ fn kills_in_the_middle_of_starts_and_ends_leave_nothing_behind() {
         delete(&serve, session);
     }
     let data = serve.desktops().data().to_owned();
-    eventually("only the slot to be left", || {
+    until_some("only the slot to be left", 3 * GENEROUS, || {
         let left: BTreeSet<_> = names(&data).into_iter().collect();
-        left.len() == 3 && ready(&serve) == 1
+        (left.len() == 3 && ready(&serve) == 1).then_some(())
     });
     let rooms = fs::read_dir(data.join("desktops")).expect("there").flatten();
     let rooms = rooms.filter(|entry| entry.file_name().to_string_lossy().len() == 16).count();

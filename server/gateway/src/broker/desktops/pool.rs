@@ -4,7 +4,7 @@
 //! A slot has the id of the session that it will be. So its containers' labels are right from the
 //! beginning, and a broker that starts finds it as it finds desktops.
 
-use super::{Core, Desktops, Found, Parts, State, group};
+use super::{Container, Core, Desktops, Found, Parts, State, group};
 use crate::runtime::RuntimeError;
 use futures_util::future::join_all;
 use lattice_engine::session::SessionId;
@@ -101,6 +101,16 @@ impl Desktops {
     async fn fill_by_one(&self) -> Result<bool, RuntimeError> {
         let slots = self.slots().await?;
         let is_free = |session: &SessionId| !self.reserved().contains_key(session);
+        // One that a broker was killed over is not frozen yet.
+        for (session, slot) in &slots {
+            let _turn = self.turn(session).await;
+            if slot.core.values().any(is_running) && !self.reserved().contains_key(session) {
+                let found = self.find(session).await?;
+                if self.is_slot(session, &found) {
+                    self.freeze(&found).await?;
+                }
+            }
+        }
         let free: Vec<_> = slots.keys().filter(|session| is_free(session)).cloned().collect();
         if let Some(extra) = free.get(self.settings.pool) {
             let _turn = self.turn(extra).await;
@@ -141,12 +151,19 @@ impl Desktops {
         let directory = self.settings.paths.host(place.dir())?;
         let site = self.site(session, &directory);
         self.make_parts(&place, site, uid, "Desktop", &tokens).await?;
-        let found = self.find(session).await?;
-        let running = found.core.values().filter(|part| part.state == State::RUNNING);
+        self.freeze(&self.find(session).await?).await
+    }
+
+    async fn freeze(&self, slot: &Found) -> Result<(), RuntimeError> {
+        let running = slot.core.values().filter(|part| is_running(part));
         join_all(running.map(|part| self.engine.pause(&part.id))).await.into_iter().collect()
     }
 
     fn reserved(&self) -> MutexGuard<'_, HashMap<SessionId, Instant>> {
         self.reserved.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_running(part: &Container) -> bool {
+    part.state == State::RUNNING
 }
