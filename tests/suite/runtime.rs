@@ -167,8 +167,7 @@ async fn a_reset_ends_it_and_keeps_data(world: &World) {
     runtime.reset(&spec).await.expect("resetting what was never there is fine");
     runtime.start(&spec).await.expect("a start");
     running(&runtime, &spec.session).await;
-    if let World::Process(desktops) = world {
-        let home = desktops.home(1);
+    if let Some(home) = world.home(1) {
         fs::write(home.join("settings"), "odd").expect("written");
         fs::write(home.with_file_name("data").join("essay"), "words").expect("written");
     }
@@ -177,8 +176,7 @@ async fn a_reset_ends_it_and_keeps_data(world: &World) {
     assert!(state(&runtime, &spec.session).await.is_none(), "it is to be started anew");
     runtime.start(&spec).await.expect("it can be started again");
     running(&runtime, &spec.session).await;
-    let World::Process(desktops) = world else { return };
-    let home = desktops.home(1);
+    let Some(home) = world.home(1) else { return };
     assert!(!home.join("settings").exists(), "the home is as it is at first");
     let essay = fs::read_to_string(home.with_file_name("data").join("essay"));
     assert_eq!(essay.expect("Data stays"), "words");

@@ -12,23 +12,26 @@ use super::host::HostPaths;
 use super::network::{self, Walls};
 use super::place::{Parts, Place, Tenant};
 use super::protocol::{Id, MAX_TITLE, Order, Seen, SeenApp, SeenState, Tokens};
-use crate::runtime::RuntimeError;
 use crate::runtime::process::own_uid;
+use crate::runtime::turns::Turns;
+use crate::runtime::{HOME_IN_USE, RuntimeError};
 use crate::template::{Access, App, Opens, Template};
 use bollard::models::{ContainerSummary, ContainerSummaryStateEnum as State};
 use futures_util::future::{join_all, try_join_all};
 use lattice_engine::session::SessionId;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedMutexGuard, watch};
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 /// How long the display and the session bus may take until they listen.
 const LISTEN_PATIENCE: Duration = Duration::from_secs(20);
 /// How often to look whether they do: a look costs some microseconds.
 const LISTEN_LOOK: Duration = Duration::from_millis(4);
+/// What Compose gives a service that says nothing.
+const USUAL_GRACE: Duration = Duration::from_secs(10);
 /// The longest name of an app, see `template::values::name`.
 const MAX_APP_NAME: usize = 64;
 
@@ -55,7 +58,7 @@ pub(super) struct Desktops {
     settings: Settings,
     changes: watch::Sender<u64>,
     /// One thing at a time is done to each session.
-    turns: Mutex<HashMap<SessionId, Arc<tokio::sync::Mutex<()>>>>,
+    turns: Turns,
     /// Those that are being started by this process.
     starting: Mutex<BTreeSet<SessionId>>,
     /// Apps of which not even a container came to be, and why.
@@ -124,7 +127,7 @@ impl Desktops {
         if order.title.len() > MAX_TITLE {
             return Err(RuntimeError::Refused(format!("a title has {MAX_TITLE} bytes at most")));
         }
-        let _turn = self.turn(session).await;
+        let _turn = self.turns.take(session).await;
         let found = self.find(session).await?;
         if matches!(self.judge(session, &found), Some(SeenState::Running(_) | SeenState::Paused(_)))
         {
@@ -241,13 +244,16 @@ impl Desktops {
 
     /// Ends a desktop: its apps are asked to, then everything is killed.
     pub(super) async fn stop(&self, session: &SessionId) -> Result<(), RuntimeError> {
-        let _turn = self.turn(session).await;
+        let _turn = self.turns.take(session).await;
+        self.stop_in_turn(session).await
+    }
+
+    async fn stop_in_turn(&self, session: &SessionId) -> Result<(), RuntimeError> {
         let found = self.find(session).await?;
         self.resume_all(&found).await;
-        let template = self.settings.templates.get(&found.template);
+        let of = found.template.as_str();
         join_all(found.apps.iter().map(|(name, container)| async move {
-            let app = template.and_then(|template| template.apps.get(name));
-            let grace = app.map_or(Duration::from_secs(10), |app| app.stop_grace);
+            let grace = self.grace(of, name);
             if container.state == State::RUNNING
                 && let Err(error) = self.engine.stop(&container.id, grace).await
             {
@@ -262,13 +268,20 @@ impl Desktops {
 
     /// Ends a desktop, and gives its owner a home as a new one has.
     pub(super) async fn reset(&self, session: &SessionId, owner: i64) -> Result<(), RuntimeError> {
-        self.stop(session).await?;
+        let _turn = self.turns.take(session).await;
+        let all = group(self.engine.list(vec![self.label()]).await?);
+        let is_in =
+            |found: &Found| found.owner == owner && found.core.values().any(Container::is_alive);
+        if all.iter().any(|(other, found)| other != session && is_in(found)) {
+            return Err(RuntimeError::Refused(HOME_IN_USE.into()));
+        }
+        self.stop_in_turn(session).await?;
         let person = Person { owner, uid: uid(owner)? };
         self.settings.keeper.reset(person, &self.engine).await
     }
 
     pub(super) async fn pause(&self, session: &SessionId) -> Result<(), RuntimeError> {
-        let _turn = self.turn(session).await;
+        let _turn = self.turns.take(session).await;
         let found = self.running(session).await?;
         // Apps first: nobody waits for an answer of what is frozen already.
         let all = found.apps.values().chain(found.proxies.values());
@@ -281,7 +294,7 @@ impl Desktops {
     }
 
     pub(super) async fn resume(&self, session: &SessionId) -> Result<(), RuntimeError> {
-        let _turn = self.turn(session).await;
+        let _turn = self.turns.take(session).await;
         let found = self.running(session).await?;
         for result in self.resume_all(&found).await {
             result?;
@@ -298,7 +311,7 @@ impl Desktops {
 
     /// Opens an app on a desktop that runs.
     pub(super) async fn open(&self, session: &SessionId, app: &str) -> Result<(), RuntimeError> {
-        let _turn = self.turn(session).await;
+        let _turn = self.turns.take(session).await;
         let found = self.running(session).await?;
         let template = self.template(&found.template)?;
         match found.apps.get(app) {
@@ -356,13 +369,11 @@ impl Desktops {
 
     /// Ends an app.
     pub(super) async fn close(&self, session: &SessionId, name: &str) -> Result<(), RuntimeError> {
-        let _turn = self.turn(session).await;
+        let _turn = self.turns.take(session).await;
         let found = self.find(session).await?;
         self.unopened().remove(&(session.clone(), name.to_owned()));
         if let Some(container) = found.apps.get(name) {
-            let template = self.settings.templates.get(&found.template);
-            let app = template.and_then(|template| template.apps.get(name));
-            let grace = app.map_or(Duration::from_secs(10), |app| app.stop_grace);
+            let grace = self.grace(&found.template, name);
             self.engine.stop(&container.id, grace).await?;
             self.engine.remove(&container.id).await?;
         }
@@ -415,7 +426,7 @@ impl Desktops {
 
     /// An app whose window was closed leaves nothing behind.
     pub(super) async fn tidy(&self, session: &SessionId, app: &str) -> Result<(), RuntimeError> {
-        let _turn = self.turn(session).await;
+        let _turn = self.turns.take(session).await;
         let found = self.find(session).await?;
         let closed = found.apps.get(app).filter(|container| {
             container.state == State::EXITED && container.exit_code() == Some(0)
@@ -434,7 +445,7 @@ impl Desktops {
         let entries = std::fs::read_dir(run).map_err(RuntimeError::step("list", run))?;
         let dirs = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
         for session in dirs.filter(|session: &SessionId| !sessions.contains_key(session)) {
-            let _turn = self.turn(&session).await;
+            let _turn = self.turns.take(&session).await;
             if self.find(&session).await?.is_empty() {
                 self.place(&session).remove()?;
             }
@@ -451,6 +462,13 @@ impl Desktops {
             }
         }
         Ok(missing)
+    }
+
+    /// How long an app may take to end. What it was made from may have gone.
+    fn grace(&self, template: &str, app: &str) -> Duration {
+        let template = self.settings.templates.get(template);
+        let app = template.and_then(|template| template.apps.get(app));
+        app.map_or(USUAL_GRACE, |app| app.stop_grace)
     }
 
     fn template(&self, name: &str) -> Result<&Template, RuntimeError> {
@@ -561,15 +579,6 @@ impl Desktops {
 
     fn place(&self, session: &SessionId) -> Place {
         Place::new(&self.settings.run, session)
-    }
-
-    async fn turn(&self, session: &SessionId) -> OwnedMutexGuard<()> {
-        let turn = {
-            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
-            turns.entry(session.clone()).or_default().clone()
-        };
-        turn.lock_owned().await
     }
 
     fn starting(&self) -> MutexGuard<'_, BTreeSet<SessionId>> {

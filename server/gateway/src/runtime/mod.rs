@@ -9,6 +9,7 @@ pub mod docker;
 mod fake;
 mod own_broker;
 pub mod process;
+pub(crate) mod turns;
 
 pub use docker::Docker;
 pub use fake::{Call, Failure, Fake};
@@ -21,6 +22,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use tokio::sync::watch;
 
+/// Why a reset is refused: whoever works in that home would lose it.
+pub(crate) const HOME_IN_USE: &str =
+    "another desktop of the same person runs with the same home; stop it first";
 const NEEDS_CONTAINERS: &str =
     "desktops in sandboxes have no apps and no pause; run lattice serve with containers";
 

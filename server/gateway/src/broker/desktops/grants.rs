@@ -89,7 +89,7 @@ impl Desktops {
         let sessions = group(self.engine.list(vec![self.label()]).await?);
         let of = networks.iter().filter_map(|(_, labels)| labels.get(SESSION)?.parse().ok());
         for session in of.filter(|session: &SessionId| !sessions.contains_key(session)) {
-            let _turn = self.turn(&session).await;
+            let _turn = self.turns.take(&session).await;
             if self.find(&session).await?.is_empty() {
                 network::remove(&self.engine, installation, &session).await?;
             }

@@ -103,7 +103,7 @@ impl Desktops {
         let is_free = |session: &SessionId| !self.reserved().contains_key(session);
         // One that a broker was killed over is not frozen yet.
         for (session, slot) in &slots {
-            let _turn = self.turn(session).await;
+            let _turn = self.turns.take(session).await;
             if slot.core.values().any(is_running) && !self.reserved().contains_key(session) {
                 let found = self.find(session).await?;
                 if self.is_slot(session, &found) {
@@ -113,7 +113,7 @@ impl Desktops {
         }
         let free: Vec<_> = slots.keys().filter(|session| is_free(session)).cloned().collect();
         if let Some(extra) = free.get(self.settings.pool) {
-            let _turn = self.turn(extra).await;
+            let _turn = self.turns.take(extra).await;
             // Somebody may have taken it meanwhile.
             let found = self.find(extra).await?;
             if is_free(extra) && self.is_slot(extra, &found) {
@@ -129,7 +129,7 @@ impl Desktops {
         random.map_err(|error| RuntimeError::Refused(format!("get random bytes: {error}")))?;
         let session = SessionId::from_bytes(bits);
         let uid = FIRST_UID + u32::from_le_bytes([bits[0], bits[1], bits[2], bits[3] & 0x3f]);
-        let _turn = self.turn(&session).await;
+        let _turn = self.turns.take(&session).await;
         self.making().insert(session.clone());
         let mut made = self.make_slot(&session, uid).await;
         if made.is_err() {

@@ -18,12 +18,12 @@ mod watcher;
 pub use place::Limits;
 pub(crate) use watcher::processes;
 
-use super::{Instance, InstanceState, RuntimeError, Spec};
+use super::turns::Turns;
+use super::{HOME_IN_USE, Instance, InstanceState, RuntimeError, Spec};
 use crate::supervise::{limits, sandbox};
 use lattice_engine::session::SessionId;
 use place::{Order, Place, Said};
 use rustix::process::{Signal, pidfd_send_signal};
-use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -31,10 +31,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::process::Command;
-use tokio::sync::{OwnedMutexGuard, watch};
+use tokio::sync::watch;
 use tokio::time::timeout;
 use watcher::Watcher;
 
@@ -86,7 +85,7 @@ pub struct Process {
     bwrap: PathBuf,
     watcher: Watcher,
     /// One of start, stop and remove at a time for each session.
-    turns: Mutex<HashMap<SessionId, Arc<tokio::sync::Mutex<()>>>>,
+    turns: Turns,
 }
 
 impl Process {
@@ -99,7 +98,7 @@ impl Process {
         let bwrap = probe::sandbox(&settings).await?;
         limits::make_room();
         let watcher = Watcher::start().map_err(RuntimeError::step("watch", &settings.run))?;
-        let process = Self { settings, bwrap, watcher, turns: Mutex::default() };
+        let process = Self { settings, bwrap, watcher, turns: Turns::default() };
         for (_, place) in process.places()? {
             process.watch(&place);
         }
@@ -111,7 +110,7 @@ impl Process {
     }
 
     pub(super) async fn start(&self, spec: &Spec) -> Result<(), RuntimeError> {
-        let _turn = self.turn(&spec.session).await;
+        let _turn = self.turns.take(&spec.session).await;
         let place = self.place(&spec.session);
         match observe(&place) {
             Some(
@@ -130,27 +129,25 @@ impl Process {
     }
 
     pub(super) async fn stop(&self, session: &SessionId) -> Result<(), RuntimeError> {
-        let _turn = self.turn(session).await;
+        let _turn = self.turns.take(session).await;
         self.stop_in(&self.place(session)).await
     }
 
     /// A home is its owner's, not a session's: nothing else may be in it while it is moved away.
     pub(super) async fn reset(&self, spec: &Spec) -> Result<(), RuntimeError> {
-        let _turn = self.turn(&spec.session).await;
+        let _turn = self.turns.take(&spec.session).await;
         let others = self.list().await?.into_iter();
         let mut others = others.filter(|other| other.owner == spec.owner);
         let is_up = |state: &InstanceState| !matches!(state, InstanceState::Ended { .. });
         if others.any(|other| other.session != spec.session && is_up(&other.state)) {
-            let reason =
-                "another desktop of the same person runs with the same home; stop it first";
-            return Err(RuntimeError::Refused(reason.into()));
+            return Err(RuntimeError::Refused(HOME_IN_USE.into()));
         }
         self.stop_in(&self.place(&spec.session)).await?;
         home::set_aside(&self.settings.data, spec.owner)
     }
 
     pub(super) async fn remove(&self, session: &SessionId) -> Result<(), RuntimeError> {
-        let _turn = self.turn(session).await;
+        let _turn = self.turns.take(session).await;
         let place = self.place(session);
         self.stop_in(&place).await?;
         match fs::remove_dir_all(place.dir()) {
@@ -169,16 +166,6 @@ impl Process {
             found.push(Instance { session, owner, state, apps: Vec::new() });
         }
         Ok(found)
-    }
-
-    /// Waits for the session's turn.
-    async fn turn(&self, session: &SessionId) -> OwnedMutexGuard<()> {
-        let turn = {
-            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
-            turns.entry(session.clone()).or_default().clone()
-        };
-        turn.lock_owned().await
     }
 
     fn place(&self, session: &SessionId) -> Place {
