@@ -7,21 +7,27 @@
 
 use lattice_engine::session::SessionId;
 use lattice_tests::Viewer;
-use lattice_tests::containers::{cookie, docker, name, slots};
+use lattice_tests::containers::{display, docker, name, names, slots};
+use lattice_tests::keylog::KeyLog;
 use lattice_tests::people::Proof;
 use lattice_tests::process::pss;
 use lattice_tests::serve::{Serve, ServeOptions};
+use lattice_tests::typing::p95;
+use lattice_tests::viewer::View;
 use lattice_tests::wait::{GENEROUS, until_some};
 use lattice_tests::x;
 use serde_json::{Value, json};
 use std::fs;
-use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 const ROUNDS: usize = 10;
 const CLASS: usize = 10;
+/// So many slots are made while somebody types.
+const REFILLED: usize = 6;
 const CLASS_COMES_IN: Duration = Duration::from_secs(2);
 /// So long an idle desktop is watched.
 const WATCHED: Duration = Duration::from_secs(10);
@@ -36,6 +42,8 @@ fn main() {
     one_by_one("from nothing", 0);
     one_by_one("from the pool", 2);
     class();
+    println!();
+    refill();
     println!();
     cost();
     println!();
@@ -53,7 +61,7 @@ struct Started {
     session: SessionId,
     picture: Duration,
     panel: Duration,
-    _viewer: Viewer,
+    viewer: Viewer,
 }
 
 fn click(serve: &Serve, who: &Proof, template: &str) -> Started {
@@ -68,15 +76,16 @@ fn click(serve: &Serve, who: &Proof, template: &str) -> Started {
         let shown = windows(serve, &session)?;
         ["Xfce4-panel", "Xfdesktop"].iter().all(|name| shown.contains(*name)).then_some(())
     });
-    Started { session, picture, panel: asked.elapsed(), _viewer: viewer }
+    Started { session, picture, panel: asked.elapsed(), viewer }
+}
+
+fn place(serve: &Serve, session: &SessionId) -> PathBuf {
+    serve.desktops().data().join("desktops").join(session.as_str())
 }
 
 /// The classes of all windows on a desktop.
 fn windows(serve: &Serve, session: &SessionId) -> Option<std::collections::BTreeSet<String>> {
-    let place = serve.desktops().data().join("desktops").join(session.as_str());
-    let stream = UnixStream::connect(place.join("x/X0")).ok()?;
-    let display = x::try_connect_by(stream, &cookie(&place)?).ok()?;
-    Some(x::window_classes(&display))
+    Some(x::window_classes(&display(&place(serve, session))?))
 }
 
 fn one_by_one(what: &str, pool: usize) {
@@ -124,6 +133,49 @@ fn class() {
     row(&format!("{CLASS} within {CLASS_COMES_IN:?}"), &pairs);
     let last = all.iter().map(|(.., at)| *at).max().unwrap_or_default();
     println!("\nThe last of {CLASS} students had a desktop {last:.1?} after the first clicked.");
+}
+
+/// How long a key takes on a desktop while the pool is filled beside it.
+fn refill() {
+    println!("| typing | keys | p50 ms | p95 ms | longest ms |");
+    println!("|---|---|---|---|---|");
+    let serve = serve(REFILLED);
+    let full = |serve: &Serve| slots(serve.desktops().data()) >= REFILLED;
+    until_some("the pool", 3 * GENEROUS, || full(&serve).then_some(()));
+    let started = click(&serve, &serve.admin(), "desktop");
+    until_some("the pool", 3 * GENEROUS, || full(&serve).then_some(()));
+    let viewer = started.viewer;
+    viewer.wait("to drive", View::drives);
+    let connect = || display(&place(&serve, &started.session)).expect("its display");
+    let _keylog = KeyLog::open(connect(), connect());
+    viewer.type_for(Duration::from_secs(2));
+    typing("alone", &viewer.type_for(WATCHED));
+    let own = format!("lattice-{}-", started.session);
+    let all = names(serve.desktops().data());
+    let pool: Vec<_> = all.iter().filter(|name| !name.starts_with(&own)).collect();
+    let mut remove = vec!["rm", "--force"];
+    remove.extend(pool.iter().map(|name| name.as_str()));
+    docker(&remove);
+    let (done, began) = (AtomicBool::new(false), Instant::now());
+    let took = thread::scope(|scope| {
+        scope.spawn(|| {
+            until_some("the pool", 3 * GENEROUS, || full(&serve).then_some(()));
+            done.store(true, Ordering::Release);
+        });
+        viewer.type_while(|| !done.load(Ordering::Acquire))
+    });
+    typing(&format!("while {REFILLED} slots are made in {:.1?}", began.elapsed()), &took);
+}
+
+fn typing(what: &str, took: &[Duration]) {
+    let ms = |time: Duration| time.as_secs_f64() * 1e3;
+    println!(
+        "| {what} | {} | {:.1} | {:.1} | {:.1} |",
+        took.len(),
+        ms(took[took.len() / 2]),
+        ms(p95(took)),
+        ms(took[took.len() - 1])
+    );
 }
 
 /// What idle and paused desktops take.

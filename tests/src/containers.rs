@@ -3,14 +3,17 @@
 
 use crate::process::{binary, repository, signal};
 use crate::wait::{GENEROUS, until_some};
+use crate::x;
 use crate::xserver::TempDir;
 use lattice_engine::session::SessionId;
 use lattice_gateway::runtime::{Docker, Runtime};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::fs::{self, File};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use x11rb::rust_connection::RustConnection;
 
 /// A machine's worth of desktops made of containers. What is left when it is dropped is removed.
 #[derive(Debug)]
@@ -196,6 +199,12 @@ pub fn slots(data: &Path) -> usize {
 pub fn cookie(place: &Path) -> Option<Vec<u8>> {
     let entry = fs::read(place.join("auth/client")).ok()?;
     Some(entry.get(entry.len().checked_sub(16)?..)?.to_vec())
+}
+
+/// The X server of the session with this directory, where it answers already.
+pub fn display(place: &Path) -> Option<RustConnection> {
+    let stream = UnixStream::connect(place.join("x/X0")).ok()?;
+    x::try_connect_by(stream, &cookie(place)?).ok()
 }
 
 /// The names of all networks that were made for it.

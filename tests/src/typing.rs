@@ -1,7 +1,10 @@
 //! What a browser reports when somebody types on a keyboard with the US layout.
 
 use crate::viewer::Viewer;
+use crate::wait::GENEROUS;
 use lattice_wire::{Button, Input, Key, Modifiers, Point, PointerAt, Seq, Text};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// All of printable ASCII.
 pub fn printable_ascii() -> String {
@@ -44,7 +47,39 @@ pub fn us_key(character: char) -> Option<(String, bool)> {
     Some((found.0.to_owned(), found.1 != character))
 }
 
+/// Of times in order, that which 95 of 100 do not exceed.
+///
+/// # Panics
+/// Where there are none.
+pub fn p95(sorted: &[Duration]) -> Duration {
+    sorted[(sorted.len() * 95 / 100).min(sorted.len() - 1)]
+}
+
 impl Viewer {
+    /// Types for a while, a key every 30 ms at most; how long each took from the keyboard to a frame that
+    /// shows it, in order. Nothing else may move on the desktop.
+    pub fn type_for(&self, time: Duration) -> Vec<Duration> {
+        let began = Instant::now();
+        self.type_while(|| began.elapsed() < time)
+    }
+
+    /// The same, for as long as a condition holds.
+    pub fn type_while(&self, mut goes_on: impl FnMut() -> bool) -> Vec<Duration> {
+        let mut took = Vec::new();
+        while goes_on() {
+            // Not by what it echoes: on a busy machine a program may answer before the agent has heard
+            // that it was asked.
+            let frames = self.view(|view| view.frames.len());
+            let sent = Instant::now();
+            self.stroke("KeyA", "a", Modifiers::default());
+            self.wait_for("a frame with the key", GENEROUS, |view| view.frames.len() > frames);
+            took.push(sent.elapsed());
+            thread::sleep(Duration::from_millis(30));
+        }
+        took.sort();
+        took
+    }
+
     /// Presses or releases one key.
     pub fn key(&self, down: bool, code: &str, key: &str, modifiers: Modifiers) -> Seq {
         let (code, key) = (code.to_owned(), key.to_owned());

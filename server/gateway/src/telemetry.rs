@@ -1,11 +1,14 @@
 //! What an operator sees: logs on stderr and metrics in Prometheus' text form.
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics::{
+    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::sync::OnceLock;
+use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, Subscriber};
 use tracing_subscriber::filter::{ParseError, filter_fn};
@@ -27,6 +30,9 @@ const BUCKETS: [f64; 16] = [
     0.00025, 0.0005, 0.001, 0.0015, 0.002, 0.003, 0.004, 0.006, 0.008, 0.012, 0.016, 0.025, 0.05,
     0.1, 0.25, 1.0,
 ];
+
+/// From what nobody notices to what nobody waits for.
+const START_BUCKETS: [f64; 10] = [0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 6.0, 10.0, 20.0, 60.0];
 
 /// Reasons that are counted from 0, so that a graph exists before the first event.
 const ZEROED: [(&str, &str, &[&str]); 3] = [
@@ -102,9 +108,11 @@ impl Metrics {
         static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
         let recorder = RECORDER.get_or_init(|| {
             let seconds = Matcher::Suffix("_seconds".into());
+            let starts = Matcher::Full("lattice_session_start_seconds".into());
             let builder = PrometheusBuilder::new();
             let recorder = builder
                 .set_buckets_for_metric(seconds, &BUCKETS)
+                .and_then(|builder| builder.set_buckets_for_metric(starts, &START_BUCKETS))
                 .expect("the buckets are not empty")
                 .build_recorder();
             let handle = recorder.handle();
@@ -146,6 +154,11 @@ pub fn count_sessions<'a>(states: impl Iterator<Item = &'a str>) {
     }
 }
 
+/// Counts a desktop that came up, and how long that took.
+pub fn count_start(took: Duration) {
+    histogram!("lattice_session_start_seconds").record(took);
+}
+
 const SESSION_STATES: [&str; 8] =
     ["requested", "queued", "starting", "running", "idle", "stopping", "stopped", "failed"];
 
@@ -175,6 +188,11 @@ fn describe() {
     describe_counter!("lattice_agent_grabs_total", "Times the agent fetched pixels");
     describe_counter!("lattice_agent_frames_total", "Frames the agent sent");
     describe_counter!("lattice_agent_wakeups_total", "Times the agent's capture woke up");
+    describe_histogram!(
+        "lattice_session_start_seconds",
+        Unit::Seconds,
+        "From a place on the machine for a desktop to its running"
+    );
     describe_histogram!(
         "lattice_frame_encode_seconds",
         Unit::Seconds,

@@ -16,6 +16,7 @@ use lattice_gateway::session_api::Catalogue;
 use lattice_gateway::store::{
     Actor, Desired, NewSession, NewUser, Store, Timestamp, UserId, UserRole,
 };
+use lattice_gateway::telemetry::Metrics;
 use lattice_wire::{
     Capabilities, ClientPacket, Input, Micros, Point, PointerAt, Role, Seq, ServerPacket, Standing,
     ToAgent, VERSION, close,
@@ -240,6 +241,7 @@ fn check_pause(since: Instant, least: Duration) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wanted_session_is_started_and_shown() {
+    let metrics = Metrics::install();
     let world = World::new().await;
     let gateway = world.gateway();
     let session = world.create(1).await;
@@ -248,6 +250,9 @@ async fn a_wanted_session_is_started_and_shown() {
     gateway.desktops.wake(&session).await;
     let live = gateway.stands(&session, Some(State::Running)).await;
     assert_eq!((live.reason.as_str(), live.viewers), ("", 0));
+    let text = metrics.render(None);
+    let counted = text.lines().find_map(|l| l.strip_prefix("lattice_session_start_seconds_count "));
+    assert!(counted.is_some_and(|count| count != "0"), "its start was not counted:\n{text}");
     let Some(InstanceState::Running(address)) = world.instance(&session).await else {
         panic!("it does not run");
     };

@@ -1,52 +1,20 @@
 //! A desktop that takes all it can get: it ends what is its own, and its neighbour goes on typing.
 
 use lattice_engine::session::SessionId;
-use lattice_tests::containers::{docker, name};
+use lattice_tests::containers::{display, docker, name};
 use lattice_tests::keylog::KeyLog;
+use lattice_tests::patience;
 use lattice_tests::people::Proof;
 use lattice_tests::serve::{Serve, ServeOptions};
-use lattice_tests::wait::GENEROUS;
-use lattice_tests::{Viewer, patience, x};
-use lattice_wire::Modifiers;
-use std::fs;
-use std::os::unix::net::UnixStream;
-use std::path::Path;
+use lattice_tests::typing::p95;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
-use x11rb::rust_connection::RustConnection;
 
 /// So long each lasts.
 const TIME: Duration = Duration::from_secs(8);
 /// A latency below this is nobody's concern, whatever it was before.
 const UNNOTICED: Duration = Duration::from_millis(60);
-
-fn connect(room: &Path) -> RustConnection {
-    let entry = fs::read(room.join("auth/server")).expect("a cookie file");
-    let stream = UnixStream::connect(room.join("x/X0")).expect("it listens");
-    x::connect_by(stream, &entry[entry.len() - 16..])
-}
-
-/// Types for a while; how long each key took from the keyboard to a frame that shows it, in order.
-fn type_for(viewer: &Viewer, time: Duration) -> Vec<Duration> {
-    let (began, mut took) = (Instant::now(), Vec::new());
-    while began.elapsed() < time {
-        // Not by what it echoes: on a busy machine a program may answer before the agent has heard
-        // that it was asked. Nothing else moves on this desktop.
-        let frames = viewer.view(|view| view.frames.len());
-        let sent = Instant::now();
-        viewer.stroke("KeyA", "a", Modifiers::default());
-        viewer.wait_for("a frame with the key", GENEROUS, |view| view.frames.len() > frames);
-        took.push(sent.elapsed());
-        thread::sleep(Duration::from_millis(30));
-    }
-    took.sort();
-    took
-}
-
-fn p95(sorted: &[Duration]) -> Duration {
-    sorted[(sorted.len() * 95 / 100).min(sorted.len() - 1)]
-}
 
 fn run(session: &SessionId, script: &str) -> Child {
     let mut command = Command::new("docker");
@@ -94,9 +62,10 @@ fn a_neighbour_goes_on_typing_whatever_a_desktop_does() {
     viewer.wait("to drive", lattice_tests::viewer::View::drives);
     // The desktops' programs come first.
     thread::sleep(Duration::from_secs(4));
-    let keylog = KeyLog::open(connect(&room), connect(&room));
-    type_for(&viewer, Duration::from_secs(1));
-    let before = type_for(&viewer, TIME);
+    let connect = || display(&room).expect("its display");
+    let keylog = KeyLog::open(connect(), connect());
+    viewer.type_for(Duration::from_secs(1));
+    let before = viewer.type_for(TIME);
     println!(
         "alone: p95 {:.1?} of {} keys, longest {:.1?}",
         p95(&before),
@@ -119,7 +88,7 @@ fn a_neighbour_goes_on_typing_whatever_a_desktop_does() {
     for (what, script) in storms {
         let (mut storm, began) = (run(&wild, &script), Instant::now());
         thread::sleep(Duration::from_millis(500));
-        let during = type_for(&viewer, TIME);
+        let during = viewer.type_for(TIME);
         // Where a key took very long, the storm may have had its time.
         let ran = began.elapsed() > TIME * 5 / 4 || storm.try_wait().expect("it is ours").is_none();
         println!(

@@ -264,6 +264,7 @@ impl Task {
         let action = desk.observe(state, now);
         desk.show_apps(&self.rules.catalogue, instance);
         if let Some(took) = desk.came_up(now) {
+            telemetry::count_start(Duration::from_micros(took.0));
             self.admission.handle_start(took, now);
         }
         if desk.gave_back(state) {
