@@ -9,8 +9,8 @@ use lattice_engine::session::SessionId;
 use lattice_tests::Viewer;
 use lattice_tests::containers::{display, docker, name, names, slots};
 use lattice_tests::keylog::KeyLog;
-use lattice_tests::people::Proof;
-use lattice_tests::process::pss;
+use lattice_tests::people::{PASSWORD, Proof};
+use lattice_tests::process::{pss, repository};
 use lattice_tests::serve::{Serve, ServeOptions};
 use lattice_tests::typing::p95;
 use lattice_tests::viewer::View;
@@ -18,7 +18,9 @@ use lattice_tests::wait::{GENEROUS, until_some};
 use lattice_tests::x;
 use serde_json::{Value, json};
 use std::fs;
+use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -104,35 +106,70 @@ fn one_by_one(what: &str, pool: usize) {
 
 fn class() {
     let serve = serve(2);
-    let students: Vec<_> = (0..CLASS)
-        .map(|number| {
-            let name = format!("student{number}");
-            serve.account(&name, "member");
-            serve.sign_in(&name)
-        })
-        .collect();
+    let names: Vec<_> = (0..CLASS).map(|number| format!("student{number}")).collect();
+    names.iter().for_each(|name| drop(serve.account(name, "member")));
+    let (in_browser, by_packets) = names.split_last().expect("a class");
+    let students: Vec<_> = by_packets.iter().map(|name| serve.sign_in(name)).collect();
+    let mut browser = Browser::open(&serve, in_browser);
     until_some("the pool", 3 * GENEROUS, || (slots(serve.desktops().data()) >= 2).then_some(()));
     let all = Mutex::new(Vec::new());
     let began = Instant::now();
-    thread::scope(|scope| {
+    let turn = |number: usize| CLASS_COMES_IN * number as u32 / CLASS as u32;
+    let seen = thread::scope(|scope| {
         for (number, student) in students.iter().enumerate() {
             let (serve, all) = (&serve, &all);
             scope.spawn(move || {
-                thread::sleep(CLASS_COMES_IN * number as u32 / CLASS as u32);
+                thread::sleep(turn(number));
                 let started = click(serve, student, "desktop");
-                all.lock().expect("nobody panics").push((
-                    started.picture,
-                    started.panel,
-                    began.elapsed(),
-                ));
+                let times = (started.picture, started.panel, began.elapsed());
+                all.lock().expect("nobody panics").push(times);
             });
         }
+        thread::sleep(turn(students.len()));
+        (browser.click(), began.elapsed())
     });
     let all = all.into_inner().expect("nobody panics");
     let pairs: Vec<_> = all.iter().map(|(picture, panel, _)| (*picture, *panel)).collect();
     row(&format!("{CLASS} within {CLASS_COMES_IN:?}"), &pairs);
-    let last = all.iter().map(|(.., at)| *at).max().unwrap_or_default();
+    let last = all.iter().map(|(.., at)| *at).chain([seen.1]).max().unwrap_or_default();
     println!("\nThe last of {CLASS} students had a desktop {last:.1?} after the first clicked.");
+    println!(
+        "The one in a browser: exact after {:.1} s, with its panel after {:.1} s.",
+        seen.0.0, seen.0.1
+    );
+}
+
+/// A student in a real browser.
+struct Browser {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Browser {
+    /// Signed in, and yet to click.
+    fn open(serve: &Serve, name: &str) -> Self {
+        let mut command = Command::new("node");
+        command.arg(repository().join("tests/web/bench/student.mjs"));
+        command.args([&serve.origin(), name]).env("LATTICE_PASSWORD", PASSWORD);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("node is there");
+        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let ready = lines.next().expect("it says something").expect("text");
+        assert_eq!(ready, "ready");
+        Self { child, lines }
+    }
+
+    /// Clicks; after how many seconds the picture was exact, and the panel there.
+    fn click(&mut self) -> (f64, f64) {
+        writeln!(self.child.stdin.as_mut().expect("a pipe")).expect("it listens");
+        let line = self.lines.next().expect("it says something").expect("text");
+        let said: Value = serde_json::from_str(&line).expect("JSON");
+        let seconds = |name: &str| said[name].as_f64().expect("milliseconds") / 1e3;
+        let times = (seconds("exact"), seconds("desktop"));
+        let ended = self.child.wait().expect("it is ours");
+        assert!(ended.success(), "the browser's student: {ended}");
+        times
+    }
 }
 
 /// How long a key takes on a desktop while the pool is filled beside it.
@@ -245,7 +282,7 @@ fn apps() {
             let script = "exec 3<>/dev/tcp/127.0.0.1/20080 && printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3 \
                           && head -c 12 <&3 | grep -q 'HTTP/1.1 [23]'";
             until_some("VS Code's page", 6 * GENEROUS, || {
-                let mut ask = std::process::Command::new("docker");
+                let mut ask = Command::new("docker");
                 let answers = ask.args(["exec", &code, "bash", "-c", script]).output();
                 answers.is_ok_and(|output| output.status.success()).then_some(())
             });

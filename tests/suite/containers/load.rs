@@ -3,10 +3,9 @@
 use lattice_engine::session::SessionId;
 use lattice_tests::containers::{display, docker, name};
 use lattice_tests::keylog::KeyLog;
-use lattice_tests::patience;
-use lattice_tests::people::Proof;
 use lattice_tests::serve::{Serve, ServeOptions};
 use lattice_tests::typing::p95;
+use lattice_tests::{Viewer, ViewerOptions, patience};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -52,12 +51,13 @@ fn a_neighbour_goes_on_typing_whatever_a_desktop_does() {
     serve.account("bob", "member");
     let (ada, bob) = (serve.admin(), serve.sign_in("bob"));
     let (wild, calm) = (serve.desktop_of(&ada), serve.desktop_of(&bob));
-    let watch = |who: &Proof, session| {
-        let viewer = serve.viewer(who, session);
-        viewer.wait_picture();
-        viewer
-    };
-    let (watched, viewer) = (watch(&ada, &wild), watch(&bob, &calm));
+    // Whoever looks at the wild one does so on a machine of their own: its pictures are taken, not painted.
+    let options = ViewerOptions { paints: false, ..ViewerOptions::default() };
+    let watched = Viewer::try_open(serve.upgrade(&ada, &wild), serve.address(), options);
+    let watched = watched.expect("the wild desktop is there");
+    watched.wait("a frame", |view| !view.frames.is_empty());
+    let viewer = serve.viewer(&bob, &calm);
+    viewer.wait_picture();
     let room = serve.desktops().data().join("desktops").join(calm.as_str());
     viewer.wait("to drive", lattice_tests::viewer::View::drives);
     // The desktops' programs come first.

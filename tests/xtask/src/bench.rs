@@ -81,6 +81,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
 /// Needs the container engine and the images.
 fn start() -> Result<()> {
     succeed(&mut cargo(&["build", "--release", "--workspace", "--bins"]))?;
+    web::install()?;
     let mut bench = cargo(&["bench", "--package", "lattice-tests", "--bench", "start"]);
     succeed(bench.env("LATTICE_BIN_DIR", target().join("release")))
 }
