@@ -236,7 +236,7 @@ fn what_is_shipped_is_good() {
     let (good, bad) = load_all(Path::new(dir)).expect("templates are shipped");
     assert_eq!(bad, []);
     let names: Vec<_> = good.iter().map(|template| template.name.as_str()).collect();
-    assert_eq!(names, ["desktop", "go", "kiosk", "node-vue"]);
+    assert_eq!(names, ["desktop", "go", "java", "kiosk", "node-vue", "python"]);
 }
 
 #[test]
