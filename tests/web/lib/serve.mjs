@@ -21,6 +21,8 @@ export class Serve {
   #args = [];
   /** Where its programs are, if not where all tests have them. */
   programs = '';
+  /** What else it has in its environment. @type {Record<string, string>} */
+  environment = {};
   log = '';
   /** What it printed last. */
   url = '';
@@ -88,9 +90,12 @@ export class Serve {
   async launch(...args) {
     if (args.length > 0) this.#args = args;
     const program = (/** @type {string} */ name) => (this.programs ? join(this.programs, name) : binary(name));
-    const child = spawn(program('lattice'), ['serve', '--listen', this.#listen, '--data-dir', this.data, '--runtime', 'process', '--end-desktops', ...this.#args], {
+    const runtime = this.#args.includes('--runtime') ? [] : ['--runtime', 'process'];
+    const child = spawn(program('lattice'), ['serve', '--listen', this.#listen, '--data-dir', this.data, ...runtime, '--end-desktops', ...this.#args], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, LATTICE_AGENT: program('lattice-agent'), LATTICE_CONTAINERS: join(repository, 'containers'), LATTICE_LOG: 'trace' },
+      env: {
+        ...process.env, LATTICE_AGENT: program('lattice-agent'), LATTICE_CONTAINERS: join(repository, 'containers'), LATTICE_LOG: 'trace', ...this.environment,
+      },
     });
     this.#child = child;
     child.stderr.on('data', (text) => { this.log += text; });

@@ -101,5 +101,14 @@ fn answers() -> bool {
 
 /// Of what was built for the tests.
 fn images() -> Result<()> {
-    succeed(command("deploy/images", &[]).env("BINARIES", target().join(PROFILE)))
+    build_images(&[])
+}
+
+/// What lessons are given with: a few minutes, and most of a gigabyte, where they are not there yet.
+pub(crate) fn app_images() -> Result<()> {
+    build_images(&["vscode-golang", "vscode-node-vue"])
+}
+
+fn build_images(further: &[&str]) -> Result<()> {
+    succeed(command("deploy/images", further).env("BINARIES", target().join(PROFILE)))
 }

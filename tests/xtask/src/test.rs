@@ -23,8 +23,8 @@ pub(crate) fn run() -> Result<()> {
         let engine = Engine::prepare(&mut steps);
         steps.run("Rust tests", || rust(engine.is_some()));
         steps.run("web unit tests", web_units);
-        steps.run("browser suites", browser);
-        drop(engine);
+        steps.run("browser suites", || browser("tests/web/suites"));
+        with_containers(&mut steps, engine);
     }
     if is_long_run() {
         steps.run("fuzzing", fuzz);
@@ -73,10 +73,25 @@ fn web_units() -> Result<()> {
     succeed(node(&["--test"])?.args(tests))
 }
 
+/// Browser suites over desktops made of containers, with the apps that people open there. Last, for
+/// their images are the largest.
+fn with_containers(steps: &mut Steps, engine: Option<Engine>) {
+    const SUITES: &str = "browser suites with containers";
+    let Some(engine) = engine else {
+        return steps.skip(SUITES, "there is no engine that has the images of desktops");
+    };
+    if steps.run("images of apps", engine::app_images) {
+        steps.run(SUITES, || browser("tests/web/containers"));
+    } else {
+        steps.skip(SUITES, "their images could not be built");
+    }
+    drop(engine);
+}
+
 /// One browser at a time: they measure, and two of them would measure each other.
-fn browser() -> Result<()> {
+fn browser(suites: &str) -> Result<()> {
     web::install()?;
-    let tests = files("tests/web/suites", ".test.mjs")?;
+    let tests = files(suites, ".test.mjs")?;
     let mut one_by_one = node(&["--test", "--test-concurrency=1"])?;
     succeed(with_binaries(&mut one_by_one).args(tests))
 }

@@ -1,3 +1,4 @@
+// To run this program, open a terminal (menu View, Terminal) and type: go run . Ada
 package main
 
 import (

@@ -1,0 +1,163 @@
+// @ts-check
+/**
+ * Lessons, as somebody has them who sits at a desktop made of containers: VS Code from the menu, a Vue
+ * page that is changed and clicked, a Go program that is written, built and run. All by keyboard and
+ * mouse, through the viewer.
+ */
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { launch, open } from '../lib/browser.mjs';
+import { docker, ids } from '../lib/engine.mjs';
+import { PROGRAM_MS, Seat } from '../lib/seat.mjs';
+import { Serve } from '../lib/serve.mjs';
+import { eventually } from '../lib/wait.mjs';
+
+/** What VS Code's windows are called; and its page, in the app's own container. */
+const CODE = / - Code$/;
+const PAGE = 'http://127.0.0.1:20080/';
+/** Where its terminal is while it is open. */
+const TERMINAL = /** @type {const} */ ([850, 640]);
+/** Where the panel has the first window that was opened, and the second. */
+const TASKS = /** @type {const} */ ({ code: [336, 748], page: [536, 748] });
+/** What nothing else is painted with: an address that Vite prints, and the button of the Vue page. */
+const [ADDRESS, BUTTON] = [0x037a98, 0x1f8a7d];
+
+/** @type {import('playwright-core').Browser} */
+let browser;
+/** @type {Serve} */
+let serve;
+
+before(async () => {
+  browser = await launch();
+  serve = new Serve();
+  // What is ready ahead of time would only take memory here.
+  serve.environment = { LATTICE_BROKER__POOL: '0', LATTICE_LOG: 'info' };
+  await serve.launch('--runtime', 'docker');
+});
+
+after(async () => {
+  await browser.close();
+  await serve.end();
+});
+
+/**
+ * A lesson at a desktop of this template, which is deleted after it.
+ * @param {string} template its title
+ * @param {string} name of screenshots
+ * @param {(seat: Seat) => Promise<void>} lesson
+ */
+async function lesson(template, name, lesson) {
+  const { page, complaints, close } = await open(browser, await serve.admin('url'));
+  await page.getByRole('button', { name: 'Not now' }).click();
+  const places = { run: `${serve.data}/desktops`, data: serve.data };
+  const seat = await Seat.take(page, template, places, name);
+  try {
+    await lesson(seat);
+  } catch (error) {
+    await seat.shoot('failed');
+    console.log(`windows: ${await seat.display.titles()}\n${serve.log}`);
+    throw error;
+  } finally {
+    seat.end();
+  }
+  assert.deepEqual(complaints, []);
+  await close();
+  await serve.ask(await serve.admin('token'), 'DELETE', `/api/v1/sessions/${seat.session}`);
+}
+
+/** The container of VS Code. @param {Seat} seat */
+const container = ({ session }) => `lattice-${session}-app-code`;
+
+/** What a page says to who asks for it in the app's own container. @param {Seat} seat @param {string} url */
+async function ask(seat, url) {
+  const script = `fetch('${url}').then(async (page) => console.log(page.status, await page.text()), () => {})`;
+  return docker('exec', container(seat), 'node', '-e', script);
+}
+
+/** VS Code, which is open from the start, is closed and opened again from the menu. @param {Seat} seat */
+async function openCode(seat) {
+  await seat.title(CODE);
+  await seat.rest();
+  await seat.shoot('code-at-start');
+  assert.match(await ask(seat, PAGE), /^200 [^]*<meta id="vscode-workbench-web-configuration"/);
+  await seat.close(CODE);
+  await eventually('its container to end', async () => (await ids(`name=${container(seat)}`, 'ps')).length === 0, PROGRAM_MS);
+  await seat.open('vs code', CODE);
+  assert.match(await ask(seat, PAGE), /^200 [^]*<meta id="vscode-workbench-web-configuration"/);
+}
+
+/** Has VS Code show a file in an editor, at the beginning of a line. @param {Seat} seat @param {string} name @param {number} line */
+async function edit(seat, name, line) {
+  await seat.see(() => seat.press('Control+p'));
+  await seat.see(() => seat.type(name));
+  await seat.press('Enter');
+  await seat.title(new RegExp(`^${name.replace('.', '\\.')} - .* - Code$`));
+  await seat.see(() => seat.press('Control+g'));
+  await seat.type(`${line}`);
+  await seat.see(() => seat.press('Enter'));
+}
+
+/**
+ * Opens VS Code's terminal with a shell in it. While VS Code starts it hears no keys, and pages that have
+ * just come take them to themselves.
+ * @param {Seat} seat
+ */
+const openTerminal = (seat) => seat.shell(TERMINAL, () => seat.press('Control+Backquote'));
+
+test('a Vue page is run, seen in the browser of the desktop, changed in VS Code, and clicked', () => lesson('Node + Vue + VS Code', 'vue', async (seat) => {
+  await openCode(seat);
+  await openTerminal(seat);
+  await seat.type('npm run dev\n');
+  await eventually('the page to be served', async () => /^200 [^]*My first Vue page/.test(await ask(seat, 'http://127.0.0.1:5173/')), PROGRAM_MS);
+  await seat.rest();
+  await seat.shoot('served');
+  // As the project's own words have it: a click on the address while Ctrl is held.
+  await seat.follow(await seat.painted(ADDRESS), /^My first Vue page - /);
+  await seat.painted(BUTTON);
+  await seat.rest();
+  await seat.shoot('page');
+
+  await seat.see(() => seat.click(TASKS.code));
+  await edit(seat, 'App.vue', 4);
+  await seat.press('Shift+End');
+  await seat.type("import { ref, watch } from 'vue';");
+  await seat.press('ArrowDown', 'ArrowDown', 'ArrowDown', 'End', 'Enter');
+  await seat.type('watch(count, (n) => { document.title = `${n} so far`; });');
+  await seat.save('vue-project/src/App.vue', /import \{ ref, watch \} from 'vue';\n\n.*\n.*\nwatch\(count, \(n\) => \{ document\.title = `\$\{n\} so far`; \}\);\n/);
+  await seat.rest();
+  await seat.shoot('edited');
+  await seat.see(() => seat.click(TASKS.page));
+  await eventually('the page to follow', async () => {
+    await seat.click(await seat.painted(BUTTON));
+    await seat.rest();
+    return (await seat.display.titles()).some((title) => /^\d+ so far - /.test(title));
+  }, PROGRAM_MS);
+  await seat.shoot('clicked');
+}));
+
+test('a Go program is written, built and run', () => lesson('Go + VS Code', 'go', async (seat) => {
+  await openCode(seat);
+  await openTerminal(seat);
+  await edit(seat, 'main.go', 1);
+  await seat.press('Control+a', 'Delete');
+  for (const line of [
+    'package main', 'import ("fmt"; "os")', '',
+    'func greeting(name string) string { return "Hello, " + name + "!" }', '',
+    'func main() { fmt.Println(greeting(os.Args[1]), "Seven squared is", 7*7) }',
+  ]) {
+    await seat.type(line);
+    // What is suggested is not what is meant.
+    await seat.press('Escape', 'Enter');
+  }
+  // Go's language server puts it in order, once it is there.
+  await seat.save('go-project/main.go', /^package main\n\nimport \(\n\t"fmt"\n\t"os"\n\)\n\nfunc greeting/);
+  await seat.rest();
+  await seat.shoot('written');
+  await seat.see(() => seat.click(TERMINAL));
+  await seat.type('go build -o hello && ./hello Ada | tee out.txt\n');
+  await seat.file('go-project/out.txt', /^Hello, Ada! Seven squared is 49\n$/);
+  await seat.rest();
+  await seat.shoot('run');
+  assert.equal(seat.read('go-project/hello').slice(1, 4), 'ELF');
+}));
