@@ -106,7 +106,7 @@ fn images() -> Result<()> {
 
 /// What lessons are given with: a few minutes, and most of a gigabyte, where they are not there yet.
 pub(crate) fn app_images() -> Result<()> {
-    build_images(&["vscode-golang", "vscode-node-vue"])
+    build_images(&["vscode-golang", "vscode-java", "vscode-node-vue", "vscode-python"])
 }
 
 fn build_images(further: &[&str]) -> Result<()> {

@@ -1,3 +1,5 @@
+// To run this program, open a terminal (menu View, Terminal) and type: java Main.java Ada
+
 /** Says hello to whoever is named. */
 public class Main {
     public static void main(String[] args) {

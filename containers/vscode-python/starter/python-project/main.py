@@ -1,4 +1,4 @@
-"""Says hello to whoever is named."""
+"""Says hello to whoever is named. To run it, open a terminal (menu View, Terminal): python main.py Ada"""
 
 import sys
 
