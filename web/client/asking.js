@@ -21,6 +21,11 @@ export class Asking {
     this.#overdueAt = at;
   }
 
+  /** Whether a picture is to come. */
+  get isExpecting() {
+    return this.#overdueAt !== null;
+  }
+
   /** No picture is expected. */
   expectNone() {
     this.#overdueAt = null;

@@ -17,7 +17,11 @@ import { Video } from './video.js';
 /** @import { ToWorker, FromWorker } from './messages.js' */
 /** @import { Frame } from '../protocol/types.js' */
 
+/** How often it looks around: while something moves, and while nothing does, where each look costs power. */
 const TICK_MS = 250;
+const REST_MS = 1000;
+/** What was painted so recently moves; until then the rates in the statistics fall. */
+const MOVED_MS = 2500;
 const SLOW_FRAME_MS = 1000;
 const QUIET_MS = 6000;
 const OVERDUE_MS = 3000;
@@ -52,6 +56,8 @@ class Viewer {
   #isLost = false;
   #patience = new Patience();
   #timer = 0;
+  #isResting = false;
+  #paintedAt = -Infinity;
   #figures = new Figures();
   #reported = '';
 
@@ -95,7 +101,14 @@ class Viewer {
     this.#hasH264 = h264 && !this.#video.isHopeless;
     this.#patience.begin();
     this.#socket.open(url);
-    this.#timer = setInterval(() => this.#tick(), TICK_MS);
+    this.#lookIn(TICK_MS);
+  }
+
+  /** @param {number} delayMs */
+  #lookIn(delayMs) {
+    this.#isResting = delayMs === REST_MS;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#tick(), delayMs);
   }
 
   #disconnect() {
@@ -111,7 +124,7 @@ class Viewer {
 
   /** No timer runs and nothing is claimed while there is no connection. */
   #rest() {
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
     this.#painter.reset();
     this.#video.close();
     this.#proof.stop();
@@ -143,6 +156,7 @@ class Viewer {
   #handlePacket(packet, bytes) {
     const now = performance.now();
     this.#figures.received(now, bytes);
+    if (this.#isResting && packet.type !== 'ping') this.#lookIn(TICK_MS);
     switch (packet.type) {
       // What was on its way when the display went shows nothing that still is.
       case 'frame': return this.#isLost ? this.#acknowledge(packet, 0, 0) : this.#painter.push(packet, bytes, now);
@@ -185,6 +199,7 @@ class Viewer {
     this.#acknowledge(frame, now - arrived, queued);
     this.#patience.painted();
     this.#figures.painted(painted, now);
+    this.#paintedAt = now;
     const wasExact = this.#proof.exact;
     const { width, height } = this.#screen;
     const isCompared = this.#proof.painted({ ...frame, width, height }, dirty, queued === 0);
@@ -237,6 +252,9 @@ class Viewer {
     if (slow !== this.#slow) post({ type: 'lagging', slow });
     this.#slow = slow;
     if (this.#asking.isOverdue(now)) this.#refresh();
+    const moves = slow || waitingSince !== null || this.#asking.isExpecting || now - this.#paintedAt < MOVED_MS;
+    // What a look finds may have ended the connection.
+    if (this.#socket.isActive) this.#lookIn(moves ? TICK_MS : REST_MS);
     return this.#report();
   }
 
