@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::os::unix::net::UnixStream;
 use x11rb::connection::Connection;
 use x11rb::errors::ConnectError;
-use x11rb::protocol::xproto::{AtomEnum, ConnectionExt, ImageFormat, MapState, Window};
+use x11rb::protocol::xproto::{Atom, AtomEnum, ConnectionExt, ImageFormat, MapState, Window};
 use x11rb::rust_connection::{DefaultStream, RustConnection};
 
 /// The only kind of cookie in use.
@@ -73,29 +73,43 @@ pub fn screen_image(connection: &RustConnection) -> Picture {
 /// # Panics
 /// Where the server is gone.
 pub fn window_classes(connection: &RustConnection) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
+    // Two names, each with a zero byte after it; the second is the class.
+    let classes = of_windows(connection, AtomEnum::WM_CLASS.into());
+    let second = |class: Vec<u8>| class.split(|byte| *byte == 0).nth(1).map(<[u8]>::to_vec);
+    classes.map(|class| text(&second(class).unwrap_or_default())).collect()
+}
+
+/// What stands on them.
+///
+/// # Panics
+/// Where the server is gone.
+pub fn window_titles(connection: &RustConnection) -> BTreeSet<String> {
+    let title = connection.intern_atom(false, b"_NET_WM_NAME").expect("send").reply();
+    of_windows(connection, title.expect("an atom").atom).map(|title| text(&title)).collect()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A property of each window that is shown; empty where it has none.
+fn of_windows(connection: &RustConnection, property: Atom) -> impl Iterator<Item = Vec<u8>> {
     let mut windows = vec![root(connection)];
-    while let Some(window) = windows.pop() {
-        // A window may go while it is asked about.
-        let class = connection.get_property(
-            false,
-            window,
-            AtomEnum::WM_CLASS,
-            AtomEnum::STRING,
-            0,
-            u32::from(u8::MAX),
-        );
-        let class = class.expect("send").reply().map(|reply| reply.value).unwrap_or_default();
-        // Two names, each with a zero byte after it; the second is the class.
-        let class = class.split(|byte| *byte == 0).nth(1).unwrap_or_default();
-        let attributes = connection.get_window_attributes(window).expect("send").reply();
-        if attributes.is_ok_and(|window| window.map_state == MapState::VIEWABLE) {
-            found.insert(String::from_utf8_lossy(class).into_owned());
+    std::iter::from_fn(move || {
+        while let Some(window) = windows.pop() {
+            // A window may go while it is asked about.
+            let value =
+                connection.get_property(false, window, property, AtomEnum::ANY, 0, u8::MAX.into());
+            let value = value.expect("send").reply().map(|reply| reply.value).unwrap_or_default();
+            let attributes = connection.get_window_attributes(window).expect("send").reply();
+            let children = connection.query_tree(window).expect("send").reply();
+            windows.extend(children.map(|tree| tree.children).unwrap_or_default());
+            if attributes.is_ok_and(|window| window.map_state == MapState::VIEWABLE) {
+                return Some(value);
+            }
         }
-        let children = connection.query_tree(window).expect("send").reply();
-        windows.extend(children.map(|tree| tree.children).unwrap_or_default());
-    }
-    found
+        None
+    })
 }
 
 /// Waits until the server has done all that this connection asked for.
