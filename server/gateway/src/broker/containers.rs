@@ -70,13 +70,12 @@ impl Core {
     }
 
     fn size(self) -> Size {
-        let (memory, pids) = match self {
-            Self::Xorg => (512 * MIB, 64),
-            Self::Dbus => (64 * MIB, 16),
-            Self::Api => (32 * MIB, 16),
-            Self::Desktop => (1024 * MIB, 256),
-        };
-        Size { memory, cpu_millis: 0, pids }
+        match self {
+            Self::Xorg => Size::DISPLAY,
+            Self::Dbus => Size::BUS,
+            Self::Api => Size::RELAY,
+            Self::Desktop => Size::DESKTOP,
+        }
     }
 }
 
