@@ -9,6 +9,7 @@ use lattice_gateway::runtime::{Docker, Runtime};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::fs::{self, File};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -87,6 +88,17 @@ impl Containers {
         self.dir.path().join("data/homes").join(owner.to_string()).join("home")
     }
 
+    /// Where the engine has a volume of a user, as `home` or `data`.
+    ///
+    /// # Panics
+    /// Where there is none.
+    pub fn mount_point(&self, owner: i64, what: &str) -> PathBuf {
+        let installation = fs::read_to_string(self.dir.path().join("data/installation"));
+        let installation = installation.expect("a broker has run");
+        let name = format!("lattice-{}-{owner}-{what}", installation.trim());
+        docker(&["volume", "inspect", "--format", "{{.Mountpoint}}", &name]).into()
+    }
+
     /// The broker's process.
     pub fn broker(&self) -> u32 {
         self.broker.id()
@@ -100,6 +112,31 @@ impl Containers {
         signal(self.broker.id(), Signal::KILL);
         self.broker.wait().expect("it is ours");
         self.broker = launch(self.dir.path(), &self.options);
+    }
+
+    /// The same, and something is done while there is none.
+    ///
+    /// # Panics
+    /// Where it does not come up.
+    pub fn restart_broker_after(&mut self, meanwhile: impl FnOnce()) {
+        signal(self.broker.id(), Signal::KILL);
+        self.broker.wait().expect("it is ours");
+        meanwhile();
+        self.broker = launch(self.dir.path(), &self.options);
+    }
+
+    /// The same, and the next has other options.
+    ///
+    /// # Panics
+    /// Where it does not come up.
+    pub fn restart_broker_with(&mut self, options: &[&str]) {
+        self.options = options.iter().map(|option| (*option).to_owned()).collect();
+        self.restart_broker();
+    }
+
+    /// The names of all volumes of ours.
+    pub fn volumes(&self) -> Vec<String> {
+        volumes(&self.dir.path().join("data"))
     }
 
     /// What the broker has said.
@@ -198,6 +235,16 @@ pub fn cookie(place: &Path) -> Option<Vec<u8>> {
     Some(entry.get(entry.len().checked_sub(16)?..)?.to_vec())
 }
 
+/// The names of all volumes that were made for it.
+pub fn volumes(data: &Path) -> Vec<String> {
+    let Ok(installation) = fs::read_to_string(data.join("installation")) else {
+        return Vec::new();
+    };
+    let filter = format!("label=io.lattice.installation={}", installation.trim());
+    let names = docker(&["volume", "ls", "--filter", &filter, "--format", "{{.Name}}"]);
+    names.lines().map(str::to_owned).collect()
+}
+
 /// The names of all networks that were made for it.
 pub fn networks(data: &Path) -> Vec<String> {
     let Ok(installation) = fs::read_to_string(data.join("installation")) else {
@@ -208,7 +255,7 @@ pub fn networks(data: &Path) -> Vec<String> {
     names.lines().map(str::to_owned).collect()
 }
 
-/// Removes all containers and networks that were made for the Lattice with this directory for data.
+/// Removes all containers, networks and volumes that were made for the Lattice with this directory for data.
 pub fn remove_all(data: &Path) {
     let names = names(data);
     if !names.is_empty() {
@@ -218,6 +265,10 @@ pub fn remove_all(data: &Path) {
     let networks = networks(data);
     if !networks.is_empty() {
         let _ = Command::new("docker").args(["network", "rm"]).args(networks).output();
+    }
+    let volumes = volumes(data);
+    if !volumes.is_empty() {
+        let _ = Command::new("docker").args(["volume", "rm"]).args(volumes).output();
     }
 }
 
@@ -259,7 +310,8 @@ fn launch(dir: &Path, options: &[String]) -> Child {
         let ended = broker.try_wait().expect("it is ours");
         let said = || fs::read_to_string(dir.join("broker.log")).unwrap_or_default();
         assert!(ended.is_none(), "the broker ended: {}", said());
-        socket.exists().then_some(())
+        // It is there a moment before anybody listens at it.
+        UnixStream::connect(&socket).is_ok().then_some(())
     });
     broker
 }

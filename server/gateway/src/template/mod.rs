@@ -12,6 +12,8 @@ mod file;
 mod keys;
 mod values;
 
+pub(crate) use values::bytes;
+
 use anyhow::{Context as _, bail};
 use file::File;
 use keys::Keys;
