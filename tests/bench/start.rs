@@ -100,7 +100,6 @@ fn is_titled(serve: &Serve, session: &SessionId, part: &str) -> bool {
     let titles = display(&place(serve, session)).map(|display| x::window_titles(&display));
     titles.is_some_and(|titles| titles.iter().any(|title| title.contains(part)))
 }
-}
 
 fn one_by_one(what: &str, pool: usize) {
     let serve = serve(pool);

@@ -90,6 +90,17 @@ impl Containers {
         self.dir.path().join("data/homes").join(owner.to_string()).join("home")
     }
 
+    /// Where the engine has a volume of a user, as `home` or `data`.
+    ///
+    /// # Panics
+    /// Where there is none.
+    pub fn mount_point(&self, owner: i64, what: &str) -> PathBuf {
+        let installation = fs::read_to_string(self.dir.path().join("data/installation"));
+        let installation = installation.expect("a broker has run");
+        let name = format!("lattice-{}-{owner}-{what}", installation.trim());
+        docker(&["volume", "inspect", "--format", "{{.Mountpoint}}", &name]).into()
+    }
+
     /// The broker's process.
     pub fn broker(&self) -> u32 {
         self.broker.id()
@@ -103,6 +114,31 @@ impl Containers {
         signal(self.broker.id(), Signal::KILL);
         self.broker.wait().expect("it is ours");
         self.broker = launch(self.dir.path(), &self.options);
+    }
+
+    /// The same, and something is done while there is none.
+    ///
+    /// # Panics
+    /// Where it does not come up.
+    pub fn restart_broker_after(&mut self, meanwhile: impl FnOnce()) {
+        signal(self.broker.id(), Signal::KILL);
+        self.broker.wait().expect("it is ours");
+        meanwhile();
+        self.broker = launch(self.dir.path(), &self.options);
+    }
+
+    /// The same, and the next has other options.
+    ///
+    /// # Panics
+    /// Where it does not come up.
+    pub fn restart_broker_with(&mut self, options: &[&str]) {
+        self.options = options.iter().map(|option| (*option).to_owned()).collect();
+        self.restart_broker();
+    }
+
+    /// The names of all volumes of ours.
+    pub fn volumes(&self) -> Vec<String> {
+        volumes(&self.dir.path().join("data"))
     }
 
     /// What the broker has said.
@@ -207,6 +243,16 @@ pub fn display(place: &Path) -> Option<RustConnection> {
     x::try_connect_by(stream, &cookie(place)?).ok()
 }
 
+/// The names of all volumes that were made for it.
+pub fn volumes(data: &Path) -> Vec<String> {
+    let Ok(installation) = fs::read_to_string(data.join("installation")) else {
+        return Vec::new();
+    };
+    let filter = format!("label=io.lattice.installation={}", installation.trim());
+    let names = docker(&["volume", "ls", "--filter", &filter, "--format", "{{.Name}}"]);
+    names.lines().map(str::to_owned).collect()
+}
+
 /// The names of all networks that were made for it.
 pub fn networks(data: &Path) -> Vec<String> {
     let Ok(installation) = fs::read_to_string(data.join("installation")) else {
@@ -217,7 +263,7 @@ pub fn networks(data: &Path) -> Vec<String> {
     names.lines().map(str::to_owned).collect()
 }
 
-/// Removes all containers and networks that were made for the Lattice with this directory for data.
+/// Removes all containers, networks and volumes that were made for the Lattice with this directory for data.
 pub fn remove_all(data: &Path) {
     let names = names(data);
     if !names.is_empty() {
@@ -227,6 +273,10 @@ pub fn remove_all(data: &Path) {
     let networks = networks(data);
     if !networks.is_empty() {
         let _ = Command::new("docker").args(["network", "rm"]).args(networks).output();
+    }
+    let volumes = volumes(data);
+    if !volumes.is_empty() {
+        let _ = Command::new("docker").args(["volume", "rm"]).args(volumes).output();
     }
 }
 
@@ -268,7 +318,8 @@ fn launch(dir: &Path, options: &[String]) -> Child {
         let ended = broker.try_wait().expect("it is ours");
         let said = || fs::read_to_string(dir.join("broker.log")).unwrap_or_default();
         assert!(ended.is_none(), "the broker ended: {}", said());
-        socket.exists().then_some(())
+        // It is there a moment before anybody listens at it.
+        UnixStream::connect(&socket).is_ok().then_some(())
     });
     broker
 }

@@ -13,6 +13,7 @@
 #![warn(missing_docs)]
 
 pub mod beat;
+pub mod btrfs;
 pub mod compare;
 pub mod containers;
 pub mod desktops;

@@ -22,6 +22,8 @@ enum World {
     Fake(Fake),
     Process(Desktops),
     Docker(Containers),
+    /// The same, with people's files in volumes of the engine's.
+    Volumes(Containers),
 }
 
 impl World {
@@ -37,12 +39,16 @@ impl World {
         Self::Docker(Containers::new())
     }
 
+    fn volumes() -> Self {
+        Self::Volumes(Containers::with_options(&["--volume-driver", "local"]))
+    }
+
     /// A gateway starts.
     async fn open(&self) -> Runtime {
         match self {
             Self::Fake(fake) => Runtime::Fake(fake.clone()),
             Self::Process(desktops) => desktops.open().await,
-            Self::Docker(containers) => containers.open(),
+            Self::Docker(containers) | Self::Volumes(containers) => containers.open(),
         }
     }
 
@@ -53,7 +59,9 @@ impl World {
             Self::Process(desktops) => {
                 signal(desktops.supervisor(session).expect("a supervisor"), Signal::KILL);
             }
-            Self::Docker(containers) => containers.kill(session, "xorg"),
+            Self::Docker(containers) | Self::Volumes(containers) => {
+                containers.kill(session, "xorg");
+            }
         }
     }
 
@@ -67,7 +75,7 @@ impl World {
                 let supervisor = desktops.supervisor(session);
                 assert!(!supervisor.is_some_and(is_running), "{supervisor:?} is still there");
             }
-            Self::Docker(containers) => {
+            Self::Docker(containers) | Self::Volumes(containers) => {
                 let left = containers.of(session);
                 assert!(left.is_empty(), "{left:?} of {session} are still there");
             }
@@ -78,7 +86,7 @@ impl World {
     fn is_over(&self, session: &SessionId) -> bool {
         match self {
             // Containers that have ended are there to say why.
-            Self::Fake(_) | Self::Docker(_) => true,
+            Self::Fake(_) | Self::Docker(_) | Self::Volumes(_) => true,
             Self::Process(desktops) => desktops.processes(session).is_empty(),
         }
     }
@@ -88,6 +96,16 @@ impl World {
             Self::Fake(_) => None,
             Self::Process(desktops) => Some(desktops.home(owner)),
             Self::Docker(containers) => Some(containers.home(owner)),
+            Self::Volumes(containers) => Some(containers.mount_point(owner, "home")),
+        }
+    }
+
+    fn data(&self, owner: i64) -> Option<PathBuf> {
+        match self {
+            Self::Volumes(containers) => Some(containers.mount_point(owner, "data")),
+            Self::Fake(_) | Self::Process(_) | Self::Docker(_) => {
+                self.home(owner).map(|home| home.with_file_name("data"))
+            }
         }
     }
 
@@ -95,7 +113,9 @@ impl World {
         match self {
             Self::Fake(_) => None,
             Self::Process(desktops) => Some(desktops.run_dir(session)),
-            Self::Docker(containers) => Some(containers.run().join(session.as_str())),
+            Self::Docker(containers) | Self::Volumes(containers) => {
+                Some(containers.run().join(session.as_str()))
+            }
         }
     }
 }
@@ -114,6 +134,10 @@ macro_rules! contract {
         mod docker {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $name() { super::$name(&super::World::docker()).await })*
+        }
+        mod volumes {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() { super::$name(&super::World::volumes()).await })*
         }
     };
 }
@@ -169,7 +193,7 @@ async fn a_reset_ends_it_and_keeps_data(world: &World) {
     running(&runtime, &spec.session).await;
     if let Some(home) = world.home(1) {
         fs::write(home.join("settings"), "odd").expect("written");
-        fs::write(home.with_file_name("data").join("essay"), "words").expect("written");
+        fs::write(world.data(1).expect("it has").join("essay"), "words").expect("written");
     }
     runtime.reset(&spec).await.expect("a reset");
     world.assert_gone(&spec.session);
@@ -178,7 +202,7 @@ async fn a_reset_ends_it_and_keeps_data(world: &World) {
     running(&runtime, &spec.session).await;
     let Some(home) = world.home(1) else { return };
     assert!(!home.join("settings").exists(), "the home is as it is at first");
-    let essay = fs::read_to_string(home.with_file_name("data").join("essay"));
+    let essay = fs::read_to_string(world.data(1).expect("it has").join("essay"));
     assert_eq!(essay.expect("Data stays"), "words");
 
     let mut other = spec.clone();

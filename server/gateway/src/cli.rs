@@ -7,10 +7,13 @@ pub mod tls;
 use crate::broker::Gateway;
 use crate::config::RuntimeChoice;
 use crate::telemetry::LogFormat;
+use crate::template;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 use tls::TlsArgs;
 
 /// Lattice: a desktop in a browser tab.
@@ -96,6 +99,31 @@ pub struct BrokerArgs {
         requires = "volume_driver"
     )]
     pub volume_option: Vec<(String, String)>,
+    /// How people's files are kept in the data directory: each person's in subvolumes of btrfs, which
+    /// hold as much as they may and no more, or in plain directories, which are only measured. auto is
+    /// subvolumes where the directory is on btrfs and they can be made, else plain directories.
+    #[arg(
+        long,
+        env = "LATTICE_BROKER__STORAGE",
+        value_enum,
+        default_value = "auto",
+        conflicts_with = "volume_driver"
+    )]
+    pub storage: Storage,
+    /// How much each person may keep in Data, such as 500m or 10g, or none for as much as there is room.
+    #[arg(long, env = "LATTICE_BROKER__DATA_QUOTA", value_name = "SIZE", default_value = "10g")]
+    pub data_quota: Quota,
+    /// The same for the home, and once more for the homes of all apps of a person.
+    #[arg(long, env = "LATTICE_BROKER__HOME_QUOTA", value_name = "SIZE", default_value = "5g")]
+    pub home_quota: Quota,
+    /// How long it is between two looks at how much people keep, where every file is to be looked at.
+    #[arg(
+        long,
+        env = "LATTICE_BROKER__MEASURE_EVERY",
+        value_name = "SECONDS",
+        default_value_t = 300
+    )]
+    pub measure_every: u64,
     /// How many displays are kept ready for new desktops, which start in half the time with one. Each
     /// takes some 40 MB, and no processor.
     #[arg(long, env = "LATTICE_BROKER__POOL", value_name = "N", default_value_t = 2)]
@@ -106,6 +134,49 @@ pub struct BrokerArgs {
     /// End when standard input does.
     #[arg(long, hide = true)]
     pub with_starter: bool,
+}
+
+/// How people's files are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Storage {
+    /// The best that there is.
+    Auto,
+    /// In subvolumes of btrfs; nobody starts where that cannot be.
+    Btrfs,
+    /// In plain directories.
+    Directory,
+}
+
+/// How much may be kept, in bytes; nothing where that is not limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota(pub Option<u64>);
+
+/// The least that a desktop's own files need, and then some.
+const LEAST_QUOTA: u64 = 16 << 20;
+
+impl FromStr for Quota {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "none" {
+            return Ok(Self(None));
+        }
+        match template::bytes(text)? {
+            bytes if bytes < LEAST_QUOTA => {
+                Err(format!("{text} is too little to work with; 16m is the least"))
+            }
+            bytes => Ok(Self(Some(bytes))),
+        }
+    }
+}
+
+impl fmt::Display for Quota {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            None => f.write_str("none"),
+            Some(bytes) => write!(f, "{} MiB", bytes >> 20),
+        }
+    }
 }
 
 fn volume_option(text: &str) -> Result<(String, String), String> {

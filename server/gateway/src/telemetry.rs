@@ -1,5 +1,6 @@
 //! What an operator sees: logs on stderr and metrics in Prometheus' text form.
 
+use crate::broker::protocol::{Held, Stored};
 use metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
@@ -159,6 +160,22 @@ pub fn count_start(took: Duration) {
     histogram!("lattice_session_start_seconds").record(took);
 }
 
+/// Sums up what people keep who have sessions.
+pub fn count_stored<'a>(people: impl Iterator<Item = &'a Stored>) {
+    let (mut sums, mut full) = ([0; 3], 0);
+    for stored in people {
+        let all = [stored.data, stored.home, stored.apps];
+        for (sum, held) in sums.iter_mut().zip(all) {
+            *sum += held.used;
+        }
+        full += u32::from(all.iter().any(Held::is_full));
+    }
+    for (place, sum) in ["data", "home", "apps"].into_iter().zip(sums) {
+        gauge!("lattice_storage_bytes", "place" => place).set(sum as f64);
+    }
+    gauge!("lattice_storage_full_users").set(f64::from(full));
+}
+
 const SESSION_STATES: [&str; 8] =
     ["requested", "queued", "starting", "running", "idle", "stopping", "stopped", "failed"];
 
@@ -178,6 +195,8 @@ fn describe() {
     }
     describe_gauge!("lattice_sessions", "Sessions by state");
     describe_gauge!("lattice_viewers", "Connected viewers by role");
+    describe_gauge!("lattice_storage_bytes", Unit::Bytes, "What people keep who have sessions");
+    describe_gauge!("lattice_storage_full_users", "Users with little or no room left for files");
     describe_counter!("lattice_ws_bytes_total", Unit::Bytes, "Payload of WebSocket messages");
     describe_counter!("lattice_packets_refused_total", "Packets that closed a connection");
     describe_counter!("lattice_input_dropped_total", "Input that did not reach a desktop");

@@ -11,7 +11,7 @@ use lattice_gateway::clock;
 use lattice_gateway::http::api::{Desktops, Live, Order, Queue};
 use lattice_gateway::hub::{Event, Hub, Right, Seat, Settings, Visitor};
 use lattice_gateway::manager::{Gauge, Manager, Rules};
-use lattice_gateway::runtime::{Call, Failure, Fake, InstanceState, Runtime};
+use lattice_gateway::runtime::{Call, Failure, Fake, Held, InstanceState, Runtime, Stored};
 use lattice_gateway::session_api::Catalogue;
 use lattice_gateway::store::{
     Actor, Desired, NewSession, NewUser, Store, Timestamp, UserId, UserRole,
@@ -227,7 +227,7 @@ async fn told(seat: &Seat, what: &str, wanted: impl Fn(Standing) -> bool) -> Sta
 /// A session without anything to say of it.
 fn live(state: State, viewers: usize) -> Live {
     let (reason, apps) = (String::new(), Vec::new());
-    Live { state, reason, viewers, apps, queue: None, can_pause: true }
+    Live { state, reason, viewers, apps, queue: None, can_pause: true, stored: None }
 }
 
 async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
@@ -739,6 +739,23 @@ async fn what_a_desktop_was_measured_to_need_counts() {
     gateway.stands(&other, Some(State::Queued)).await;
     world.fake.measure("desktop", 1 << 30);
     gateway.stands(&other, Some(State::Running)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_keeps_is_shown_with_all_of_their_sessions() {
+    let world = World::new().await;
+    let gateway = world.gateway();
+    let session = world.create(1).await;
+    gateway.desktops.wake(&session).await;
+    let live = gateway.stands(&session, Some(State::Running)).await;
+    assert_eq!(live.stored, None);
+    let held = Held { used: 7, limit: Some(100) };
+    let stored = Stored { data: held, home: held, apps: held, is_enforced: true };
+    world.fake.fill(world.owner.0, stored);
+    let mut changes = gateway.desktops.changes();
+    let told = changes.wait_for(|all| all[&session].stored == Some(stored));
+    soon("it to be told", told).await.expect("it lives");
+    gateway.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

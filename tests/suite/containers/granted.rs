@@ -16,13 +16,11 @@ const EACH: &str = "name: each
 services:
   nothing: { image: lattice/terminal, command: [sleep, infinity] }
   display: { image: lattice/terminal, command: [sleep, infinity] }
-  clipboard: { image: lattice/terminal, command: [sleep, infinity] }
   bus: { image: lattice/terminal, command: [sleep, infinity] }
   net: { image: lattice/terminal, command: [sleep, infinity] }
   reader: { image: lattice/terminal, command: [sleep, infinity] }
   writer: { image: lattice/terminal, command: [sleep, infinity] }
   ports: { image: lattice/terminal, command: [sleep, infinity] }
-  audio: { image: lattice/terminal, command: [sleep, infinity] }
   sized:
     image: lattice/terminal
     command: [sleep, infinity]
@@ -41,25 +39,21 @@ x-lattice:
   apps:
     nothing: { title: A }
     display: { title: B }
-    clipboard: { title: C }
     bus: { title: D }
     net: { title: E }
     reader: { title: F }
     writer: { title: G }
     ports: { title: H }
-    audio: { title: I }
     sized: { title: J }
     all: { title: K }
   permissions:
-    display: { display: true }
-    clipboard: { display: true, clipboard: true }
+    display: { display: true, clipboard: true }
     bus: { dbus: [org.example.Player] }
     net: { network: internet }
     reader: { data: read }
     writer: { data: write }
     ports: { ports: [8000, 9000] }
-    audio: { audio: true }
-    all: { display: true, clipboard: true, dbus: [org.example.*], network: internet, data: write, ports: [8000], audio: true }
+    all: { display: true, clipboard: true, dbus: [org.example.*], network: internet, data: write, ports: [8000] }
 ";
 const OWNER: i64 = 7;
 /// The owner's, on a machine where the first owner has 100001.

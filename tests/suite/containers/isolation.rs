@@ -18,7 +18,7 @@ services:
 x-lattice:
   title: Tools
   apps: { tool: { title: Tool, opens: at-start } }
-  permissions: { tool: { display: true, data: write } }
+  permissions: { tool: { display: true, clipboard: true, data: write } }
 ";
 /// Where a person's programs run.
 const PARTS: [&str; 2] = ["desktop", "app-tool"];

@@ -2,6 +2,8 @@
 //! own, no capability, no new privileges, a root that cannot be written, no network, and bounds on all
 //! that they may use. What an app has beyond that is what its template declares.
 
+use super::calls;
+use super::data::Kept;
 use super::protocol::Tokens;
 use crate::template::{Access, App, Network, Permissions, Size, Template};
 use bollard::models::{
@@ -28,8 +30,6 @@ pub(super) const APP: &str = "io.lattice.app";
 /// On images of ours: which system calls they need beside the engine's usual ones.
 pub(super) const SANDBOX: &str = "io.lattice.sandbox";
 
-/// The engine's usual system calls, and those by which Chromium builds its own sandbox.
-const CHROMIUM_SECCOMP: &str = include_str!("../../../../containers/chromium/seccomp.json");
 const HOME: &str = "/home/student";
 const MIB: u64 = 1 << 20;
 /// What the engine gives where nothing is said.
@@ -70,13 +70,12 @@ impl Core {
     }
 
     fn size(self) -> Size {
-        let (memory, pids) = match self {
-            Self::Xorg => (512 * MIB, 64),
-            Self::Dbus => (64 * MIB, 16),
-            Self::Api => (32 * MIB, 16),
-            Self::Desktop => (1024 * MIB, 256),
-        };
-        Size { memory, cpu_millis: 0, pids }
+        match self {
+            Self::Xorg => Size::DISPLAY,
+            Self::Dbus => Size::BUS,
+            Self::Api => Size::RELAY,
+            Self::Desktop => Size::DESKTOP,
+        }
     }
 }
 
@@ -116,8 +115,7 @@ pub(super) struct Subject<'a> {
     pub(super) owner: i64,
     pub(super) uid: u32,
     pub(super) template: &'a Template,
-    pub(super) home: &'a Source,
-    pub(super) data: &'a Source,
+    pub(super) kept: &'a Kept,
 }
 
 /// A container that is yet to be made, apart from its image.
@@ -190,8 +188,9 @@ impl Subject<'_> {
         plan.bind(place.join("bus"), "/run/lattice/bus", true);
         plan.bind(place.join("api"), "/run/lattice/api", true);
         plan.bind(place.join("menu"), "/run/lattice/menu", true);
-        plan.mount(self.home, HOME, false);
-        plan.mount(self.data, &format!("{HOME}/Data"), false);
+        plan.mount(&self.kept.home, HOME, false);
+        plan.mount(&self.kept.data, &format!("{HOME}/Data"), false);
+        plan.host().security_opt.get_or_insert_default().extend(self.calls(None));
         plan.tmpfs("/tmp", memory(self.uid, "1777", 256 * MIB));
         plan.tmpfs("/run/user/1000", memory(self.uid, "0700", 16 * MIB));
         plan.host().shm_size = Some(64 * MIB as i64);
@@ -220,8 +219,8 @@ impl Subject<'_> {
         }
         match data {
             Access::None => {}
-            Access::Read => plan.mount(self.data, &format!("{HOME}/Data"), true),
-            Access::Write => plan.mount(self.data, &format!("{HOME}/Data"), false),
+            Access::Read => plan.mount(&self.kept.data, &format!("{HOME}/Data"), true),
+            Access::Write => plan.mount(&self.kept.data, &format!("{HOME}/Data"), false),
         }
         if !dbus.is_empty() {
             plan.bind(self.site.place.join("proxy").join(name), "/run/lattice/bus", true);
@@ -243,10 +242,7 @@ impl Subject<'_> {
         plan.host().cpu_shares = Some(SHARES / 2);
         // Where memory is short an app goes, not the desktop that it is on.
         plan.host().oom_score_adj = Some(300);
-        if sandbox == Some("chromium") {
-            let seccomp = format!("seccomp={}", compact(CHROMIUM_SECCOMP));
-            plan.host().security_opt.get_or_insert_default().push(seccomp);
-        }
+        plan.host().security_opt.get_or_insert_default().extend(self.calls(sandbox));
         for (variable, value) in &app.environment {
             plan.set(variable, value);
         }
@@ -284,6 +280,12 @@ impl Subject<'_> {
         plan.label(OWNER, &self.owner.to_string());
         plan.label(TEMPLATE, &self.template.name);
         plan
+    }
+
+    /// Which system calls its programs may use, where that is not as the engine has it.
+    fn calls(&self, sandbox: Option<&str>) -> Option<String> {
+        let is_chromium = sandbox == Some("chromium");
+        calls::profile(is_chromium, self.kept.in_subvolumes).map(|text| format!("seccomp={text}"))
     }
 
     /// Windows on the desktop.
@@ -382,10 +384,4 @@ impl Plan {
 /// The network of a session's apps that declare one.
 pub(super) fn network_name(session: &SessionId) -> String {
     format!("lattice-{session}")
-}
-
-/// A profile as the engine takes it over its API: the text itself, here on one line.
-fn compact(json: &str) -> String {
-    serde_json::from_str::<serde_json::Value>(json)
-        .map_or_else(|_| json.to_owned(), |v| v.to_string())
 }

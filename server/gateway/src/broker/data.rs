@@ -1,34 +1,52 @@
 //! Where people's files are: a home, Data, and homes of apps for each, which outlive every desktop.
 
-use super::containers::{INSTALLATION, OWNER, ROLE, Source};
+mod btrfs;
+pub(super) mod qgroups;
+mod volumes;
+mod walk;
+
+pub(super) use btrfs::{Btrfs, IMAGE as QUOTA_IMAGE};
+pub(super) use volumes::Volumes;
+
+use super::containers::{INSTALLATION, ROLE, Source};
 use super::engine::Engine;
 use super::host::HostPaths;
+use super::protocol::{Held, Stored};
 use crate::runtime::RuntimeError;
 use crate::runtime::process::home;
-use bollard::models::{
-    ContainerCreateBody, HostConfig, Mount, MountType, MountVolumeOptions, VolumeCreateRequest,
-};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use bollard::models::{ContainerCreateBody, HostConfig, Mount};
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often numbers are read that the file system keeps anyway.
+const READ_EVERY: Duration = Duration::from_secs(10);
 
 /// What keeps them.
 #[derive(Debug)]
 pub(super) enum Keeper {
-    /// Plain directories below this one.
-    Directory(PathBuf),
+    /// Plain directories.
+    Directory(Directories),
+    /// Subvolumes of btrfs, which are bounded.
+    Btrfs(Btrfs),
     /// Volumes of the engine's, by a driver of it.
     Volume(Volumes),
 }
 
-/// Volumes that one driver makes.
+/// Plain directories below one.
 #[derive(Debug)]
-pub(super) struct Volumes {
-    pub(super) driver: String,
-    pub(super) options: BTreeMap<String, String>,
-    pub(super) installation: String,
-    /// Those that were given to their owner by this process.
-    pub(super) ready: Mutex<BTreeSet<String>>,
+pub(super) struct Directories {
+    pub(super) base: PathBuf,
+    pub(super) quotas: Quotas,
+}
+
+/// What one person may keep, in bytes; nothing where that is not bounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Quotas {
+    pub(super) data: Option<u64>,
+    /// In the home, and as much in all homes of apps.
+    pub(super) home: Option<u64>,
 }
 
 /// One person's.
@@ -36,6 +54,8 @@ pub(super) struct Volumes {
 pub(super) struct Kept {
     pub(super) home: Source,
     pub(super) data: Source,
+    /// Whether they are bounded by subvolumes, of which programs are to make none of their own.
+    pub(super) in_subvolumes: bool,
 }
 
 /// Whose they are.
@@ -54,14 +74,15 @@ impl Keeper {
         paths: &HostPaths,
     ) -> Result<Kept, RuntimeError> {
         match self {
-            Self::Directory(base) => {
-                let (home, data) = home::prepare(base, person.owner, Some(person.uid))?;
-                let source = |path| paths.host(path).map(Source::Directory);
-                Ok(Kept { home: source(&home)?, data: source(&data)? })
+            Self::Directory(Directories { base, .. }) => in_directories(base, person, paths, false),
+            Self::Btrfs(btrfs) => {
+                btrfs.prepare(person, engine, paths).await?;
+                in_directories(&btrfs.base, person, paths, true)
             }
             Self::Volume(volumes) => Ok(Kept {
                 home: volumes.prepare(person, "home", engine).await?,
                 data: volumes.prepare(person, "data", engine).await?,
+                in_subvolumes: false,
             }),
         }
     }
@@ -70,7 +91,10 @@ impl Keeper {
     /// away last is kept.
     pub(super) async fn reset(&self, person: Person, engine: &Engine) -> Result<(), RuntimeError> {
         match self {
-            Self::Directory(base) => home::set_aside(base, person.owner),
+            // Subvolumes are renamed as directories are, and removed as such once they are empty.
+            Self::Directory(Directories { base, .. }) | Self::Btrfs(Btrfs { base, .. }) => {
+                home::set_aside(base, person.owner)
+            }
             Self::Volume(volumes) => volumes.reset(person, engine).await,
         }
     }
@@ -84,88 +108,114 @@ impl Keeper {
         paths: &HostPaths,
     ) -> Result<Source, RuntimeError> {
         match self {
-            Self::Directory(base) => {
+            Self::Directory(Directories { base, .. }) | Self::Btrfs(Btrfs { base, .. }) => {
                 let home = home::prepare_app(base, person.owner, app, Some(person.uid))?;
                 Ok(Source::Directory(paths.host(&home)?))
             }
             Self::Volume(volumes) => volumes.prepare(person, &format!("app.{app}"), engine).await,
         }
     }
+
+    /// What somebody keeps; nothing where that is not known. It may take minutes where every file is to
+    /// be looked at, which is only done where it `may_look`.
+    pub(super) async fn measure(
+        &self,
+        owner: i64,
+        engine: &Engine,
+        may_look: bool,
+    ) -> Option<Stored> {
+        match self {
+            Self::Btrfs(btrfs) => match btrfs.measure(owner) {
+                Some(stored) => Some(stored),
+                // What is in a plain directory is not counted by the file system.
+                None if may_look => walk::measure(&btrfs.base, owner, btrfs.quotas).await,
+                None => None,
+            },
+            Self::Directory(_) | Self::Volume(_) if !may_look => None,
+            Self::Directory(Directories { base, quotas }) => {
+                walk::measure(base, owner, *quotas).await
+            }
+            Self::Volume(volumes) => volumes.measure(owner, engine).await,
+        }
+    }
+
+    /// Everybody whose files are near enough to be looked at, also if no desktop of theirs runs.
+    pub(super) fn owners(&self) -> Vec<i64> {
+        match self {
+            Self::Directory(Directories { base, .. }) | Self::Btrfs(Btrfs { base, .. }) => {
+                let entries = std::fs::read_dir(base.join("homes")).into_iter().flatten().flatten();
+                entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+            }
+            Self::Volume(_) => Vec::new(),
+        }
+    }
+
+    /// How long to wait between two looks, where a look is `usual`ly so far from the next.
+    pub(super) fn pause(&self, usual: Duration) -> Duration {
+        match self {
+            Self::Btrfs(_) => usual.min(READ_EVERY),
+            Self::Directory(_) | Self::Volume(_) => usual,
+        }
+    }
 }
 
-impl Volumes {
-    async fn prepare(
-        &self,
-        person: Person,
-        what: &str,
-        engine: &Engine,
-    ) -> Result<Source, RuntimeError> {
-        let name = format!("lattice-{}-{}-{what}", self.installation, person.owner);
-        if self.ready.lock().unwrap_or_else(PoisonError::into_inner).contains(&name) {
-            return Ok(Source::Volume(name));
+impl fmt::Display for Keeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(_) => f.write_str("plain directories"),
+            Self::Btrfs(_) => f.write_str("btrfs subvolumes"),
+            Self::Volume(volumes) => write!(f, "volumes by the driver {}", volumes.driver),
         }
-        let labels = [(INSTALLATION, self.installation.clone()), (OWNER, person.owner.to_string())];
-        let labels = labels.map(|(name, value)| (name.to_owned(), value));
-        let options = self.options.clone().into_iter();
-        engine
-            .make_volume(VolumeCreateRequest {
-                name: Some(name.clone()),
-                driver: Some(self.driver.clone()),
-                driver_opts: Some(options.collect()),
-                labels: Some(HashMap::from(labels)),
-                ..VolumeCreateRequest::default()
-            })
-            .await?;
-        let give = "chown \"$1:$1\" /kept && chmod 700 /kept && \
-                    { [ -d /kept/Data ] || { rm -f /kept/Data; mkdir -m 700 /kept/Data; }; } && \
-                    chown -h \"$1:$1\" /kept/Data";
-        engine.run_once(&format!("{name}-prepare"), self.chore(&name, give, person)).await?;
-        self.ready.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone());
-        Ok(Source::Volume(name))
     }
+}
 
-    async fn reset(&self, person: Person, engine: &Engine) -> Result<(), RuntimeError> {
-        let name = format!("lattice-{}-{}-home", self.installation, person.owner);
-        let aside = "cd /kept && rm -rf .before-reset && mkdir .before-reset && \
-                     find . -mindepth 1 -maxdepth 1 ! -name Data ! -name .before-reset \
-                     -exec mv -t .before-reset {} +";
-        engine.run_once(&format!("{name}-reset"), self.chore(&name, aside, person)).await
-    }
-
-    /// A container that does something in a volume: only through the engine are volumes of every driver
-    /// reached. It sees that volume alone.
-    fn chore(&self, volume: &str, script: &str, person: Person) -> ContainerCreateBody {
-        let words = ["sh", "-ec", script, "sh", &person.uid.to_string()].map(str::to_owned);
-        let labels = [
-            (INSTALLATION.to_owned(), self.installation.clone()),
-            (ROLE.to_owned(), "prepare".to_owned()),
-        ];
-        ContainerCreateBody {
-            image: Some("lattice/base".into()),
-            user: Some("0:0".into()),
-            cmd: Some(words.to_vec()),
-            labels: Some(HashMap::from(labels)),
-            host_config: Some(HostConfig {
-                cap_drop: Some(vec!["ALL".into()]),
-                cap_add: Some(["CHOWN", "DAC_OVERRIDE", "FOWNER"].map(str::to_owned).to_vec()),
-                security_opt: Some(vec!["no-new-privileges".into()]),
-                readonly_rootfs: Some(true),
-                network_mode: Some("none".into()),
-                memory: Some(64 << 20),
-                pids_limit: Some(16),
-                mounts: Some(vec![Mount {
-                    typ: Some(MountType::VOLUME),
-                    source: Some(volume.to_owned()),
-                    target: Some("/kept".into()),
-                    volume_options: Some(MountVolumeOptions {
-                        no_copy: Some(true),
-                        ..MountVolumeOptions::default()
-                    }),
-                    ..Mount::default()
-                }]),
-                ..HostConfig::default()
-            }),
-            ..ContainerCreateBody::default()
+impl Quotas {
+    /// With what is used of them.
+    fn told(self, data: u64, home: u64, apps: u64, is_enforced: bool) -> Stored {
+        let held = |used, limit| Held { used, limit };
+        Stored {
+            data: held(data, self.data),
+            home: held(home, self.home),
+            apps: held(apps, self.home),
+            is_enforced,
         }
+    }
+}
+
+fn in_directories(
+    base: &Path,
+    person: Person,
+    paths: &HostPaths,
+    in_subvolumes: bool,
+) -> Result<Kept, RuntimeError> {
+    let (home, data) = home::prepare(base, person.owner, Some(person.uid))?;
+    let source = |path| paths.host(path).map(Source::Directory);
+    Ok(Kept { home: source(&home)?, data: source(&data)?, in_subvolumes })
+}
+
+/// A container that does something with people's files, and ends. It sees these and nothing else.
+fn chore(
+    installation: &str,
+    image: &str,
+    rights: &[&str],
+    mounts: Vec<Mount>,
+) -> ContainerCreateBody {
+    let labels = [(INSTALLATION, installation), (ROLE, "prepare")];
+    ContainerCreateBody {
+        image: Some(image.into()),
+        user: Some("0:0".into()),
+        labels: Some(HashMap::from(labels.map(|(name, value)| (name.into(), value.into())))),
+        host_config: Some(HostConfig {
+            cap_drop: Some(vec!["ALL".into()]),
+            cap_add: Some(rights.iter().map(|right| (*right).to_owned()).collect()),
+            security_opt: Some(vec!["no-new-privileges".into()]),
+            readonly_rootfs: Some(true),
+            network_mode: Some("none".into()),
+            memory: Some(64 << 20),
+            pids_limit: Some(16),
+            mounts: Some(mounts),
+            ..HostConfig::default()
+        }),
+        ..ContainerCreateBody::default()
     }
 }

@@ -6,12 +6,12 @@
 use super::containers::{
     APP, Core, INSTALLATION, OWNER, Plan, ROLE, SANDBOX, SESSION, Site, Source, Subject, TEMPLATE,
 };
-use super::data::{Keeper, Kept, Person};
+use super::data::{Keeper, Person};
 use super::engine::Engine;
 use super::host::HostPaths;
 use super::network::{self, Walls};
 use super::place::{Parts, Place, Tenant};
-use super::protocol::{Id, MAX_TITLE, Order, Seen, SeenApp, SeenState, Tokens};
+use super::protocol::{Id, MAX_TITLE, Order, Seen, SeenApp, SeenState, Stored, Tokens};
 use crate::runtime::process::own_uid;
 use crate::runtime::turns::Turns;
 use crate::runtime::{HOME_IN_USE, RuntimeError};
@@ -45,6 +45,8 @@ pub(super) struct Settings {
     /// The gateway's group.
     pub(super) gateway: u32,
     pub(super) keeper: Keeper,
+    /// How long after a look at people's files comes the next, where every file is looked at.
+    pub(super) measure_every: Duration,
     pub(super) templates: BTreeMap<String, Template>,
     pub(super) paths: HostPaths,
     /// How many slots are kept ready.
@@ -65,6 +67,8 @@ pub(super) struct Desktops {
     unopened: Mutex<BTreeMap<(SessionId, String), String>>,
     /// The memory that sessions use, in bytes.
     used: Mutex<BTreeMap<SessionId, u64>>,
+    /// What people keep.
+    stored: Mutex<BTreeMap<i64, Stored>>,
     /// Slots that this process is making.
     making: Mutex<BTreeSet<SessionId>>,
     /// Slots that a gateway took, until their desktop is started.
@@ -93,14 +97,27 @@ struct Container {
 
 mod grants;
 mod pool;
+mod storage;
 mod usage;
 
 impl Desktops {
     pub(super) fn new(engine: Engine, settings: Settings) -> Self {
         let changes = watch::Sender::new(0);
-        let (turns, starting, unopened, used, making, reserved) = Default::default();
-        let walls = Walls::default();
-        Self { engine, settings, changes, turns, starting, unopened, used, making, reserved, walls }
+        let (turns, starting, unopened, used, stored, making) = Default::default();
+        let (reserved, walls) = Default::default();
+        Self {
+            engine,
+            settings,
+            changes,
+            turns,
+            starting,
+            unopened,
+            used,
+            stored,
+            making,
+            reserved,
+            walls,
+        }
     }
 
     pub(super) fn engine(&self) -> &Engine {
@@ -174,10 +191,10 @@ impl Desktops {
         };
         place.furnish(Tenant { uid, title: &order.title, template })?;
         let person = Person { owner: order.owner, uid };
-        let Kept { home, data } = keeper.prepare(person, &self.engine, paths).await?;
+        let kept = keeper.prepare(person, &self.engine, paths).await?;
         let directory = paths.host(place.dir())?;
         let site = self.site(session, &directory);
-        let subject = Subject { site, owner: order.owner, uid, template, home: &home, data: &data };
+        let subject = Subject { site, owner: order.owner, uid, template, kept: &kept };
         let parts = async {
             match (&slot, &tokens) {
                 (Some(found), _) => self.resume_all(found).await.into_iter().collect(),
@@ -338,7 +355,7 @@ impl Desktops {
         let Settings { keeper, paths, .. } = &self.settings;
         let image = self.image(app.image.clone()).await?;
         let person = Person { owner, uid };
-        let Kept { home, data } = keeper.prepare(person, &self.engine, paths).await?;
+        let kept = keeper.prepare(person, &self.engine, paths).await?;
         // Who may not see the person's files keeps none of its own.
         let own: Option<Source> = match app.permissions.data {
             Access::None => None,
@@ -349,7 +366,7 @@ impl Desktops {
         };
         let directory = paths.host(place.dir())?;
         let site = self.site(session, &directory);
-        let subject = Subject { site, owner, uid, template, home: &home, data: &data };
+        let subject = Subject { site, owner, uid, template, kept: &kept };
         let plan = subject.app(name, app, own.as_ref(), image.sandbox.as_deref());
         let opened = async {
             self.grant(&place, &subject, name, app).await?;
@@ -398,7 +415,8 @@ impl Desktops {
             let apps = self.apps(&session, &found).await;
             let used = self.used().get(&session).copied();
             let Found { owner, template, .. } = found;
-            seen.push(Seen { session: Id(session), owner, template, used, state, apps });
+            let stored = self.stored().get(&owner).copied();
+            seen.push(Seen { session: Id(session), owner, template, used, stored, state, apps });
         }
         Ok(seen)
     }

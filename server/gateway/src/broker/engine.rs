@@ -9,8 +9,8 @@ use bollard::models::{
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, EventsOptionsBuilder, ListContainersOptionsBuilder,
-    ListNetworksOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
-    StatsOptionsBuilder, StopContainerOptionsBuilder,
+    ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, LogsOptions, LogsOptionsBuilder,
+    RemoveContainerOptionsBuilder, StatsOptionsBuilder, StopContainerOptionsBuilder,
 };
 use bollard::{API_DEFAULT_VERSION, Docker};
 use futures_util::{Stream, StreamExt as _};
@@ -131,6 +131,30 @@ impl Engine {
         made.map(drop).map_err(|error| self.explain(error))
     }
 
+    /// The names of volumes with these labels.
+    pub(super) async fn volumes(&self, labels: Vec<String>) -> Result<Vec<String>, RuntimeError> {
+        let filters = HashMap::from([("label".to_owned(), labels)]);
+        let options = ListVolumesOptionsBuilder::default().filters(&filters).build();
+        let found = self.docker().await?.list_volumes(Some(options)).await;
+        let found = found.map_err(|error| self.explain(error))?.volumes.unwrap_or_default();
+        Ok(found.into_iter().map(|volume| volume.name).collect())
+    }
+
+    /// Runs a container to its end, and removes it; what it printed.
+    pub(super) async fn run_and_read(
+        &self,
+        name: &str,
+        body: ContainerCreateBody,
+    ) -> Result<String, RuntimeError> {
+        self.remove(name).await?;
+        let container = self.create(name, body).await?;
+        let ran = self.run_to_end(&container).await;
+        let printed = LogsOptionsBuilder::default().stdout(true);
+        let lines = self.lines(&container, printed.build()).await.concat();
+        self.remove(&container).await?;
+        ran.map(|()| lines)
+    }
+
     /// Runs a container to its end, and removes it.
     pub(super) async fn run_once(
         &self,
@@ -163,11 +187,16 @@ impl Engine {
 
     /// The last of what a container complained about, on one line.
     async fn said(&self, container: &str) -> String {
-        let Ok(docker) = self.docker().await else { return String::new() };
         let options = LogsOptionsBuilder::default().stderr(true).tail("3").build();
-        let lines = docker.logs(container, Some(options)).filter_map(|line| async { line.ok() });
-        let lines: Vec<_> = lines.map(|line| line.to_string().trim().to_owned()).collect().await;
+        let lines = self.lines(container, options).await;
+        let lines: Vec<_> = lines.iter().map(|line| line.trim()).collect();
         lines.join("; ")
+    }
+
+    async fn lines(&self, container: &str, options: LogsOptions) -> Vec<String> {
+        let Ok(docker) = self.docker().await else { return Vec::new() };
+        let lines = docker.logs(container, Some(options)).filter_map(|line| async { line.ok() });
+        lines.map(|line| line.to_string()).collect().await
     }
 
     /// Networks with these labels: their ids and labels.

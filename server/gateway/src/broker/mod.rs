@@ -6,6 +6,7 @@
 //! engine does not know: it may be killed at any time, and the next one goes on.
 
 pub mod bootstrap;
+mod calls;
 mod containers;
 mod data;
 mod desktops;
@@ -17,7 +18,7 @@ mod place;
 pub mod protocol;
 mod stack;
 
-use crate::cli::BrokerArgs;
+use crate::cli::{BrokerArgs, Storage};
 use crate::runtime::RuntimeError;
 use crate::runtime::process::check_length;
 use crate::runtime::process::place::write_atomically;
@@ -25,7 +26,7 @@ use crate::signals::Signals;
 use crate::template::{self, Template};
 use anyhow::{Context as _, bail};
 use containers::{APP, SESSION};
-use data::{Keeper, Volumes};
+use data::{Btrfs, Directories, Keeper, Quotas, Volumes};
 use desktops::{Desktops, Settings};
 use engine::Engine;
 use futures_util::StreamExt as _;
@@ -87,7 +88,8 @@ pub async fn run(args: BrokerArgs) -> anyhow::Result<()> {
     let installation = installation(&args.data_dir)?;
     let settings = Settings {
         run: run.clone(),
-        keeper: keeper(&args, &installation),
+        keeper: keeper(&args, &installation)?,
+        measure_every: Duration::from_secs(args.measure_every.max(1)),
         installation,
         gateway: args.gateway.map_or(0, |gateway| gateway.group),
         templates,
@@ -100,6 +102,7 @@ pub async fn run(args: BrokerArgs) -> anyhow::Result<()> {
     tokio::spawn(follow(desktops.clone()));
     tokio::spawn(desktops.clone().keep_pool());
     tokio::spawn(desktops.clone().measure());
+    tokio::spawn(desktops.clone().measure_files());
     tokio::spawn(desktops.clone().keep_walls());
     tokio::select! {
         () = accept(listener, desktops) => {}
@@ -116,16 +119,38 @@ fn load_templates(directory: &Path) -> anyhow::Result<BTreeMap<String, Template>
 }
 
 /// What keeps people's files.
-fn keeper(args: &BrokerArgs, installation: &str) -> Keeper {
-    match &args.volume_driver {
-        None => Keeper::Directory(args.data_dir.clone()),
-        Some(driver) => Keeper::Volume(Volumes {
+fn keeper(args: &BrokerArgs, installation: &str) -> anyhow::Result<Keeper> {
+    let base = args.data_dir.clone();
+    let quotas = Quotas { data: args.data_quota.0, home: args.home_quota.0 };
+    let installation = installation.to_owned();
+    if let Some(driver) = &args.volume_driver {
+        return Ok(Keeper::Volume(Volumes {
             driver: driver.clone(),
             options: args.volume_option.iter().cloned().collect(),
-            installation: installation.to_owned(),
+            installation,
+            quotas,
             ready: Mutex::default(),
-        }),
+        }));
     }
+    let keeper = match (args.storage, data::qgroups::is_btrfs(&base)) {
+        (Storage::Directory, _) | (Storage::Auto, false) => {
+            Keeper::Directory(Directories { base, quotas })
+        }
+        (Storage::Btrfs, false) => bail!(
+            "people's files are to be in subvolumes, but {} is not on btrfs; mount one there, or              leave --storage out",
+            base.display()
+        ),
+        (Storage::Auto | Storage::Btrfs, true) => Keeper::Btrfs(Btrfs {
+            base,
+            quotas,
+            installation,
+            is_asked_for: args.storage == Storage::Btrfs,
+            left: tokio::sync::Mutex::default(),
+        }),
+    };
+    let (data_quota, home_quota) = (&args.data_quota, &args.home_quota);
+    tracing::info!(%keeper, %data_quota, %home_quota, "what keeps people's files");
+    Ok(keeper)
 }
 
 /// What this Lattice is called in labels, made at the first start.
@@ -253,7 +278,8 @@ async fn answer(desktops: &Desktops, request: Request) -> Reply {
 async fn engine_of(desktops: &Desktops) -> Result<Reply, RuntimeError> {
     let (version, api) = desktops.engine().version().await?;
     let missing = desktops.missing().await?;
-    Ok(Reply::Engine(protocol::Engine { version, api, missing }))
+    let storage = Some(desktops.storage().await?);
+    Ok(Reply::Engine(protocol::Engine { version, api, missing, storage }))
 }
 
 fn or_refused(result: Result<Reply, RuntimeError>) -> Reply {

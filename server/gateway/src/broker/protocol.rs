@@ -99,6 +99,20 @@ pub struct Engine {
     pub api: String,
     /// Images that every desktop needs and that are not there.
     pub missing: Vec<String>,
+    /// What keeps people's files.
+    #[serde(default)]
+    pub storage: Option<Storage>,
+}
+
+/// What keeps people's files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Storage {
+    /// What it is, for a person to read.
+    pub keeper: String,
+    /// Whether what each person keeps is bounded by it.
+    pub is_enforced: bool,
+    /// Why not, where it could be.
+    pub obstacle: Option<String>,
 }
 
 /// A desktop that there is.
@@ -112,10 +126,42 @@ pub struct Seen {
     pub template: String,
     /// The memory that it was last measured to use with its apps, in bytes.
     pub used: Option<u64>,
+    /// What its owner keeps, as it was last measured.
+    #[serde(default)]
+    pub stored: Option<Stored>,
     /// How it is.
     pub state: SeenState,
     /// Its apps.
     pub apps: Vec<SeenApp>,
+}
+
+/// What one person keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stored {
+    /// In Data.
+    pub data: Held,
+    /// In the home.
+    pub home: Held,
+    /// In all homes of apps.
+    pub apps: Held,
+    /// Whether no more than the limits can be kept; else it is only told when more is.
+    pub is_enforced: bool,
+}
+
+/// What is kept in one place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// In bytes.
+    pub used: u64,
+    /// In bytes; nothing where it is not limited.
+    pub limit: Option<u64>,
+}
+
+impl Held {
+    /// Whether less than a twentieth of what may be kept is left, or nothing.
+    pub fn is_full(&self) -> bool {
+        self.limit.is_some_and(|limit| self.used >= limit - limit / 20)
+    }
 }
 
 /// How a desktop is.

@@ -3,6 +3,7 @@
 use super::Finding;
 use super::told::judge_room;
 use crate::broker::look::{Look, look};
+use crate::broker::protocol::Storage;
 use crate::config::{Config, RuntimeChoice};
 use crate::ground::templates_in;
 use crate::runtime::{Docker, RuntimeError};
@@ -54,6 +55,7 @@ pub(super) async fn containers(config: &Config, apps: &BTreeSet<String>) -> Vec<
             version: engine.version,
             api: engine.api,
             missing: engine.missing,
+            storage: engine.storage,
             has_network: true,
             ..Look::default()
         });
@@ -71,7 +73,7 @@ pub(super) async fn containers(config: &Config, apps: &BTreeSet<String>) -> Vec<
         )];
     }
     let apps: Vec<_> = apps.iter().cloned().collect();
-    judge(look(&desktops.engine, &apps).await, is_needed)
+    judge(look(&desktops.engine, &apps, &config.data_dir).await, is_needed)
 }
 
 fn judge_absent(socket: &Path, is_needed: bool) -> Finding {
@@ -127,6 +129,7 @@ fn judge(found: Result<Look, RuntimeError>, is_needed: bool) -> Vec<Finding> {
         ));
     }
     findings.extend(room(&look.root));
+    findings.extend(look.storage.map(judge_storage));
     if !look.has_network {
         findings.push(Finding::warning(
             "network",
@@ -143,6 +146,23 @@ fn degree_of_images(missing: &[String], is_needed: bool) -> Finding {
         true => Finding::fault("images", text, "make images"),
         false => {
             Finding::warning("images", format!("{text}; desktops are sandboxes"), "make images")
+        }
+    }
+}
+
+fn judge_storage(storage: Storage) -> Finding {
+    let what = "people's files";
+    let Storage { keeper, is_enforced, obstacle } = storage;
+    match (is_enforced, obstacle) {
+        (true, _) => Finding::ok(what, format!("{keeper}; nobody keeps more than the quota")),
+        (false, None) => Finding::warning(
+            what,
+            format!("{keeper}: who keeps more than the quota is told of, and not stopped"),
+            "put the data directory on btrfs, and the quota is enforced",
+        ),
+        (false, Some(obstacle)) => {
+            let (why, remedy) = obstacle.split_once("; ").unwrap_or((&obstacle, "make images"));
+            Finding::warning(what, format!("{keeper}, and no quota is enforced: {why}"), remedy)
         }
     }
 }
@@ -239,6 +259,25 @@ mod tests {
         let findings = judge(Ok(look), true);
         check(&findings[2], "warning", &["cannot limit memory and processes", "cgroup_enable"]);
         check(&findings[3], "warning  network", &["iptables", "ip_forward"]);
+    }
+
+    #[test]
+    fn whether_a_quota_is_enforced_is_said_with_what_would_do() {
+        let storage = |keeper: &str, is_enforced, obstacle: Option<&str>| Storage {
+            keeper: keeper.into(),
+            is_enforced,
+            obstacle: obstacle.map(str::to_owned),
+        };
+        let of = |storage| {
+            let look = Look { storage: Some(storage), ..good() };
+            judge(Ok(look), true).pop().expect("it is last")
+        };
+        check(&of(storage("btrfs subvolumes", true, None)), "ok       people's files", &["quota"]);
+        let plain = storage("plain directories", false, None);
+        check(&of(plain), "warning", &["plain directories: who", "on btrfs"]);
+        let lacking =
+            storage("btrfs subvolumes", false, Some("the image x is not there; make images"));
+        check(&of(lacking), "warning", &["enforced: the image x is not there; make images"]);
     }
 
     #[test]

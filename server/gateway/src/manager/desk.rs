@@ -1,6 +1,7 @@
 //! One session in the manager's hands: where it stands, its hub, and the link to its agent.
 
 use crate::agent::{self, Source};
+use crate::broker::protocol::Stored;
 use crate::http::api::{Answer, Desktops, Live, NoSuchViewer, Presence, Queue};
 use crate::hub::{AgentEvent, Event, Hub, Seen, Settings, Status, Whose};
 use crate::runtime::{Address, Instance, InstanceState, Spec};
@@ -349,7 +350,7 @@ impl Desk {
     }
 
     /// As the API tells of it.
-    pub(super) fn live(&self) -> Live {
+    pub(super) fn live(&self, stored: Option<Stored>) -> Live {
         Live {
             state: self.life.state(),
             reason: self.life.reason().to_owned(),
@@ -357,7 +358,12 @@ impl Desk {
             apps: self.apps.borrow().clone(),
             queue: self.queue,
             can_pause: self.can_pause,
+            stored,
         }
+    }
+
+    pub(super) fn owner(&self) -> i64 {
+        self.session.owner.id.0
     }
 
     pub(super) fn hub(&self) -> Option<Hub> {

@@ -420,8 +420,15 @@ impl Task {
 
     fn publish(&mut self) {
         self.share_encoders();
-        let live: HashMap<_, _> =
-            self.desks.iter().map(|(id, desk)| (id.clone(), desk.live())).collect();
+        let owners: BTreeSet<_> = self.desks.values().map(Desk::owner).collect();
+        let stored = owners.into_iter().filter_map(|who| Some((who, self.runtime.stored(who)?)));
+        let stored: BTreeMap<_, _> = stored.collect();
+        telemetry::count_stored(stored.values());
+        let live = self
+            .desks
+            .iter()
+            .map(|(id, desk)| (id.clone(), desk.live(stored.get(&desk.owner()).copied())));
+        let live: HashMap<_, _> = live.collect();
         telemetry::count_sessions(live.values().map(|live| live.state.name()));
         self.live.send_if_modified(|told| {
             let differs = **told != live;

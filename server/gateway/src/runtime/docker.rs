@@ -3,7 +3,7 @@
 
 use super::{Address, AppInstance, AppState, Instance, InstanceState, Relay, RuntimeError, Spec};
 use crate::broker::protocol::{
-    self, Engine, Id, MAX_REPLY, Order, Reply, Request, Seen, SeenState, Tokens,
+    self, Engine, Id, MAX_REPLY, Order, Reply, Request, Seen, SeenState, Stored, Tokens,
 };
 use lattice_engine::session::SessionId;
 use std::collections::BTreeMap;
@@ -30,6 +30,8 @@ pub struct Docker {
     watcher: JoinHandle<()>,
     /// What desktops of a template use, in bytes.
     needs: Mutex<BTreeMap<String, u64>>,
+    /// What people keep, as it was last told, also of those who have no desktop any more.
+    stored: Mutex<BTreeMap<i64, Stored>>,
 }
 
 impl Drop for Docker {
@@ -44,7 +46,7 @@ impl Docker {
     pub fn open(socket: PathBuf) -> Self {
         let changes = Arc::new(watch::Sender::new(0));
         let watcher = tokio::spawn(follow(socket.clone(), changes.clone()));
-        Self { socket, changes, watcher, needs: Mutex::default() }
+        Self { socket, changes, watcher, needs: Mutex::default(), stored: Mutex::default() }
     }
 
     /// How the engine is.
@@ -94,6 +96,10 @@ impl Docker {
         self.needs.lock().unwrap_or_else(PoisonError::into_inner).get(template).copied()
     }
 
+    pub(super) fn stored(&self, owner: i64) -> Option<Stored> {
+        self.stored.lock().unwrap_or_else(PoisonError::into_inner).get(&owner).copied()
+    }
+
     pub(super) async fn pause(&self, session: &SessionId) -> Result<(), RuntimeError> {
         self.have_done(&Request::Pause(Id(session.clone()))).await
     }
@@ -122,6 +128,8 @@ impl Docker {
         match self.ask(&Request::List).await? {
             Reply::Instances(seen) => {
                 *self.needs.lock().unwrap_or_else(PoisonError::into_inner) = means(&seen);
+                let stored = seen.iter().filter_map(|seen| Some((seen.owner, seen.stored?)));
+                self.stored.lock().unwrap_or_else(PoisonError::into_inner).extend(stored);
                 Ok(seen.into_iter().map(|seen| self.instance(seen)).collect())
             }
             other => Err(odd(&other)),

@@ -1,6 +1,8 @@
 //! A runtime without desktops: the bookkeeping only, and what a test wants to go wrong.
 
-use super::{Address, AppInstance, AppState, Instance, InstanceState, Relay, RuntimeError, Spec};
+use super::{
+    Address, AppInstance, AppState, Instance, InstanceState, Relay, RuntimeError, Spec, Stored,
+};
 use crate::auth::Token;
 use lattice_engine::session::SessionId;
 use std::collections::BTreeMap;
@@ -27,6 +29,7 @@ struct World {
     calls: BTreeMap<Call, u64>,
     failures: BTreeMap<Call, Failure>,
     needs: BTreeMap<String, u64>,
+    stored: BTreeMap<i64, Stored>,
 }
 
 /// What a runtime is asked to do.
@@ -95,6 +98,12 @@ impl Fake {
     /// From now on desktops of this template are said to need so many bytes.
     pub fn measure(&self, template: &str, need: u64) {
         self.world().needs.insert(template.to_owned(), need);
+    }
+
+    /// From now on this user is said to keep so much.
+    pub fn fill(&self, owner: i64, stored: Stored) {
+        self.world().stored.insert(owner, stored);
+        self.changes.send_modify(|count| *count += 1);
     }
 
     /// Somebody else starts a session.
@@ -173,6 +182,10 @@ impl Fake {
         self.enter(Call::Reset)?;
         self.take_away(session);
         Ok(())
+    }
+
+    pub(super) fn stored(&self, owner: i64) -> Option<Stored> {
+        self.world().stored.get(&owner).copied()
     }
 
     pub(super) fn need(&self, template: &str) -> Option<u64> {

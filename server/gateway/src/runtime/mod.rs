@@ -17,6 +17,7 @@ pub use own_broker::{BrokerSettings, OwnBroker};
 pub use process::{Process, Settings};
 
 use crate::auth::Token;
+pub use crate::broker::protocol::{Held, Stored};
 use lattice_engine::session::SessionId;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -214,6 +215,15 @@ impl Runtime {
             Self::Process(_) => None,
             Self::Docker(docker) => docker.need(template),
             Self::Fake(fake) => fake.need(template),
+        }
+    }
+
+    /// What this user keeps, as it was last measured; nothing where it was not.
+    pub fn stored(&self, owner: i64) -> Option<Stored> {
+        match self {
+            Self::Process(_) => None,
+            Self::Docker(docker) => docker.stored(owner),
+            Self::Fake(fake) => fake.stored(owner),
         }
     }
 

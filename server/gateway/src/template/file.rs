@@ -235,13 +235,18 @@ impl File {
         }
         let names: BTreeSet<String> = services.keys().cloned().collect();
         let (mut described, mut permitted) = (lattice.apps, lattice.permissions);
+        let proxies = permitted.values().filter(|may| !may.dbus.is_empty()).count();
+        let own = core(proxies);
+        let share = share(size, own, &services);
         let mut apps = BTreeMap::new();
         for (name, service) in services {
             let about = (described.remove(&name), permitted.remove(&name));
-            if let Some(app) = service.check(&name, about, size, &mut checker) {
+            if let Some(app) = service.check(&name, about, share, size, &mut checker) {
                 apps.insert(name, app);
             }
         }
+        let all = apps.values().map(|app: &App| app.size);
+        lattice.size.check_sum(size, own, all, &mut checker);
         let starter = lattice.starter.iter().enumerate();
         let starter =
             starter.filter_map(|(number, raw)| raw.check(number, &names, &mut checker)).collect();
@@ -263,9 +268,76 @@ impl File {
 impl RawSize {
     fn check(&self, checker: &mut Checker<'_>) -> Size {
         Size {
-            memory: checker.or("x-lattice.size.memory", self.memory.as_ref(), 2 << 30, memory),
+            memory: checker.or("x-lattice.size.memory", self.memory.as_ref(), 4 << 30, memory),
             cpu_millis: checker.or("x-lattice.size.cpus", self.cpus.as_ref(), 2000, cpu_millis),
             pids: checker.or("x-lattice.size.pids", self.pids.as_ref(), 1024, pids),
+        }
+    }
+}
+
+/// What the fixed parts of a desktop may use, and proxies of the session bus.
+fn core(proxies: usize) -> Size {
+    let parts = Size::CORE.into_iter().chain(std::iter::repeat_n(Size::BUS, proxies));
+    sum(parts)
+}
+
+fn sum(sizes: impl Iterator<Item = Size>) -> Size {
+    let none = Size { memory: 0, cpu_millis: 0, pids: 0 };
+    sizes.fold(none, |sum, one| Size {
+        memory: sum.memory.saturating_add(one.memory),
+        cpu_millis: 0,
+        pids: sum.pids.saturating_add(one.pids),
+    })
+}
+
+/// What each service gets that does not say what it needs: an equal part of what all else leaves, in
+/// whole MiB. What is wrong with a limit is told where it is read.
+fn share(most: Size, own: Size, services: &BTreeMap<String, RawService>) -> Size {
+    let said = services.values();
+    let limits = said.clone().filter_map(|service| memory(&service.mem_limit.as_ref()?.text).ok());
+    let left = most.memory.saturating_sub(own.memory).saturating_sub(limits.sum());
+    let silent = said.clone().filter(|service| service.mem_limit.is_none()).count().max(1);
+    let memory = (left / silent as u64) >> 20 << 20;
+    let limits = said.clone().filter_map(|service| pids(&service.pids_limit.as_ref()?.text).ok());
+    let left = most.pids.saturating_sub(own.pids).saturating_sub(limits.sum());
+    let silent = said.filter(|service| service.pids_limit.is_none()).count().max(1);
+    let pids = left / silent as u32;
+    // Where nothing is left the least makes the sum too much, and that is told.
+    Size { memory: memory.max(MEMORY.0), pids: pids.max(PIDS.0 as u32), ..most }
+}
+
+impl RawSize {
+    /// All limits together are no more than the size: each container has one of its own, and there is
+    /// none around them all.
+    fn check_sum(
+        &self,
+        most: Size,
+        own: Size,
+        apps: impl Iterator<Item = Size>,
+        checker: &mut Checker<'_>,
+    ) {
+        let apps = sum(apps);
+        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+        let line = |word: &Option<Word>| word.as_ref().map_or(0, |word| word.line);
+        if own.memory.saturating_add(apps.memory) > most.memory {
+            let what = format!(
+                "is {} MiB, but the desktop's own parts may use {} MiB and its apps {} MiB; make it \
+                 {}m, or mem_limit of the apps less",
+                mib(most.memory),
+                mib(own.memory),
+                mib(apps.memory),
+                mib(own.memory.saturating_add(apps.memory))
+            );
+            checker.fault(line(&self.memory), "x-lattice.size.memory", what);
+        }
+        let pids = own.pids.saturating_add(apps.pids);
+        if pids > most.pids {
+            let what = format!(
+                "is {}, but the desktop's own parts may have {} and its apps {}; make it {pids}, or \
+                 pids_limit of the apps less",
+                most.pids, own.pids, apps.pids
+            );
+            checker.fault(line(&self.pids), "x-lattice.size.pids", what);
         }
     }
 }
@@ -313,6 +385,7 @@ impl RawService {
         self,
         name: &str,
         (app, permissions): (Option<RawApp>, Option<RawPermissions>),
+        share: Size,
         most: Size,
         checker: &mut Checker<'_>,
     ) -> Option<App> {
@@ -341,21 +414,33 @@ impl RawService {
             checker.or(&format!("{about}.icon"), app.icon.as_ref(), name.to_owned(), values::name);
         let image = checker.word(&place("image"), &self.image, values::image);
         let size = Size {
-            memory: checker.or(&place("mem_limit"), self.mem_limit.as_ref(), most.memory, memory),
-            cpu_millis: checker.or(&place("cpus"), self.cpus.as_ref(), most.cpu_millis, cpu_millis),
-            pids: checker.or(&place("pids_limit"), self.pids_limit.as_ref(), most.pids, pids),
+            memory: checker.or(&place("mem_limit"), self.mem_limit.as_ref(), share.memory, memory),
+            cpu_millis: checker.or(
+                &place("cpus"),
+                self.cpus.as_ref(),
+                share.cpu_millis,
+                cpu_millis,
+            ),
+            pids: checker.or(&place("pids_limit"), self.pids_limit.as_ref(), share.pids, pids),
         };
-        let shm =
-            checker.or(&place("shm_size"), self.shm_size.as_ref(), DEFAULT_TMPFS, values::bytes);
-        for (key, word, is_too_much) in [
-            ("mem_limit", &self.mem_limit, size.memory > most.memory),
-            ("cpus", &self.cpus, size.cpu_millis > most.cpu_millis),
-            ("pids_limit", &self.pids_limit, size.pids > most.pids),
-            ("shm_size", &self.shm_size, shm > size.memory),
+        let shm = checker.or(
+            &place("shm_size"),
+            self.shm_size.as_ref(),
+            DEFAULT_TMPFS.min(size.memory),
+            values::bytes,
+        );
+        for (key, word, is_too_much, than) in [
+            (
+                "cpus",
+                &self.cpus,
+                size.cpu_millis > most.cpu_millis,
+                "the desktop has by x-lattice.size",
+            ),
+            ("shm_size", &self.shm_size, shm > size.memory, "the app may use of memory"),
         ] {
             if is_too_much {
                 let line = word.as_ref().map_or(line, |word| word.line);
-                checker.fault(line, place(key), "is more than the desktop has by x-lattice.size");
+                checker.fault(line, place(key), format!("is more than {than}"));
             }
         }
         let tmpfs: Vec<Tmpfs> = self
@@ -469,13 +554,21 @@ impl RawPermissions {
         if self.clipboard && !self.display {
             checker.fault(0, place("clipboard"), "is part of the display; grant that as well");
         }
+        if self.display && !self.clipboard {
+            let what = "gives the clipboard as well, since X keeps it from nobody who shows windows; \
+                        declare that by clipboard: true";
+            checker.fault(0, place("display"), what);
+        }
+        if self.audio {
+            let what = "grants nothing: desktops have no sound yet; leave it out";
+            checker.fault(0, place("audio"), what);
+        }
         Permissions {
             display: self.display,
             dbus,
             network: self.network,
             data: self.data,
             clipboard: self.clipboard,
-            audio: self.audio,
             ports,
         }
     }

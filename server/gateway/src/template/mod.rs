@@ -12,6 +12,8 @@ mod file;
 mod keys;
 mod values;
 
+pub(crate) use values::bytes;
+
 use anyhow::{Context as _, bail};
 use file::File;
 use keys::Keys;
@@ -40,7 +42,8 @@ pub struct Template {
     pub icon: String,
     /// What there is to know, as Markdown.
     pub readme: String,
-    /// All that a desktop of it may use together.
+    /// All that a desktop of it may use together. The limits of its parts and apps add up to no more,
+    /// so nothing else need see to it; of processors each app may use that many.
     pub size: Size,
     /// What happens when nobody works at it.
     pub idle: Idle,
@@ -49,6 +52,8 @@ pub struct Template {
     /// Its apps by name.
     pub apps: BTreeMap<String, App>,
 }
+
+const MIB: u64 = 1 << 20;
 
 /// What a desktop may use.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -59,6 +64,23 @@ pub struct Size {
     pub cpu_millis: u32,
     /// Processes and threads.
     pub pids: u32,
+}
+
+impl Size {
+    /// The display of any desktop.
+    pub const DISPLAY: Self = Self::of(512, 64);
+    /// Its session bus, and each proxy of that.
+    pub const BUS: Self = Self::of(64, 16);
+    /// The relay that opens apps.
+    pub const RELAY: Self = Self::of(32, 16);
+    /// Window manager, panel, and what is opened from these.
+    pub const DESKTOP: Self = Self::of(1024, 256);
+    /// What every desktop consists of.
+    pub const CORE: [Self; 4] = [Self::DISPLAY, Self::BUS, Self::RELAY, Self::DESKTOP];
+
+    const fn of(mebibytes: u64, pids: u32) -> Self {
+        Self { memory: mebibytes * MIB, cpu_millis: 0, pids }
+    }
 }
 
 /// How long nobody may have worked at a desktop before each happens.
@@ -100,7 +122,8 @@ pub struct App {
     pub environment: BTreeMap<String, String>,
     /// Where it begins, where that is not what the image says.
     pub working_dir: Option<String>,
-    /// What it may use of the desktop's size.
+    /// What it may use of the desktop's size; where its service says nothing, an equal part of what the
+    /// others leave.
     pub size: Size,
     /// Its shared memory, in bytes.
     pub shm: u64,
@@ -145,10 +168,8 @@ pub struct Permissions {
     pub network: Network,
     /// What it may do with the person's files.
     pub data: Access,
-    /// Take part in the clipboard.
+    /// Take part in the clipboard: whoever shows windows does, as X has it.
     pub clipboard: bool,
-    /// Be heard.
-    pub audio: bool,
     /// Ports of its own that its owner may look at.
     pub ports: Vec<u16>,
 }

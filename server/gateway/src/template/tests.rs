@@ -20,7 +20,7 @@ x-lattice:
     code: { title: VS Code, icon: vscode, opens: at-start }
   permissions:
     code: { display: true, data: write, clipboard: true, ports: [8080], dbus: [org.example.*] }
-  size: { memory: 2g, cpus: 2, pids: 800 }
+  size: { memory: 4g, cpus: 2, pids: 800 }
   idle: { warn: 25m, pause: 30m, stop: 1h30m }
   starter: [{ service: code, from: /usr/share/lattice/starter/hello, to: hello }]
 ";
@@ -45,17 +45,17 @@ fn refused(text: &str) -> String {
 fn a_good_template_is_read_whole() {
     let template = read(GOOD).unwrap_or_else(|faults| panic!("{faults:#?}"));
     assert_eq!((&*template.name, &*template.title), ("go", "Go + VS Code"));
-    assert_eq!(template.size, Size { memory: 2 << 30, cpu_millis: 2000, pids: 800 });
+    assert_eq!(template.size, Size { memory: 4 << 30, cpu_millis: 2000, pids: 800 });
     assert_eq!(template.idle.stop, Duration::from_secs(5400));
     let code = &template.apps["code"];
-    assert_eq!(code.size, Size { memory: 3 << 29, cpu_millis: 1500, pids: 800 });
+    assert_eq!(code.size, Size { memory: 3 << 29, cpu_millis: 1500, pids: 800 - 368 });
     assert_eq!((code.opens, &*code.image), (Opens::AtStart, "lattice/vscode-golang"));
     assert_eq!(code.command, ["code", "--wait"]);
     let cache = Tmpfs { path: "/home/student/.cache".into(), size: 256 << 20, exec: true };
     assert_eq!(code.tmpfs, [cache]);
     assert_eq!(code.permissions.data, Access::Write);
     assert_eq!(code.permissions.network, Network::None);
-    assert_eq!((&*code.permissions.ports, code.permissions.audio), (&[8080][..], false));
+    assert_eq!(code.permissions.ports, [8080]);
     assert_eq!(template.starter[0].to, "hello");
 }
 
@@ -154,7 +154,19 @@ fn values_out_of_bounds_are_refused_where_they_stand() {
         ("lattice/vscode-golang", "lattice/../gateway", "another image tomorrow"),
         ("lattice/vscode-golang", "debian:bookworm", "another image tomorrow"),
         ("lattice/vscode-golang", "debian@sha256:abc", "another image tomorrow"),
-        ("1.5g", "3g", "more than the desktop has"),
+        (
+            "1.5g",
+            "3g",
+            "is 4096 MiB, but the desktop's own parts may use 1696 MiB and its apps 3072 MiB",
+        ),
+        ("memory: 4g", "memory: 1g", "make it 3232m, or mem_limit"),
+        (
+            "pids: 800",
+            "pids: 300",
+            "is 300, but the desktop's own parts may have 368 and its apps 16",
+        ),
+        ("mem_limit: 1.5g", "shm_size: 3g", "is more than the app may use"),
+        ("cpus: 1.5", "cpus: 3", "more than the desktop has"),
         ("1.5g", "-1", "is no size"),
         ("1.5g", "1e30g", "is no size"),
         ("1.5g", "1k", "is not from 16m to 64g"),
@@ -176,6 +188,9 @@ fn values_out_of_bounds_are_refused_where_they_stand() {
         ("data: write", "data: everything", ""),
         ("data: write", "network: host", ""),
         ("display: true, ", "", "is part of the display"),
+        ("clipboard: true, ", "", "X keeps it from nobody"),
+        ("clipboard: true", "clipboard: true, audio: true", "desktops have no sound yet"),
+        ("clipboard: true", "clipboard: false", "declare that by clipboard: true"),
         ("org.example.*", "'*'", "is no name on the bus"),
         ("warn: 25m", "warn: 31m", "warn comes first"),
         ("stop: 1h30m", "stop: soon", "is no time"),
@@ -199,6 +214,36 @@ fn values_out_of_bounds_are_refused_where_they_stand() {
     let said =
         refused(&GOOD.replace("code:", "desktop:").replace("service: code", "service: desktop"));
     assert!(said.contains("services.desktop is a part of every desktop"), "{said}");
+}
+
+/// Each container has limits of its own, and there is none around them all.
+#[test]
+fn all_limits_together_are_no_more_than_the_size() {
+    let text = |size: &str, limit: &str| {
+        format!(
+            "name: a\nservices:\n  one: {{ image: lattice/terminal, mem_limit: {limit} }}\n  \
+             two: {{ image: lattice/terminal }}\n  three: {{ image: lattice/terminal, pids_limit: 40 }}\n\
+             x-lattice:\n  title: A\n  apps: {{ one: {{ title: A }}, two: {{ title: B }}, three: \
+             {{ title: C }} }}\n  size: {{ {size} }}\n"
+        )
+    };
+    let template = read(&text("memory: 2732m, pids: 600", "100m")).expect("a good template");
+    let of = |name: &str| (template.apps[name].size.memory >> 20, template.apps[name].size.pids);
+    assert_eq!((of("one"), of("two"), of("three")), ((100, 104), (500, 104), (500, 40)));
+    let all = template.apps.values().map(|app| app.size).chain(Size::CORE);
+    let sum = all.fold((0, 0), |(memory, pids), one| (memory + one.memory, pids + one.pids));
+    assert_eq!(sum, (template.size.memory, template.size.pids));
+    // The least that each of those may use who say nothing is 16m.
+    assert!(read(&text("memory: 1764m", "100m")).is_ok());
+    let said = refused(&text("memory: 1763m", "100m"));
+    assert!(said.starts_with("line 9: x-lattice.size.memory is 1763 MiB"), "{said}");
+    assert!(
+        said.contains("own parts may use 1632 MiB and its apps 132 MiB; make it 1764m"),
+        "{said}"
+    );
+    // Where no size is said, that is told without a line of it.
+    let said = refused(&text("cpus: 2", "3g"));
+    assert!(said.contains("x-lattice.size.memory is 4096 MiB"), "{said}");
 }
 
 #[test]

@@ -58,7 +58,7 @@ pub(super) fn image(text: &str) -> Result<String, String> {
 }
 
 /// Bytes as Compose writes them: `512m`, `2g`, `1.5gb`; units are powers of 1024.
-pub(super) fn bytes(text: &str) -> Result<u64, String> {
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     let fault = || format!("{text:?} is no size; write it as 512m or 2g");
     let lower = text.trim().to_ascii_lowercase();
     let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());

@@ -1,6 +1,7 @@
 //! The API's side of the session manager: what runs is read from a snapshot, what is to happen is
 //! said by orders. The store holds what is desired; an order only says where to look.
 
+use crate::broker::protocol::Stored;
 use crate::hub::Whose;
 use crate::session_api::AppError;
 use crate::store::LoginId;
@@ -36,6 +37,8 @@ pub struct Live {
     pub queue: Option<Queue>,
     /// Whether it can be paused.
     pub can_pause: bool,
+    /// What its owner keeps, where that was measured.
+    pub stored: Option<Stored>,
 }
 
 /// A place in the line of those for which the machine has no room yet.

@@ -6,6 +6,7 @@ use super::gate::{AboutSession, Pass};
 use super::users::check_label;
 use super::{Api, MOST_SESSIONS, Template};
 use crate::auth::Identity;
+use crate::broker::protocol::{Held, Stored};
 use crate::http::problem::Problem;
 use crate::store::{Desired, NewSession, Session, StoreError, Timestamp};
 use axum::Json;
@@ -47,6 +48,45 @@ pub(super) struct SessionView {
     queue: Option<Queue>,
     /// Whether it can be paused.
     can_pause: bool,
+    /// What its owner keeps, for them and administrators, where that was measured.
+    storage: Option<StorageView>,
+}
+
+/// What somebody keeps, in all of their sessions together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Storage)]
+struct StorageView {
+    data: PlaceView,
+    home: PlaceView,
+    /// The homes of all apps.
+    apps: PlaceView,
+    /// Whether no more than the limits can be kept; else they only say what should not be exceeded.
+    enforced: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+struct PlaceView {
+    used_bytes: u64,
+    /// Nothing where it is not limited.
+    limit_bytes: Option<u64>,
+    /// Whether less than a twentieth of the limit is left.
+    full: bool,
+}
+
+impl From<Stored> for StorageView {
+    fn from(stored: Stored) -> Self {
+        let view = |held: Held| PlaceView {
+            used_bytes: held.used,
+            limit_bytes: held.limit,
+            full: held.is_full(),
+        };
+        Self {
+            data: view(stored.data),
+            home: view(stored.home),
+            apps: view(stored.apps),
+            enforced: stored.is_enforced,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -140,6 +180,10 @@ pub(super) fn view(
         can_pause: found.is_some_and(|live| live.can_pause),
         reason: found.map(|live| live.reason.clone()).unwrap_or_default(),
         viewers: found.map_or(0, |live| live.viewers),
+        storage: found
+            .filter(|_| matches!(role, SessionRole::Owner | SessionRole::Admin))
+            .and_then(|live| live.stored)
+            .map(StorageView::from),
         url: format!("/d/{}", session.id),
         role: role.as_str(),
         id: session.id.to_string(),

@@ -112,6 +112,11 @@ fn open_directory(at: impl AsFd, path: &Path) -> io::Result<OwnedFd> {
 
 fn own(directory: &OwnedFd, uid: Option<u32>) -> io::Result<()> {
     let Some(uid) = uid else { return Ok(()) };
+    let found = rustix::fs::fstat(directory)?;
+    // Where a quota is used up not even that can be written, and it need not be.
+    if (found.st_uid, found.st_gid) == (uid, uid) {
+        return Ok(());
+    }
     Ok(rustix::fs::fchown(directory, Some(Uid::from_raw(uid)), Some(Gid::from_raw(uid)))?)
 }
 

@@ -221,7 +221,7 @@ impl World {
     fn show(&self, session: &SessionId, state: State, viewers: usize) {
         let queue = (state == State::Queued).then_some(Queue { position: 3, eta_s: Some(120) });
         let (reason, apps) = (String::new(), Vec::new());
-        let live = Live { state, reason, viewers, apps, queue, can_pause: true };
+        let live = Live { state, reason, viewers, apps, queue, can_pause: true, stored: None };
         self.live.send_modify(|all| {
             Arc::make_mut(all).insert(session.clone(), live);
         });

@@ -1,6 +1,7 @@
 //! Sessions as their owners meet them.
 
 use super::*;
+use crate::runtime::{Held, Stored};
 
 #[tokio::test]
 async fn a_session_is_made_shown_stopped_started_and_deleted() {
@@ -53,6 +54,33 @@ async fn a_session_that_waits_says_where_it_stands() {
     assert_eq!(shown["queue"], json!({ "position": 3, "eta_s": 120 }));
     world.show(&session, State::Running, 0);
     assert_eq!(world.get(&path, &who).await.json()["queue"], Value::Null);
+}
+
+#[tokio::test]
+async fn what_its_owner_keeps_is_told_to_them_and_not_to_whom_they_share_with() {
+    let world = World::new().await;
+    let user = world.user().await;
+    let (who, session) = (world.browser(&user).await, world.session_of(&user).await);
+    let path = format!("/api/v1/sessions/{session}");
+    world.show(&session, State::Running, 0);
+    assert_eq!(world.get(&path, &who).await.json()["storage"], Value::Null);
+    let nothing = Held { used: 0, limit: None };
+    let data = Held { used: 95, limit: Some(100) };
+    let stored = Stored { data, home: nothing, apps: nothing, is_enforced: true };
+    world.live.send_modify(|all| {
+        Arc::make_mut(all).get_mut(&session).expect("shown").stored = Some(stored);
+    });
+    let shown = world.get(&path, &who).await.json();
+    let data = json!({ "used_bytes": 95, "limit_bytes": 100, "full": true });
+    assert_eq!(shown["storage"]["data"], data);
+    assert_eq!(shown["storage"]["home"]["limit_bytes"], Value::Null);
+    assert_eq!(shown["storage"]["enforced"], true);
+    let (secret, _) = world.link(&who, &session, json!({ "role": "control" })).await;
+    let other = world.user().await;
+    let guest = world.browser(&other).await;
+    assert_eq!(world.redeem(&guest, &secret).await.status, StatusCode::OK);
+    let shown = world.get(&path, &guest).await;
+    assert_eq!((shown.status, shown.json()["storage"].clone()), (StatusCode::OK, Value::Null));
 }
 
 #[tokio::test]
