@@ -322,7 +322,7 @@ fn apps() {
 /// VS Code, which is open, is closed and opened again, as warm as it gets: how long until what is typed
 /// is in the file that it had open.
 fn again(serve: &Serve, started: &Started, home: &str, project: &str) -> Duration {
-    let Started { session, _viewer: viewer, .. } = started;
+    let Started { session, viewer, .. } = started;
     let app = name(session, "app-code");
     until_some("its file", 6 * GENEROUS, || is_titled(serve, session, " - Code").then_some(()));
     // What it has open it remembers some seconds later.
