@@ -210,11 +210,16 @@ impl Drop for Containers {
 
 /// The names of all containers that were made for the Lattice with this directory for data.
 pub fn names(data: &Path) -> Vec<String> {
+    listed(data, &["ps", "--all"], "{{.Names}}")
+}
+
+/// What the engine lists of that which was made for the Lattice with this directory for data.
+fn listed(data: &Path, list: &[&str], format: &str) -> Vec<String> {
     let Ok(installation) = fs::read_to_string(data.join("installation")) else {
         return Vec::new();
     };
     let filter = format!("label=io.lattice.installation={}", installation.trim());
-    let names = docker(&["ps", "--all", "--filter", &filter, "--format", "{{.Names}}"]);
+    let names = docker(&[list, &["--filter", &filter, "--format", format]].concat());
     names.lines().map(str::to_owned).collect()
 }
 
@@ -245,22 +250,12 @@ pub fn display(place: &Path) -> Option<RustConnection> {
 
 /// The names of all volumes that were made for it.
 pub fn volumes(data: &Path) -> Vec<String> {
-    let Ok(installation) = fs::read_to_string(data.join("installation")) else {
-        return Vec::new();
-    };
-    let filter = format!("label=io.lattice.installation={}", installation.trim());
-    let names = docker(&["volume", "ls", "--filter", &filter, "--format", "{{.Name}}"]);
-    names.lines().map(str::to_owned).collect()
+    listed(data, &["volume", "ls"], "{{.Name}}")
 }
 
 /// The names of all networks that were made for it.
 pub fn networks(data: &Path) -> Vec<String> {
-    let Ok(installation) = fs::read_to_string(data.join("installation")) else {
-        return Vec::new();
-    };
-    let filter = format!("label=io.lattice.installation={}", installation.trim());
-    let names = docker(&["network", "ls", "--filter", &filter, "--format", "{{.Name}}"]);
-    names.lines().map(str::to_owned).collect()
+    listed(data, &["network", "ls"], "{{.Name}}")
 }
 
 /// Removes all containers, networks and volumes that were made for the Lattice with this directory for data.
