@@ -65,6 +65,14 @@ const results = [];
 /** @type {{ candidate: string, error: string }[]} */
 const failures = [];
 let probeMs = 0;
+let isReported = false;
+// What was measured is told even where something waits for ever, or the bench is interrupted.
+process.once('exit', (status) => {
+  if (isReported) return;
+  process.stderr.write(`the bench ended before its time, with status ${status}\n`);
+  report([...failures, { candidate: 'the bench', error: `it ended before its time, with status ${status}` }]);
+  process.exitCode = 1;
+});
 const candidates = [lattice, ...await peers(options.peers)];
 for (let round = 0; round < options.rounds; round += 1) {
   // A B, B A, A B: what drifts falls on all alike.
@@ -72,7 +80,13 @@ for (let round = 0; round < options.rounds; round += 1) {
   if (options.rows.length > 0) for (const candidate of turn) await survive(candidate, (browser) => local(browser, candidate, round));
   for (const link of options.links) for (const candidate of turn) await survive(candidate, (browser) => linked(browser, candidate, link, round));
 }
-console.log(JSON.stringify({ ...options, processor: cpus()[0]?.model, cores: cpus().length, probeMs, results, failures }));
+report(failures);
+isReported = true;
+
+/** @param {typeof failures} failures */
+function report(failures) {
+  console.log(JSON.stringify({ ...options, processor: cpus()[0]?.model, cores: cpus().length, probeMs, results, failures }));
+}
 
 /**
  * Each turn has a browser of its own, and who fails takes nothing from the others.

@@ -17,6 +17,7 @@ import { binary } from './binaries.mjs';
 export class Stage {
   /** @type {((answer: any) => void)[]} */
   #waiting = [];
+  #hasEnded = false;
   #child;
   #directory = mkdtempSync(join(tmpdir(), 'lattice-web-'));
   display = '';
@@ -29,7 +30,10 @@ export class Stage {
     createInterface({ input: this.#child.stdout }).on('line', (line) => {
       this.#waiting.shift()?.(JSON.parse(line));
     });
+    // Who ends while it is told something is known by its exit.
+    this.#child.stdin.on('error', () => {});
     this.#child.on('exit', () => {
+      this.#hasEnded = true;
       for (const answer of this.#waiting.splice(0)) answer({ error: 'x-scene has ended' });
     });
   }
@@ -49,6 +53,10 @@ export class Stage {
   /** Says one command and waits until it is done. @param {...(string | number)} words @returns {Promise<any>} */
   async say(...words) {
     const answer = await new Promise((resolve) => {
+      if (this.#hasEnded) {
+        resolve({ error: 'x-scene has ended' });
+        return;
+      }
       this.#waiting.push(resolve);
       this.#child.stdin.write(`${words.join(' ')}\n`);
     });
