@@ -3,13 +3,16 @@
  * few bands in turn while somebody looks, and all of them while somebody asks.
  */
 
-import { Verifier } from './verify.js';
+import { ROUND, Verifier } from './verify.js';
 
 /** @import { Digest, Rect } from '../protocol/types.js' */
 /** @import { At } from './verify.js' */
 
 /** A wrong pixel is found within `ROUND` of these, for two thirds of a percent of a processor at 1080p. */
 const RECHECK_MS = 250;
+/** The same once every band was right several times in a row, for a quarter of that. */
+const CALM_RECHECK_MS = 1000;
+const CALM_AFTER = 3 * ROUND;
 /** A page that asked for statistics this recently gets the whole canvas proven again and again. */
 const POLLED_FOR_MS = 1500;
 
@@ -22,6 +25,10 @@ export class Proof {
   /** Of a frame that is still to be painted. @type {Digest | null} */
   #digest = null;
   #timer = 0;
+  /** Whether it is the slow one. */
+  #isCalm = false;
+  /** Since something was painted, or was wrong. */
+  #rechecks = 0;
   #polledAt = -Infinity;
   #isVisible = true;
 
@@ -41,6 +48,7 @@ export class Proof {
 
   /** @param {At} at @param {Rect[]} dirty @param {boolean} isLast of those that wait @returns {boolean} whether something was compared */
   painted(at, dirty, isLast) {
+    this.#rechecks = 0;
     this.#verifier.painted(at, dirty);
     return isLast && this.#digest !== null && this.#compare(this.#digest);
   }
@@ -94,7 +102,11 @@ export class Proof {
   }
 
   #recheckSoon() {
-    if (!this.#timer) this.#timer = setTimeout(() => this.#recheck(), RECHECK_MS);
+    const isCalm = this.#rechecks >= CALM_AFTER && performance.now() - this.#polledAt >= POLLED_FOR_MS;
+    if (this.#timer && (isCalm || !this.#isCalm)) return;
+    clearTimeout(this.#timer);
+    this.#isCalm = isCalm;
+    this.#timer = setTimeout(() => this.#recheck(), isCalm ? CALM_RECHECK_MS : RECHECK_MS);
   }
 
   #recheck() {
@@ -104,6 +116,7 @@ export class Proof {
     if (!isPolled && !this.#isVisible) return;
     const wasExact = this.exact;
     const goesOn = isPolled ? this.#verifier.recheckAll(now) : this.#verifier.recheckNext(now);
+    this.#rechecks = this.exact ? this.#rechecks + 1 : 0;
     if (this.#verifier.needsHealing(now)) this.#listener.wrong();
     if (this.exact !== wasExact) this.#listener.changed();
     if (goesOn) this.#recheckSoon();
