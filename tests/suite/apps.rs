@@ -95,6 +95,7 @@ impl World {
             name: name.into(),
             title: title.into(),
             icon: name.into(),
+            ports: Vec::new(),
         };
         let apps = [app("code", "VS Code"), app("browser", "Browser")];
         let catalogue = Catalogue::new([("go", &apps[..])]);

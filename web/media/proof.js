@@ -10,9 +10,9 @@ import { ROUND, Verifier } from './verify.js';
 
 /** A wrong pixel is found within `ROUND` of these, for two thirds of a percent of a processor at 1080p. */
 const RECHECK_MS = 250;
-/** The same once every band was right several times in a row, for a quarter of that. */
+/** The same once every band was right since something was painted, for a quarter of that. */
 const CALM_RECHECK_MS = 1000;
-const CALM_AFTER = 3 * ROUND;
+const CALM_AFTER = ROUND;
 /** A page that asked for statistics this recently gets the whole canvas proven again and again. */
 const POLLED_FOR_MS = 1500;
 

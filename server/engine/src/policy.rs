@@ -135,6 +135,8 @@ pub enum Action {
     GiveControl,
     /// Read which apps there are on it, open and close them.
     UseApps,
+    /// Look at the pages of programs that run on it.
+    Preview,
     /// Look at its screen.
     Watch,
     /// Point at things on it.
@@ -149,7 +151,7 @@ pub enum Action {
 
 impl Action {
     /// All of them, for whoever must not forget one.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::SignIn,
         Self::Redeem,
         Self::ReadDescription,
@@ -169,6 +171,7 @@ impl Action {
         Self::ListViewers,
         Self::GiveControl,
         Self::UseApps,
+        Self::Preview,
         Self::Watch,
         Self::Point,
         Self::Drive,
@@ -188,6 +191,7 @@ impl Action {
                 | Self::ListViewers
                 | Self::GiveControl
                 | Self::UseApps
+                | Self::Preview
                 | Self::Watch
                 | Self::Point
                 | Self::Drive
@@ -257,6 +261,7 @@ fn allowed(action: Action) -> Set {
         Action::ListViewers => MASTER,
         Action::GiveControl => MASTER,
         Action::UseApps => MASTER,
+        Action::Preview => MASTER | VIEW | ASSIST | CONTROL,
         Action::Watch => MASTER | VIEW | ASSIST | CONTROL,
         Action::Point => MASTER | ASSIST | CONTROL,
         Action::Drive => MASTER | CONTROL,
@@ -332,6 +337,7 @@ mod tests {
         ];
         check(Action::ReadSession, &sees);
         check(Action::Watch, &sees);
+        check(Action::Preview, &sees);
         let points = [guest(Assist), guest(Control), friend(Assist), friend(Control), OWNER, ADMIN];
         check(Action::Point, &points);
         check(Action::Drive, &[guest(Control), friend(Control), OWNER, ADMIN]);

@@ -22,8 +22,14 @@ const BROTLI_WINDOW: u32 = 22;
 
 /// What pages and workers load by name. A browser that fetches dozens of modules, each found in the
 /// one before, is busy with that for as long as with everything else until the first picture.
-const SCRIPTS: [&str; 5] =
-    ["app/main.js", "media/worker.js", "home/main.js", "home/enter.js", "home/redeem.js"];
+const SCRIPTS: [&str; 6] = [
+    "app/main.js",
+    "media/worker.js",
+    "home/main.js",
+    "home/enter.js",
+    "home/redeem.js",
+    "home/preview.js",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../web");

@@ -21,7 +21,8 @@ const SYSTEM_FILE: &str = "/etc/lattice/lattice.toml";
 const SYSTEM_DATA: &str = "/var/lib/lattice";
 /// The parts of the environment that are ours to judge: `LATTICE_SERVER__LISTEN` and its like.
 /// `LATTICE_SHARE__…` is for `lattice share`.
-const SECTIONS: [&str; 6] = ["server__", "desktops__", "video__", "tls__", "acme__", "http__"];
+const SECTIONS: [&str; 7] =
+    ["server__", "desktops__", "video__", "tls__", "acme__", "http__", "preview__"];
 
 /// All of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +48,9 @@ pub struct Config {
     /// Who stands in front.
     #[serde(default)]
     pub http: Http,
+    /// Where pages of programs on desktops are looked at.
+    #[serde(default)]
+    pub preview: Preview,
 }
 
 /// How the gateway is reached.
@@ -161,6 +165,16 @@ pub struct Http {
     pub trusted_proxy: Vec<String>,
 }
 
+/// Where pages of programs on desktops are looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Preview {
+    /// A domain whose names all lead to this server, such as `apps.school.example`; `localhost`, whose
+    /// names lead browsers to their own machine, where the server listens there only and nothing else
+    /// is said.
+    pub domain: Option<String>,
+}
+
 /// A list, or one line with commas, as environments hold it.
 fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
@@ -232,9 +246,30 @@ impl Config {
         if !config.data_dir.is_absolute() {
             bail!("data_dir must be an absolute path, and is {}", config.data_dir.display());
         }
+        config.preview.check()?;
         // What does not fit together is said when it is read, not when it is used.
         config.tls()?;
         Ok(config)
+    }
+}
+
+impl Preview {
+    fn check(&self) -> anyhow::Result<()> {
+        let Some(domain) = &self.domain else { return Ok(()) };
+        let inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        let is_label = |label: &str| {
+            (1..=63).contains(&label.len())
+                && label.bytes().all(inner)
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        };
+        // 5 digits, 2 dashes, 16 letters and a dot come before it.
+        if domain.len() > 200 || !domain.split('.').all(is_label) {
+            bail!(
+                "preview.domain is the name of a domain, such as apps.school.example, and not {domain:?}"
+            );
+        }
+        Ok(())
     }
 }
 

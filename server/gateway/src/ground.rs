@@ -137,6 +137,7 @@ fn told(made: template::Template) -> Template {
         name,
         title: app.title,
         icon: app.icon,
+        ports: app.permissions.ports,
     };
     let apps = made.apps.into_iter().map(app).collect();
     Template { id: made.name, title: made.title, summary: made.summary, apps }

@@ -24,6 +24,7 @@ pub mod hub;
 pub mod label;
 pub mod listen;
 pub mod manager;
+pub mod preview;
 pub mod runtime;
 pub mod serve;
 pub mod session_api;

@@ -18,6 +18,7 @@ use crate::http::serve::{App, router};
 use crate::hub::Settings;
 use crate::listen::{Handed, adopt, bind, listen, own_names, reachable};
 use crate::manager::Manager;
+use crate::preview::{Book, Previews};
 use crate::runtime::{OwnBroker, Runtime};
 use crate::share::{encoders, tell_of, warn_of_plain};
 use crate::signals::Signals;
@@ -177,7 +178,14 @@ impl Server {
             (None, None) => None,
         };
         let (hosts, public) = (own_names(address), &config.server.public_url);
-        let tls = asked.settings(address.ip(), hosts.clone(), public)?;
+        let domain = match &config.preview.domain {
+            Some(domain) => Some(domain.clone()),
+            None if address.ip().is_loopback() && public.is_empty() => Some("localhost".to_owned()),
+            None => None,
+        };
+        let wild = domain.iter().map(|domain| format!("*.{domain}"));
+        let certified = hosts.iter().cloned().chain(wild).collect();
+        let tls = asked.settings(address.ip(), certified, public)?;
         let tls = tls.map(Tls::start).transpose()?;
         let scheme = if tls.is_some() { Scheme::Https } else { Scheme::Http };
         let sites = Sites::new(scheme, address.port(), &hosts, public)?;
@@ -191,9 +199,16 @@ impl Server {
         let (manager, desktops, managing) =
             Manager::spawn(store.clone(), runtime.clone(), settings, rules);
         let auth = Auth::new(store.clone(), address.port()).await?;
-        let api = Api::new(store.clone(), auth, desktops, templates);
+        let api = Api::new(store.clone(), auth, desktops, templates, Book::new(domain));
         tokio::spawn(api.clone().upkeep());
-        let app = App { api, manager: manager.clone(), metrics: metrics.clone() };
+        let previews = Previews {
+            api: api.clone(),
+            runtime: runtime.clone(),
+            home: origin(config, scheme, address),
+            sites: sites.clone(),
+            proxies: asked.proxies(),
+        };
+        let app = App { api, manager: manager.clone(), metrics: metrics.clone(), previews };
         let drain = Drain::default();
         let names =
             Names { sites: sites.clone(), proxies: asked.proxies(), authority: root.clone() };
@@ -221,10 +236,7 @@ impl Server {
         opened: Option<&(SessionId, Token)>,
         first: Option<&Token>,
     ) -> anyhow::Result<()> {
-        let origin = match config.server.public_url.first() {
-            Some(url) => url.trim_end_matches('/').to_owned(),
-            None => format!("{}://{}", self.scheme, reachable(self.address)),
-        };
+        let origin = origin(config, self.scheme, self.address);
         let path = places.origin();
         fs::write(&path, &origin).with_context(|| format!("write {}", path.display()))?;
         warn_of_plain(self.scheme, self.address);
@@ -277,6 +289,14 @@ impl Server {
         self.store.close().await;
         drop(self.broker);
         Ok(())
+    }
+}
+
+/// The address that people are told.
+fn origin(config: &Config, scheme: Scheme, address: SocketAddr) -> String {
+    match config.server.public_url.first() {
+        Some(url) => url.trim_end_matches('/').to_owned(),
+        None => format!("{scheme}://{}", reachable(address)),
     }
 }
 

@@ -17,6 +17,8 @@ Opens apps on this desktop.
 
   lattice-session serve [--desktop PATH] [--gateway PATH]
                        be that relay, with the token in LATTICE_API_TOKEN
+  lattice-session forward --directory PATH PORT...
+                       lead from sockets in that directory to these ports
 ";
 
 const DESKTOP: &str = "/run/lattice/api/desktop.sock";
@@ -25,6 +27,7 @@ const GATEWAY: &str = "/run/lattice/gate/gateway.sock";
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     Serve { desktop: PathBuf, gateway: PathBuf },
+    Forward { directory: PathBuf, ports: Vec<u16> },
     Open { socket: PathBuf, app: AppName },
     Close { socket: PathBuf, app: AppName },
     Apps { socket: PathBuf },
@@ -44,7 +47,7 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command
         let target = match text {
             "--help" | "-h" => return Ok(Command::Help),
             "--version" | "-V" => return Ok(Command::Version),
-            "--socket" | "--desktop" => &mut socket,
+            "--socket" | "--desktop" | "--directory" => &mut socket,
             "--gateway" => &mut gateway,
             _ if text.starts_with('-') => {
                 return Err(format!("there is no option {text}; see lattice --help"));
@@ -56,6 +59,17 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command
         };
         let path = arguments.next().ok_or_else(|| format!("{text} needs a path"))?;
         *target = Some(PathBuf::from(path));
+    }
+    if let Some(("forward", ports)) =
+        words.split_first().map(|(first, rest)| (first.as_str(), rest))
+    {
+        let directory = socket.ok_or("forward needs --directory")?;
+        let ports: Result<Vec<u16>, _> = ports.iter().map(|port| port.parse()).collect();
+        let ports = ports.map_err(|_| "ports are numbers up to 65535")?;
+        return match ports[..] {
+            [] => Err("name the ports to lead to".into()),
+            [..] => Ok(Command::Forward { directory, ports }),
+        };
     }
     let socket = socket.unwrap_or_else(|| PathBuf::from(DESKTOP));
     let gateway = gateway.unwrap_or_else(|| PathBuf::from(GATEWAY));
@@ -96,6 +110,10 @@ mod tests {
             Ok(Command::Serve { desktop: "/d".into(), gateway: "/g".into() })
         );
         assert_eq!(check(""), Ok(Command::Help));
+        assert_eq!(
+            check("forward --directory /d 5173 8000"),
+            Ok(Command::Forward { directory: "/d".into(), ports: vec![5173, 8000] })
+        );
     }
 
     #[test]
@@ -106,6 +124,9 @@ mod tests {
             ("open a b", "--help"),
             ("--quick", "--help"),
             ("apps --socket", "needs a path"),
+            ("forward 5173", "--directory"),
+            ("forward --directory /d", "name the ports"),
+            ("forward --directory /d 5173 70000", "65535"),
         ] {
             let error = check(line).expect_err(line);
             assert!(error.contains(part), "{line}: {error}");

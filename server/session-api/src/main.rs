@@ -2,12 +2,13 @@
 //!
 //! The relay (`serve`) is the main process of a session's `api` container, between the desktop's
 //! programs and the gateway. In the desktop the same program is `lattice`: `lattice open code` is what
-//! an entry of the menu runs.
+//! an entry of the menu runs. The forwarder (`forward`) leads to the ports of an app that declares some.
 
 #![forbid(unsafe_code)]
 
 mod arguments;
 mod client;
+mod forward;
 mod peer;
 mod relay;
 mod serve;
@@ -20,6 +21,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let done = match arguments::parse(std::env::args_os().skip(1)) {
         Ok(Command::Serve { desktop, gateway }) => serve::run(&desktop, &gateway),
+        Ok(Command::Forward { directory, ports }) => forward::run(&directory, &ports),
         Ok(Command::Open { socket, app }) => client::open(&socket, app),
         Ok(Command::Close { socket, app }) => client::close(&socket, app),
         Ok(Command::Apps { socket }) => client::apps(&socket),

@@ -213,6 +213,17 @@ impl Desk<'_> {
         wanted
     }
 
+    /// What leads to an app's ports: in the network of the app's own container.
+    fn forwarder(&self, name: &str) -> Wanted {
+        let mut wanted = self.wanted("forwarder", (32 * MIB, 0, 144));
+        wanted.role = format!("forwarder-{name}");
+        wanted.labels.insert("io.lattice.app".into(), name.into());
+        let app = self.containers.inspect(self.session, &format!("app-{name}"));
+        wanted.network = format!("container:{}", app["Id"].as_str().expect("an id"));
+        self.own(&mut wanted, &format!("ports/{name}"), "/run/lattice/ports", true);
+        wanted
+    }
+
     fn check(&self, wanted: &Wanted) {
         let found = self.containers.inspect(self.session, &wanted.role);
         let (seen, want) = (seen(&found, wanted), wanted.as_json());
@@ -358,6 +369,10 @@ async fn every_container_is_as_its_template_declares() {
             if !app.permissions.dbus.is_empty() {
                 desk.check(&desk.proxy(name));
                 wanted.insert(format!("lattice-{session}-proxy-{name}"));
+            }
+            if !app.permissions.ports.is_empty() {
+                desk.check(&desk.forwarder(name));
+                wanted.insert(format!("lattice-{session}-forwarder-{name}"));
             }
             apps += 1;
         }

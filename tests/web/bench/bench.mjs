@@ -28,7 +28,7 @@ import { Stage } from '../lib/stage.mjs';
 import { eventually } from '../lib/wait.mjs';
 import { lattice } from './desk.mjs';
 import { join } from './join.mjs';
-import { measure } from './measure.mjs';
+import { measure, notePresses } from './measure.mjs';
 import { Probe } from './probe.mjs';
 
 /** @typedef {import('playwright-core').Browser} Browser */
@@ -154,11 +154,7 @@ async function look(browser, desk) {
   await desk.stage.say('text');
   const square = await desk.stage.say('type-log');
   const { page, close } = await open(browser, desk.url, { viewport: { width, height } });
-  await page.evaluate(() => {
-    const own = /** @type {any} */ (window);
-    own.pressed = [];
-    window.addEventListener('keydown', ({ timeStamp }) => own.pressed.push(performance.timeOrigin + timeStamp), { capture: true });
-  });
+  await page.evaluate(notePresses);
   await desk.ready(page);
   const surface = await eventually('a surface', () => desk.surface(page).catch(() => null));
   const probe = await Probe.start(surface, { x: square.x + square.side - 8, y: square.y + square.side - 8 });

@@ -50,11 +50,7 @@ async function start({ width, height, publicPort }) {
       await waitState(page, 'live');
       await page.locator('#screen').focus();
     },
-    async surface(page) {
-      const painter = await worker(page);
-      await painter.evaluate(surface);
-      return painter;
-    },
+    surface: viewerSurface,
     claims: (page) => page.evaluate(() => (/** @type {any} */ (window)).lattice.stats().exact),
     async end() {
       await share.end();
@@ -72,6 +68,13 @@ export function freePort() {
       server.close(() => resolve(port));
     });
   });
+}
+
+/** The thread of a viewer that paints, with `benchSurface` set. @param {Page} page */
+export async function viewerSurface(page) {
+  const painter = await worker(page);
+  await painter.evaluate(surface);
+  return painter;
 }
 
 /** Runs in the viewer's worker. */

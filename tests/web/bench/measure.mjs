@@ -91,10 +91,23 @@ async function likenessOf({ desk, probe }, { x, y, width, height }) {
   });
 }
 
-/** Types at the pace of a fast typist, and waits for each answer. @param {Place} place @param {number} seconds @param {number} answerMs */
-async function typing({ page, probe }, seconds, answerMs) {
+/** Runs in a page: writes down when keys are pressed, in its own milliseconds since 1970. */
+export function notePresses() {
+  const own = /** @type {any} */ (window);
+  own.pressed = [];
+  window.addEventListener('keydown', ({ timeStamp }) => own.pressed.push(performance.timeOrigin + timeStamp), { capture: true });
+}
+
+/**
+ * Types at the pace of a fast typist, and waits for each answer. `keys` is how long each took until its
+ * answer was painted, and `paintedAt` when that was.
+ * @param {Pick<Place, 'page' | 'probe'>} place @param {number} seconds @param {number} answerMs
+ */
+export async function typing({ page, probe }, seconds, answerMs) {
   /** @type {number[]} */
   const keys = [];
+  /** @type {number[]} */
+  const paintedAt = [];
   let unanswered = 0;
   const start = Date.now();
   for (let key = 0; Date.now() - start < seconds * 1000; key += 1) {
@@ -104,12 +117,15 @@ async function typing({ page, probe }, seconds, answerMs) {
     const at = await answer;
     const pressed = await page.evaluate(() => (/** @type {any} */ (window)).pressed.splice(0).at(-1));
     if (at === null) unanswered += 1;
-    else keys.push(at - (pressed - probe.clockAhead));
+    else {
+      keys.push(at - (pressed - probe.clockAhead));
+      paintedAt.push(at);
+    }
     // Not in step with anything that ticks.
     const pause = start + (key + 1) * (1000 / KEYS_A_SECOND) + Math.random() * 20 - Date.now();
     await sleep(Math.max(0, pause));
   }
-  return { keys, unanswered };
+  return { keys, paintedAt, unanswered };
 }
 
 /**

@@ -7,7 +7,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { launch, open } from '../lib/browser.mjs';
+import { launch, open, shoot } from '../lib/browser.mjs';
 import { docker, ids } from '../lib/engine.mjs';
 import { PROGRAM_MS, Seat } from '../lib/seat.mjs';
 import { Serve } from '../lib/serve.mjs';
@@ -105,6 +105,41 @@ async function edit(seat, name, line) {
  */
 const openTerminal = (seat) => seat.shell(TERMINAL, () => seat.press('Control+Backquote'));
 
+/**
+ * The Vue page by its preview's address, beside the desktop: for its owner, for nobody else, and for
+ * guests of the desktop.
+ * @param {Seat} seat
+ */
+async function openPreview(seat) {
+  const token = await serve.admin('token');
+  const { previews: [found] } = await serve.ask(token, 'GET', `/api/v1/sessions/${seat.session}/previews`);
+  assert.deepEqual([found.port, found.app, found.is_open], [5173, 'code', true]);
+  const shows = (/** @type {import('playwright-core').Page} */ page) => page.getByRole('heading', { name: /^Hello, / }).waitFor({ timeout: PROGRAM_MS });
+
+  const preview = await seat.page.context().newPage();
+  await preview.goto(found.url);
+  await shows(preview);
+  assert.equal(new URL(preview.url()).origin, found.url);
+  await preview.evaluate(() => { (/** @type {any} */ (window)).isFirstLoad = true; });
+
+  const stranger = await open(browser, found.url);
+  await stranger.page.getByRole('heading', { name: 'Sign in to see this preview' }).waitFor();
+  await shoot(stranger.page, 'vue-preview-stranger');
+  const link = await serve.ask(token, 'POST', `/api/v1/sessions/${seat.session}/links`, { role: 'view' });
+  await stranger.page.goto(link.url);
+  await stranger.page.waitForURL(/\/d\//);
+  await stranger.page.goto(found.url);
+  await shows(stranger.page);
+  await serve.ask(token, 'DELETE', `/api/v1/sessions/${seat.session}/links/${link.id}`);
+  await eventually('the preview to be closed with the link', async () => {
+    await stranger.page.goto(found.url);
+    return stranger.page.getByRole('heading', { name: /There is no such preview for you|Sign in to see/ }).waitFor({ timeout: 3000 }).then(() => true, () => false);
+  }, PROGRAM_MS);
+  await shoot(stranger.page, 'vue-preview-revoked');
+  await stranger.close();
+  return preview;
+}
+
 test('a Vue page is run, seen in the browser of the desktop, changed in VS Code, and clicked', () => lesson('Node + Vue + VS Code', 'vue', async (seat) => {
   await openCode(seat);
   await openTerminal(seat);
@@ -117,6 +152,7 @@ test('a Vue page is run, seen in the browser of the desktop, changed in VS Code,
   await seat.painted(BUTTON);
   await seat.rest();
   await seat.shoot('page');
+  const preview = await openPreview(seat);
 
   await seat.see(() => seat.click(TASKS.code));
   await edit(seat, 'App.vue', 4);
@@ -134,6 +170,14 @@ test('a Vue page is run, seen in the browser of the desktop, changed in VS Code,
     return (await seat.display.titles()).some((title) => /^\d+ so far - /.test(title));
   }, PROGRAM_MS);
   await seat.shoot('clicked');
+  // The same page by its own address has followed without being loaded again: its socket is joined, too.
+  await eventually('the preview to follow', async () => {
+    await preview.getByRole('button').click();
+    return /^\d+ so far$/.test(await preview.title());
+  }, PROGRAM_MS);
+  assert.equal(await preview.evaluate(() => (/** @type {any} */ (window)).isFirstLoad), true);
+  await shoot(preview, 'vue-preview');
+  await preview.close();
 }));
 
 test('a Go program is written, built and run', () => lesson('Go + VS Code', 'go', async (seat) => {

@@ -227,6 +227,8 @@ impl Session<'_> {
         let mode = self.rules.mode;
         let encoded = self.streams.encode(units, canvas.planner.shadow(), &mode, now);
         let Encoded { ops, keyframes, bits, pixels, failed } = encoded;
+        let (asked, interval) = (mode.bits_per_frame, mode.interval.0);
+        tracing::trace!(bits, asked, interval, keyframes, pixels, "video is encoded");
         let videos = canvas.planner.videos_mut();
         failed.into_iter().for_each(|stream| videos.give_up(stream));
         self.streams.keep(videos.streams());

@@ -188,8 +188,13 @@ impl Ladder {
         let interval = if self.step == 0 { self.fastest } else { interval };
         let bits_per_frame = bitrate.map(|it| {
             let fair = f64::from(it.0) * SHARE * interval.0 as f64 / 1e6;
-            // Twice what is rich: beyond, bits only make a stream that is fine already burst.
-            fair.min(2.0 * RICH * pixels as f64 * scale.share()) as u32
+            // Twice what is rich: beyond, bits only make a stream that is fine already burst. Of one that
+            // is about to begin nobody knows the pixels yet.
+            let most = match pixels {
+                0 => f64::INFINITY,
+                _ => 2.0 * RICH * pixels as f64 * scale.share(),
+            };
+            fair.min(most) as u32
         });
         Mode { interval, bits_per_frame, qp, scale, stills: false, portion }
     }
@@ -307,6 +312,13 @@ mod tests {
         let mode = ladder.choose(at(2500), FULL_HD);
         ladder.handle_encoded(FULL_HD, mode.bits_per_frame, FULL_HD);
         assert_eq!(rate(ladder.choose(at(2500), FULL_HD)), 30);
+    }
+
+    #[test]
+    fn a_stream_that_is_about_to_begin_has_its_share_of_the_link() {
+        let mode = ladder().choose(at(3000), 0);
+        let bits = mode.bits_per_frame.expect("a limit");
+        assert_eq!(u64::from(bits), (3e6 * SHARE) as u64 * mode.interval.0 / 1_000_000);
     }
 
     #[test]

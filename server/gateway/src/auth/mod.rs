@@ -14,6 +14,7 @@ mod passwords;
 mod tests;
 
 pub use cookies::Cookies;
+pub(crate) use door::cookie;
 pub use door::{Credential, Door, Refusal, Token, TokenError};
 pub use identity::{Identity, Proof};
 pub use passwords::{PasswordError, Passwords};

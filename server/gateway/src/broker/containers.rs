@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 pub(super) const INSTALLATION: &str = "io.lattice.installation";
 /// Which session.
 pub(super) const SESSION: &str = "io.lattice.session";
-/// Which part of the desktop: `xorg`, `dbus`, `desktop`, `api`, `app`, or an app's `proxy`.
+/// Which part of the desktop: `xorg`, `dbus`, `desktop`, `api`, `app`, or an app's `proxy` or `forwarder`.
 pub(super) const ROLE: &str = "io.lattice.role";
 /// The user whose desktop it is; on the desktop and its apps, since the rest may be there before.
 pub(super) const OWNER: &str = "io.lattice.owner";
@@ -87,6 +87,28 @@ impl fmt::Display for Core {
             Self::Api => "the service of the desktop's menu",
             Self::Desktop => "the desktop",
         })
+    }
+}
+
+/// What an app needs beside itself for what it declares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Aide {
+    /// Lets it talk to names on the session bus.
+    Proxy,
+    /// Leads to its ports.
+    Forwarder,
+}
+
+impl Aide {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Proxy => "proxy",
+            Self::Forwarder => "forwarder",
+        }
+    }
+
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        [Self::Proxy, Self::Forwarder].into_iter().find(|aide| aide.name() == name)
     }
 }
 
@@ -259,9 +281,7 @@ impl Subject<'_> {
 
     /// What passes on between an app and the names on the session bus that it declares.
     pub(super) fn proxy(&self, name: &str, app: &App) -> Plan {
-        let mut plan = self.plan("proxy", Core::Dbus.size());
-        plan.name = format!("lattice-{}-proxy-{name}", self.site.session);
-        plan.label(APP, name);
+        let mut plan = self.aide(Aide::Proxy, name, Size::BUS);
         plan.bind(self.site.place.join("bus"), "/run/lattice/bus", true);
         plan.bind(self.site.place.join("proxy").join(name), "/run/lattice/proxy", false);
         let fixed = [
@@ -272,6 +292,27 @@ impl Subject<'_> {
         ];
         let talk = app.permissions.dbus.iter().map(|name| format!("--talk={name}"));
         plan.body.cmd = Some(fixed.map(str::to_owned).into_iter().chain(talk).collect());
+        plan
+    }
+
+    /// What leads from sockets to the ports that an app declares: in the network of its container,
+    /// which mostly is none but its own loopback.
+    pub(super) fn forwarder(&self, name: &str, app: &App, container: &str) -> Plan {
+        let mut plan = self.aide(Aide::Forwarder, name, Size::FORWARDER);
+        plan.bind(self.site.place.join("ports").join(name), "/run/lattice/ports", false);
+        plan.host().network_mode = Some(format!("container:{container}"));
+        // Its name is that of the container whose network it is in.
+        plan.body.hostname = None;
+        let fixed = ["lattice-session", "forward", "--directory", "/run/lattice/ports"];
+        let ports = app.permissions.ports.iter().map(u16::to_string);
+        plan.body.cmd = Some(fixed.map(str::to_owned).into_iter().chain(ports).collect());
+        plan
+    }
+
+    fn aide(&self, aide: Aide, name: &str, size: Size) -> Plan {
+        let mut plan = self.plan(aide.name(), size);
+        plan.name = format!("lattice-{}-{}-{name}", self.site.session, aide.name());
+        plan.label(APP, name);
         plan
     }
 

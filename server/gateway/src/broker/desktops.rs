@@ -4,7 +4,8 @@
 //! that starts finds all that an earlier one made.
 
 use super::containers::{
-    APP, Core, INSTALLATION, OWNER, Plan, ROLE, SANDBOX, SESSION, Site, Source, Subject, TEMPLATE,
+    APP, Aide, Core, INSTALLATION, OWNER, Plan, ROLE, SANDBOX, SESSION, Site, Source, Subject,
+    TEMPLATE,
 };
 use super::data::{Keeper, Person};
 use super::engine::Engine;
@@ -83,8 +84,9 @@ struct Found {
     template: String,
     core: BTreeMap<Core, Container>,
     apps: BTreeMap<String, Container>,
-    /// What lets apps talk to some names on the session bus.
-    proxies: BTreeMap<String, Container>,
+    /// What apps need beside themselves, by app and role: what lets them talk to some names on the
+    /// session bus, and what leads to their ports.
+    aides: BTreeMap<(String, Aide), Container>,
 }
 
 #[derive(Debug)]
@@ -301,7 +303,7 @@ impl Desktops {
         let _turn = self.turns.take(session).await;
         let found = self.running(session).await?;
         // Apps first: nobody waits for an answer of what is frozen already.
-        let all = found.apps.values().chain(found.proxies.values());
+        let all = found.apps.values().chain(found.aides.values());
         let all = all.chain(found.core.values().rev());
         for container in all.filter(|container| container.state == State::RUNNING) {
             self.engine.pause(&container.id).await?;
@@ -321,7 +323,7 @@ impl Desktops {
     }
 
     async fn resume_all(&self, found: &Found) -> Vec<Result<(), RuntimeError>> {
-        let all = found.core.values().chain(found.proxies.values()).chain(found.apps.values());
+        let all = found.core.values().chain(found.aides.values()).chain(found.apps.values());
         let paused = all.filter(|container| container.state == State::PAUSED);
         join_all(paused.map(|container| self.engine.resume(&container.id))).await
     }
@@ -371,7 +373,8 @@ impl Desktops {
         let opened = async {
             self.grant(&place, &subject, name, app).await?;
             let id = self.create(plan, &image).await?;
-            self.engine.start(&id).await
+            self.engine.start(&id).await?;
+            self.lead_to_ports(&place, &subject, name, app, &id).await
         };
         let opened = opened.await;
         if opened.is_err() {
@@ -542,7 +545,7 @@ impl Desktops {
     /// Kills and removes all that there is of a session.
     async fn clear(&self, session: &SessionId, found: Found) -> Result<(), RuntimeError> {
         self.unopened().retain(|(of, _), _| of != session);
-        let all = found.apps.values().chain(found.proxies.values()).chain(found.core.values());
+        let all = found.apps.values().chain(found.aides.values()).chain(found.core.values());
         try_join_all(all.map(|container| self.engine.remove(&container.id))).await?;
         network::remove(&self.engine, &self.settings.installation, session).await?;
         self.place(session).remove()
@@ -639,7 +642,7 @@ impl Drop for Starting<'_> {
 
 impl Found {
     fn is_empty(&self) -> bool {
-        self.core.is_empty() && self.apps.is_empty() && self.proxies.is_empty()
+        self.core.is_empty() && self.apps.is_empty() && self.aides.is_empty()
     }
 }
 
@@ -686,17 +689,13 @@ fn group(containers: Vec<ContainerSummary>) -> BTreeMap<SessionId, Found> {
         let state = container.state.unwrap_or(State::EMPTY);
         let status = container.status.unwrap_or_default();
         let container = Container { id, state, status };
-        match (Core::from_name(label(ROLE)), label(ROLE)) {
-            (Some(core), _) => {
-                found.core.insert(core, container);
-            }
-            (None, "app") => {
-                found.apps.insert(label(APP).to_owned(), container);
-            }
-            (None, "proxy") => {
-                found.proxies.insert(label(APP).to_owned(), container);
-            }
-            (None, _) => {}
+        let (role, app) = (label(ROLE), label(APP).to_owned());
+        if let Some(core) = Core::from_name(role) {
+            found.core.insert(core, container);
+        } else if let Some(aide) = Aide::from_name(role) {
+            found.aides.insert((app, aide), container);
+        } else if role == "app" {
+            found.apps.insert(app, container);
         }
     }
     sessions

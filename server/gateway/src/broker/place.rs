@@ -10,6 +10,7 @@
 //!   api/                     where the session API listens for programs of the desktop
 //!   gate/gateway.sock        and where it does for the gateway
 //!   proxy/<app>/bus          the session bus as an app sees it that declares names on it
+//!   ports/<app>/<port>.sock  what leads to a port that an app declares, for the gateway
 //!   menu/applications/       the menu's entries of apps, to be read only
 //!   etc/                     passwd, group and the like, to be read only
 //!   desktop/                 the same for programs, once it is known whose they are
@@ -150,7 +151,26 @@ impl Place {
     /// Makes the directory in which a proxy of the session bus makes its socket for an app; where
     /// that will be.
     pub(super) fn make_proxy(&self, app: &str, uid: u32) -> Result<PathBuf, RuntimeError> {
-        let all = self.dir.join("proxy");
+        let own = self.make_anew("proxy", app, uid, uid, 0o700)?;
+        Ok(own.join("bus"))
+    }
+
+    /// Makes the directory in which the sockets come that lead to an app's ports; the gateway's group
+    /// may pass through it.
+    pub(super) fn make_ports(&self, app: &str, uid: u32, gateway: u32) -> Result<(), RuntimeError> {
+        self.make_anew("ports", app, uid, gateway, 0o2750).map(|_| ())
+    }
+
+    /// An empty directory of an app among those of a kind.
+    fn make_anew(
+        &self,
+        kind: &str,
+        app: &str,
+        uid: u32,
+        gid: u32,
+        mode: u32,
+    ) -> Result<PathBuf, RuntimeError> {
+        let all = self.dir.join(kind);
         let own = all.join(app);
         let make = || {
             if !all.exists() {
@@ -160,10 +180,10 @@ impl Place {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 Ok(()) | Err(_) => {}
             }
-            make_directory(&own, Uid::from_raw(uid), Gid::from_raw(uid), 0o700)
+            make_directory(&own, Uid::from_raw(uid), Gid::from_raw(gid), mode)
         };
         make().map_err(RuntimeError::step("make the directory", &own))?;
-        Ok(own.join("bus"))
+        Ok(own)
     }
 
     /// Whether somebody's programs were here.

@@ -99,6 +99,16 @@ impl Sites {
         Ok(sites)
     }
 
+    /// How browsers reach it.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     fn authority(&self, host: &str) -> String {
         match self.port == self.scheme.default_port() {
             true => host.to_owned(),

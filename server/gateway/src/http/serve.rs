@@ -7,10 +7,12 @@ use super::{Names, api, finish, is_local, page};
 use crate::accept::Connection;
 use crate::hub::Visitor;
 use crate::manager::Manager;
+use crate::preview::{Previews, answer_previews};
 use crate::telemetry::Metrics;
 use crate::ws;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
 use axum::{Extension, Json, Router};
@@ -31,23 +33,28 @@ pub struct App {
     pub manager: Manager,
     /// What is measured.
     pub metrics: Metrics,
+    /// The pages of programs.
+    pub previews: Previews,
 }
 
 /// All routes of `lattice serve`, under these names.
 pub fn router(app: App, names: Names) -> Router {
     let api = api::router(app.api.clone());
+    let previews = from_fn_with_state(Arc::new(app.previews.clone()), answer_previews);
     let routes = Router::new()
         .route("/", any(home))
         .route("/enter", any(enter))
         .route("/s/{token}", any(redeem))
         .route("/s/", any(redeem))
         .route("/d/{session}", any(viewer))
+        .route("/preview/{session}/{port}", any(preview))
         .route("/ws/{session}", get(socket))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(Arc::new(app))
         .merge(api);
-    finish(routes, names)
+    // Before everything else: they are other origins, and none of our headers is theirs.
+    finish(routes, names).layer(previews)
 }
 
 // Pages hold nothing about anybody: what they show they ask the API for. So a GET by whatever looks
@@ -63,6 +70,10 @@ async fn enter(method: Method, headers: HeaderMap) -> Response {
 
 async fn redeem(method: Method, headers: HeaderMap) -> Response {
     page("redeem.html", &method, &headers)
+}
+
+async fn preview(method: Method, headers: HeaderMap) -> Response {
+    page("preview.html", &method, &headers)
 }
 
 async fn viewer(method: Method, headers: HeaderMap) -> Response {

@@ -155,8 +155,16 @@ impl Docker {
         Instance { apps: apps.collect(), session, owner: seen.owner, state }
     }
 
+    pub(super) fn port_socket(&self, session: &SessionId, app: &str, port: u16) -> PathBuf {
+        self.place(session).join("ports").join(app).join(format!("{port}.sock"))
+    }
+
+    fn place(&self, session: &SessionId) -> PathBuf {
+        self.socket.parent().unwrap_or(Path::new("/")).join(session.as_str())
+    }
+
     fn address(&self, session: &SessionId, tokens: Tokens) -> Address {
-        let place = self.socket.parent().unwrap_or(Path::new("/")).join(session.as_str());
+        let place = self.place(session);
         let relay = Relay { socket: place.join("gate/gateway.sock"), token: tokens.api.0 };
         let socket = place.join("link/agent.sock");
         Address { socket, token: tokens.agent.0, relay: Some(relay) }

@@ -205,6 +205,10 @@ impl Fake {
         self.change(session, |instance| instance.apps.retain(|open| open.name != app))
     }
 
+    pub(super) fn port_socket(&self, session: &SessionId, app: &str, port: u16) -> Option<PathBuf> {
+        Some(self.directory.join(session.as_str()).join(app).join(format!("{port}.sock")))
+    }
+
     /// An app ends by itself.
     pub fn end_app(
         &self,

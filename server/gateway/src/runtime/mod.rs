@@ -272,6 +272,16 @@ impl Runtime {
         }
     }
 
+    /// Where a socket leads to a port that an app of a session declares, once that app is open; nothing
+    /// where there are no such sockets.
+    pub fn port_socket(&self, session: &SessionId, app: &str, port: u16) -> Option<PathBuf> {
+        match self {
+            Self::Process(_) => None,
+            Self::Docker(docker) => Some(docker.port_socket(session, app, port)),
+            Self::Fake(fake) => fake.port_socket(session, app, port),
+        }
+    }
+
     /// What there is at this moment. A session that was stopped is not listed.
     pub async fn list(&self) -> Result<Vec<Instance>, RuntimeError> {
         match self {

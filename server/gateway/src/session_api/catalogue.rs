@@ -19,6 +19,8 @@ pub struct TemplateApp {
     /// The name of its icon.
     #[schema(example = "vscode")]
     pub icon: String,
+    /// Ports on which its programs may be looked at, see the previews of a session.
+    pub ports: Vec<u16>,
 }
 
 /// The apps of each template, in the order of their names.

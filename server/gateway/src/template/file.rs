@@ -236,7 +236,8 @@ impl File {
         let names: BTreeSet<String> = services.keys().cloned().collect();
         let (mut described, mut permitted) = (lattice.apps, lattice.permissions);
         let proxies = permitted.values().filter(|may| !may.dbus.is_empty()).count();
-        let own = core(proxies);
+        let forwarders = permitted.values().filter(|may| !may.ports.is_empty()).count();
+        let own = core(proxies, forwarders);
         let share = share(size, own, &services);
         let mut apps = BTreeMap::new();
         for (name, service) in services {
@@ -275,10 +276,11 @@ impl RawSize {
     }
 }
 
-/// What the fixed parts of a desktop may use, and proxies of the session bus.
-fn core(proxies: usize) -> Size {
-    let parts = Size::CORE.into_iter().chain(std::iter::repeat_n(Size::BUS, proxies));
-    sum(parts)
+/// What the fixed parts of a desktop may use, proxies of the session bus, and what leads to ports.
+fn core(proxies: usize, forwarders: usize) -> Size {
+    let proxies = std::iter::repeat_n(Size::BUS, proxies);
+    let forwarders = std::iter::repeat_n(Size::FORWARDER, forwarders);
+    sum(Size::CORE.into_iter().chain(proxies).chain(forwarders))
 }
 
 fn sum(sizes: impl Iterator<Item = Size>) -> Size {

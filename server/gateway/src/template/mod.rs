@@ -75,6 +75,8 @@ impl Size {
     pub const RELAY: Self = Self::of(32, 16);
     /// Window manager, panel, and what is opened from these.
     pub const DESKTOP: Self = Self::of(1024, 256);
+    /// What leads to the ports of an app that declares some.
+    pub const FORWARDER: Self = Self::of(32, 144);
     /// What every desktop consists of.
     pub const CORE: [Self; 4] = [Self::DISPLAY, Self::BUS, Self::RELAY, Self::DESKTOP];
 

@@ -48,7 +48,7 @@ fn a_good_template_is_read_whole() {
     assert_eq!(template.size, Size { memory: 4 << 30, cpu_millis: 2000, pids: 800 });
     assert_eq!(template.idle.stop, Duration::from_secs(5400));
     let code = &template.apps["code"];
-    assert_eq!(code.size, Size { memory: 3 << 29, cpu_millis: 1500, pids: 800 - 368 });
+    assert_eq!(code.size, Size { memory: 3 << 29, cpu_millis: 1500, pids: 800 - 368 - 144 });
     assert_eq!((code.opens, &*code.image), (Opens::AtStart, "lattice/vscode-golang"));
     assert_eq!(code.command, ["code", "--wait"]);
     let cache = Tmpfs { path: "/home/student/.cache".into(), size: 256 << 20, exec: true };
@@ -157,7 +157,7 @@ fn values_out_of_bounds_are_refused_where_they_stand() {
         (
             "1.5g",
             "3g",
-            "is 4096 MiB, but the desktop's own parts may use 1696 MiB and its apps 3072 MiB",
+            "is 4096 MiB, but the desktop's own parts may use 1728 MiB and its apps 3072 MiB",
         ),
         ("memory: 4g", "memory: 1g", "make it 3232m, or mem_limit"),
         (

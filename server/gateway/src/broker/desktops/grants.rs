@@ -45,10 +45,29 @@ impl Desktops {
 
     /// Removes what only a closed app needed. Its network stays for the others.
     pub(super) async fn release(&self, found: &Found, app: &str) -> Result<(), RuntimeError> {
-        match found.proxies.get(app) {
-            Some(proxy) => self.engine.remove(&proxy.id).await,
-            None => Ok(()),
+        for (_, aide) in found.aides.iter().filter(|((of, _), _)| of == app) {
+            self.engine.remove(&aide.id).await?;
         }
+        Ok(())
+    }
+
+    /// Leads from sockets in the session's directory to the ports that an app declares, once its
+    /// container runs: they are of its network alone.
+    pub(super) async fn lead_to_ports(
+        &self,
+        place: &Place,
+        subject: &Subject<'_>,
+        name: &str,
+        app: &App,
+        container: &str,
+    ) -> Result<(), RuntimeError> {
+        if app.permissions.ports.is_empty() {
+            return Ok(());
+        }
+        let image = self.image(Core::Api.image()).await?;
+        place.make_ports(name, subject.uid, self.settings.gateway)?;
+        let id = self.create(subject.forwarder(name, app, container), &image).await?;
+        self.engine.start(&id).await
     }
 
     async fn raise_walls(&self) -> Result<(), RuntimeError> {

@@ -35,6 +35,14 @@ pub struct Admission {
 }
 
 impl Admission {
+    /// Of an administrator to whom the session belongs.
+    #[cfg(test)]
+    pub(crate) fn of_owner(session: SessionId, user: Option<crate::store::UserId>) -> Self {
+        let right = Right { login: None, link: None, user };
+        let (role, who) = (SessionRole::Owner, Who::Admin { owner: true });
+        Self { session, role, name: "Ada".into(), right, is_wanted: true, who }
+    }
+
     /// Whether they may do that to the session.
     pub fn may(&self, action: Action) -> bool {
         decide(self.who, action).is_some()
@@ -54,9 +62,19 @@ impl Api {
         let (identity, proof) =
             identified.map_err(|error| auth_problem(error, "the bearer token is wrong"))?;
         check_page(headers, site, proof)?;
-        let tie = self.tie(&identity, Some(session)).await?;
-        let permit = decide(tie.who, Action::Watch);
-        let permit = permit.ok_or_else(|| refused(&identity, tie.who, Action::Watch))?;
+        self.admit(&identity, session, Action::Watch).await
+    }
+
+    /// As what they may do that to a session.
+    pub(super) async fn admit(
+        &self,
+        identity: &Identity,
+        session: &str,
+        action: Action,
+    ) -> Result<Admission, Problem> {
+        let tie = self.tie(identity, Some(session)).await?;
+        let permit = decide(tie.who, action);
+        let permit = permit.ok_or_else(|| refused(identity, tie.who, action))?;
         let found = tie.session.ok_or_else(|| no_such("session"))?;
         let role = permit.role().ok_or_else(|| internal("a permit without a role"))?;
         let link = match role {
@@ -67,7 +85,7 @@ impl Api {
             is_wanted: found.desired == Desired::Running,
             session: found.id,
             role,
-            name: name(&identity),
+            name: name(identity),
             right: Right {
                 login: identity.login(),
                 link,
@@ -117,7 +135,7 @@ impl Api {
     }
 
     /// Whether an admission is still worth what it was.
-    pub(super) async fn still_stands(&self, admission: &Admission) -> Result<bool, StoreError> {
+    pub async fn still_stands(&self, admission: &Admission) -> Result<bool, StoreError> {
         let identity = match (admission.right.login, admission.right.user) {
             (Some(id), _) => match self.store().login_of_id(id, Timestamp::now()).await? {
                 Some(Login { user: Some(user), .. }) => Identity::User { user, login: Some(id) },

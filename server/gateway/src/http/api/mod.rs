@@ -13,6 +13,7 @@ mod gate;
 mod links;
 mod logins;
 mod openapi;
+mod previews;
 mod sessions;
 #[cfg(test)]
 mod tests;
@@ -22,8 +23,10 @@ mod viewers;
 
 pub use admission::Admission;
 pub use desktops::{Answer, AppOrder, Desktops, Inbox, Live, NoSuchViewer, Order, Presence, Queue};
+pub use previews::Target;
 
 use crate::auth::Auth;
+use crate::preview::Book;
 use crate::session_api::TemplateApp;
 use crate::store::Store;
 use axum::Router;
@@ -67,15 +70,22 @@ struct Parts {
     auth: Auth,
     desktops: Desktops,
     templates: Vec<Template>,
+    previews: Book,
     /// Bumped whenever the store may say something else than before.
     changed: watch::Sender<u64>,
 }
 
 impl Api {
     /// The API over these parts.
-    pub fn new(store: Store, auth: Auth, desktops: Desktops, templates: Vec<Template>) -> Self {
+    pub fn new(
+        store: Store,
+        auth: Auth,
+        desktops: Desktops,
+        templates: Vec<Template>,
+        previews: Book,
+    ) -> Self {
         let changed = watch::Sender::new(0);
-        Self(Arc::new(Parts { store, auth, desktops, templates, changed }))
+        Self(Arc::new(Parts { store, auth, desktops, templates, previews, changed }))
     }
 
     /// The database.
@@ -91,6 +101,11 @@ impl Api {
     /// The manager.
     pub fn desktops(&self) -> &Desktops {
         &self.0.desktops
+    }
+
+    /// Who may look at which program's pages.
+    pub fn previews(&self) -> &Book {
+        &self.0.previews
     }
 
     fn templates(&self) -> &[Template] {
@@ -161,6 +176,8 @@ fn routes() -> Vec<Route> {
         route(GET, "/api/v1/sessions/{id}/apps", Action::UseApps, apps::list),
         route(POST, "/api/v1/sessions/{id}/apps", Action::UseApps, apps::open),
         route(DELETE, "/api/v1/sessions/{id}/apps/{app}", Action::UseApps, apps::close),
+        route(GET, "/api/v1/sessions/{id}/previews", Action::Preview, previews::list),
+        route(POST, "/api/v1/sessions/{id}/previews", Action::Preview, previews::open),
         route(POST, "/api/v1/redeem", Action::Redeem, links::redeem),
         route(GET, "/api/v1/events", Action::FollowEvents, events::follow),
     ]

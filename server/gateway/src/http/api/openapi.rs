@@ -1,6 +1,6 @@
 //! What the API takes and gives, for programs and their authors.
 
-use super::{apps, events, links, logins, sessions, users, viewers};
+use super::{apps, events, links, logins, previews, sessions, users, viewers};
 use axum::response::{IntoResponse as _, Response};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
@@ -41,6 +41,8 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
         apps::list,
         apps::open,
         apps::close,
+        previews::list,
+        previews::open,
         events::follow,
     ),
     modifiers(&Secrets),

@@ -139,6 +139,7 @@ impl World {
             ("DELETE", "/api/v1/sessions/{id}/apps/{app}") => {
                 filled = filled.replace("{app}", "code");
             }
+            ("POST", "/api/v1/sessions/{id}/previews") => body = json!({ "port": 5173 }),
             ("POST", "/api/v1/sessions/{id}/control") => body = json!({ "to": 2 }),
             _ => {}
         }

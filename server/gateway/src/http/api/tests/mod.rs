@@ -7,12 +7,14 @@ mod guard;
 mod links;
 mod matrix;
 mod people;
+mod previews;
 mod sessions;
 
 use super::*;
 use crate::accept::{Connection, Drain};
 use crate::auth::{Token, admin};
 use crate::http::origin::Site;
+use crate::preview::Book;
 use crate::session_api::AppError;
 use crate::store::{Actor, NewSession, NewUser, Timestamp, TokenHash, User, UserRole};
 use axum::body::{Body, Bytes};
@@ -87,9 +89,15 @@ impl World {
             id: "desktop".into(),
             title: "Plain desktop".into(),
             summary: "A window manager and a terminal".into(),
-            apps: Vec::new(),
+            apps: vec![TemplateApp {
+                name: "code".into(),
+                title: "VS Code".into(),
+                icon: "vscode".into(),
+                ports: vec![5173],
+            }],
         };
-        let api = Api::new(store, auth, desktops, vec![template]);
+        let book = Book::new(Some("localhost".into()));
+        let api = Api::new(store, auth, desktops, vec![template], book);
         Self {
             router: router(api.clone()),
             api,

@@ -5,11 +5,14 @@
 //! background have windows. Desktops are clicked one after the other, but for the class, whose ten come
 //! within two seconds.
 
+mod neighbour;
+
 use lattice_engine::session::SessionId;
 use lattice_tests::containers::{display, docker, name, names, slots};
 use lattice_tests::keylog::KeyLog;
-use lattice_tests::people::{PASSWORD, Proof};
-use lattice_tests::process::{pss, repository};
+use lattice_tests::people::Proof;
+use lattice_tests::process::pss;
+use lattice_tests::script::Script;
 use lattice_tests::serve::{Serve, ServeOptions};
 use lattice_tests::typing::p95;
 use lattice_tests::viewer::View;
@@ -19,9 +22,8 @@ use lattice_tests::{Viewer, ViewerOptions};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -40,21 +42,28 @@ fn main() {
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }
-    // Only VS Code: `cargo bench --bench start -- apps`.
-    if std::env::args().any(|argument| argument == "apps") {
-        return apps();
+    // Only one of them: `cargo bench --bench start -- apps`.
+    let parts: [(&str, fn()); 5] = [
+        ("click", clicks),
+        ("refill", refill),
+        ("neighbour", neighbour::measure),
+        ("cost", cost),
+        ("apps", apps),
+    ];
+    let named = |name: &str| std::env::args().any(|argument| argument == name);
+    let is_one = parts.iter().any(|(name, _)| named(name));
+    for (_, part) in parts.iter().filter(|(name, _)| !is_one || named(name)) {
+        part();
+        println!();
     }
+}
+
+fn clicks() {
     println!("| click → | n | picture p50 | p95 | panel p50 | p95 |");
     println!("|---|---|---|---|---|---|");
     one_by_one("from nothing", 0);
     one_by_one("from the pool", 2);
     class();
-    println!();
-    refill();
-    println!();
-    cost();
-    println!();
-    apps();
 }
 
 fn serve(pool: usize) -> Serve {
@@ -123,7 +132,7 @@ fn class() {
     names.iter().for_each(|name| drop(serve.account(name, "member")));
     let (in_browser, by_packets) = names.split_last().expect("a class");
     let students: Vec<_> = by_packets.iter().map(|name| serve.sign_in(name)).collect();
-    let mut browser = Browser::open(&serve, in_browser);
+    let mut browser = Script::start("student.mjs", &[&serve.origin(), in_browser]);
     until_some("the pool", 3 * GENEROUS, || (slots(serve.desktops().data()) >= 2).then_some(()));
     let all = Mutex::new(Vec::new());
     let began = Instant::now();
@@ -139,50 +148,19 @@ fn class() {
             });
         }
         thread::sleep(turn(students.len()));
-        (browser.click(), began.elapsed())
+        (browser.say(""), began.elapsed())
     });
     let all = all.into_inner().expect("nobody panics");
     let pairs: Vec<_> = all.iter().map(|(picture, panel, _)| (*picture, *panel)).collect();
     row(&format!("{CLASS} within {CLASS_COMES_IN:?}"), &pairs);
     let last = all.iter().map(|(.., at)| *at).chain([seen.1]).max().unwrap_or_default();
     println!("\nThe last of {CLASS} students had a desktop {last:.1?} after the first clicked.");
+    let seconds = |name: &str| seen.0[name].as_f64().expect("milliseconds") / 1e3;
     println!(
         "The one in a browser: exact after {:.1} s, with its panel after {:.1} s.",
-        seen.0.0, seen.0.1
+        seconds("exact"),
+        seconds("desktop")
     );
-}
-
-/// A student in a real browser.
-struct Browser {
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-}
-
-impl Browser {
-    /// Signed in, and yet to click.
-    fn open(serve: &Serve, name: &str) -> Self {
-        let mut command = Command::new("node");
-        command.arg(repository().join("tests/web/bench/student.mjs"));
-        command.args([&serve.origin(), name]).env("LATTICE_PASSWORD", PASSWORD);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().expect("node is there");
-        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-        let ready = lines.next().expect("it says something").expect("text");
-        assert_eq!(ready, "ready");
-        Self { child, lines }
-    }
-
-    /// Clicks; after how many seconds the picture was exact, and the panel there.
-    fn click(&mut self) -> (f64, f64) {
-        writeln!(self.child.stdin.as_mut().expect("a pipe")).expect("it listens");
-        let line = self.lines.next().expect("it says something").expect("text");
-        let said: Value = serde_json::from_str(&line).expect("JSON");
-        let seconds = |name: &str| said[name].as_f64().expect("milliseconds") / 1e3;
-        let times = (seconds("exact"), seconds("desktop"));
-        let ended = self.child.wait().expect("it is ours");
-        assert!(ended.success(), "the browser's student: {ended}");
-        times
-    }
 }
 
 /// How long a key takes on a desktop while the pool is filled beside it.

@@ -1,0 +1,159 @@
+//! Previews: the pages of programs that run on a desktop, by the ports that its apps declare.
+
+use super::Api;
+use super::answers::{Read, conflict, internal, invalid};
+use super::gate::AboutSession;
+use crate::auth::Token;
+use crate::http::problem::Problem;
+use crate::preview::Name;
+use crate::store::Session;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use lattice_engine::policy::Action;
+use lattice_engine::reconcile::State as Lives;
+use lattice_engine::session::SessionId;
+use lattice_wire::apps::AppState;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A port on which a program of an app may be looked at.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Preview)]
+pub(super) struct PreviewView {
+    #[schema(example = 5173)]
+    port: u16,
+    /// The app that declares it.
+    #[schema(example = "code")]
+    app: String,
+    /// What people call that app.
+    title: String,
+    /// Whether that app is open.
+    is_open: bool,
+    /// Where its pages are, for whoever may look; nothing where the server has no names for previews.
+    url: Option<String>,
+}
+
+/// All ports that the apps of a session declare.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Previews {
+    previews: Vec<PreviewView>,
+    /// Why they cannot be looked at, and what to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unavailable: Option<&'static str>,
+}
+
+/// A preview to be opened.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OpenPreview {
+    #[schema(example = 5173)]
+    port: u16,
+}
+
+/// Where a preview is entered.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Entrance {
+    /// It leads there once, within half a minute.
+    url: String,
+}
+
+/// Where a program's pages can be had at this moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// Of this app.
+    Open(String),
+    /// That app is not open.
+    Closed {
+        /// What people call it.
+        title: String,
+    },
+    /// The desktop does not run, or rests.
+    Asleep,
+    /// No app of the desktop declares that port.
+    Undeclared,
+}
+
+const NO_NAMES: &str = "this server has no names for previews; an administrator gives it some by \
+                        preview.domain, a domain whose names all lead here";
+
+impl Api {
+    /// What there is behind a port of a session, of which nothing is said where there is no such session.
+    pub async fn preview_target(&self, session: &SessionId, port: u16) -> Target {
+        match self.store().session(session).await {
+            Ok(Some(found)) => self.target(&found, port),
+            Ok(None) | Err(_) => Target::Undeclared,
+        }
+    }
+
+    fn target(&self, session: &Session, port: u16) -> Target {
+        let template = self.templates().iter().find(|made| made.id == session.template);
+        let apps = template.map(|made| made.apps.as_slice()).unwrap_or_default();
+        let Some(app) = apps.iter().find(|app| app.ports.contains(&port)) else {
+            return Target::Undeclared;
+        };
+        let all = self.desktops().list();
+        let Some(live) = all.get(&session.id).filter(|live| live.state == Lives::Running) else {
+            return Target::Asleep;
+        };
+        let is_open = |state| matches!(state, AppState::Running | AppState::Starting);
+        let mut known = live.apps.iter();
+        match known.any(|known| known.name.as_str() == app.name && is_open(known.state)) {
+            true => Target::Open(app.name.clone()),
+            false => Target::Closed { title: app.title.clone() },
+        }
+    }
+}
+
+/// The ports on which programs of a session may be looked at.
+#[utoipa::path(
+    get, path = "/api/v1/sessions/{id}/previews", tag = "apps", params(("id" = String, Path)),
+    responses((status = 200, body = Previews))
+)]
+pub(super) async fn list(State(api): State<Api>, about: AboutSession) -> Json<Previews> {
+    let AboutSession { pass, session, .. } = about;
+    let template = api.templates().iter().find(|made| made.id == session.template);
+    let apps = template.map(|made| made.apps.as_slice()).unwrap_or_default();
+    let of_app = apps.iter().flat_map(|app| app.ports.iter().map(move |port| (app, *port)));
+    let previews = of_app.map(|(app, port)| PreviewView {
+        port,
+        app: app.name.clone(),
+        title: app.title.clone(),
+        is_open: matches!(api.target(&session, port), Target::Open(_)),
+        url: api.previews().origin(&Name { session: session.id.clone(), port }, &pass.site),
+    });
+    let previews: Vec<_> = previews.collect();
+    let is_without = !previews.is_empty() && !api.previews().is_possible();
+    Json(Previews { previews, unavailable: is_without.then_some(NO_NAMES) })
+}
+
+/// Enter a preview.
+#[utoipa::path(
+    post, path = "/api/v1/sessions/{id}/previews", tag = "apps", request_body = OpenPreview,
+    params(("id" = String, Path)),
+    responses((status = 201, body = Entrance),
+        (status = 400, description = "No app of the session declares that port, and which are declared"),
+        (status = 409, description = "The server has no names for previews"))
+)]
+pub(super) async fn open(
+    State(api): State<Api>,
+    about: AboutSession,
+    Read(given): Read<OpenPreview>,
+) -> Result<(StatusCode, Json<Entrance>), Problem> {
+    let AboutSession { pass, session, .. } = about;
+    if api.target(&session, given.port) == Target::Undeclared {
+        let detail = format!(
+            "no app of this desktop declares port {}; a template lists them under ports in \
+             x-lattice.permissions",
+            given.port
+        );
+        return Err(invalid(detail));
+    }
+    let admission = api.admit(&pass.identity, session.id.as_str(), Action::Preview).await?;
+    let name = Name { session: session.id, port: given.port };
+    let origin = api.previews().origin(&name, &pass.site).ok_or_else(|| conflict(NO_NAMES))?;
+    let ticket = Token::fresh().map_err(|_| internal("random bytes for a ticket"))?;
+    api.previews().offer(&ticket, name, admission);
+    let url = format!("{origin}/.lattice/enter/{}", ticket.expose());
+    Ok((StatusCode::CREATED, Json(Entrance { url })))
+}
