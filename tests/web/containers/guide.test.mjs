@@ -71,12 +71,14 @@ test('who follows the guide has an app and a template of their own', async () =>
   await follow();
   assert.match(readFileSync(join(checkout, 'containers/geany/packages.lock'), 'utf8'), /^geany \S+ [0-9a-f]{64}$/m);
   const serve = new Serve();
-  serve.environment = { LATTICE_BROKER__POOL: '0', LATTICE_DESKTOPS__TEMPLATES: join(checkout, 'containers/templates') };
+  serve.environment = { LATTICE_BROKER__POOL: '0', LATTICE_LOG: 'info', LATTICE_DESKTOPS__TEMPLATES: join(checkout, 'containers/templates') };
   await serve.launch('--runtime', 'docker');
+  /** @type {Seat | null} */
+  let seat = null;
   try {
     const { page, complaints, close } = await open(browser, await serve.admin('url'));
     await page.getByRole('button', { name: 'Not now' }).click();
-    const seat = await Seat.take(page, 'Notes', { run: `${serve.data}/desktops`, data: serve.data }, 'guide');
+    seat = await Seat.take(page, 'Notes', { run: `${serve.data}/desktops`, data: serve.data }, 'guide');
     await seat.title(/^first\.txt - .* - Geany$/);
     await seat.rest();
     await seat.shoot('desktop');
@@ -90,7 +92,8 @@ test('who follows the guide has an app and a template of their own', async () =>
     await close();
     await serve.ask(await serve.admin('token'), 'DELETE', `/api/v1/sessions/${seat.session}`);
   } catch (error) {
-    console.log(serve.log);
+    await seat?.shoot('failed');
+    console.log(`windows: ${await seat?.display.titles()}\n${serve.log}`);
     throw error;
   } finally {
     await serve.end();
