@@ -8,8 +8,10 @@ use lattice_tests::containers::{Containers, docker};
 use lattice_tests::process::repository;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZero;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 
 /// Each permission and each limit for itself, and all of them together.
 const EACH: &str = "name: each
@@ -68,6 +70,8 @@ struct Wanted {
     network: String,
     memory: u64,
     cpus: u64,
+    /// What of each 25 ms its display may take, in microseconds.
+    quota: u64,
     pids: u64,
     shm: Option<u64>,
     mounts: Mounts,
@@ -106,6 +110,7 @@ impl Desk<'_> {
             network: "none".into(),
             memory,
             cpus,
+            quota: 0,
             pids,
             shm: None,
             mounts: Mounts::new(),
@@ -143,6 +148,8 @@ impl Desk<'_> {
         };
         match role {
             "xorg" => {
+                let processors = thread::available_parallelism().map_or(1, NonZero::get);
+                wanted.quota = 25_000 * 5 * processors.max(2) as u64 / 8;
                 self.own(&mut wanted, "x", "/tmp/.X11-unix", true);
                 self.own(&mut wanted, "auth", "/run/lattice/auth", false);
                 self.own(&mut wanted, "link", "/run/lattice/link", true);
@@ -250,7 +257,8 @@ impl Wanted {
         let user = format!("{UID}:{UID}");
         json!({
             "user": user, "network": self.network, "shm": self.shm,
-            "memory": self.memory, "swap": self.memory, "cpus": self.cpus, "pids": self.pids,
+            "memory": self.memory, "swap": self.memory, "cpus": self.cpus, "quota": self.quota,
+            "pids": self.pids,
             "mounts": self.mounts, "tmpfs": self.tmpfs, "labels": self.labels,
             "seccomp": if self.chromium { "chromium's" } else { "the engine's" },
             "walls": walls(),
@@ -321,6 +329,7 @@ fn seen(found: &Value, wanted: &Wanted) -> Value {
         "user": found["Config"]["User"], "network": host["NetworkMode"],
         "shm": wanted.shm.map(|_| host["ShmSize"].clone()),
         "memory": host["Memory"], "swap": host["MemorySwap"], "cpus": host["NanoCpus"],
+        "quota": host["CpuQuota"],
         "pids": host["PidsLimit"], "mounts": mounts, "tmpfs": tmpfs, "labels": labels,
         "seccomp": seccomp, "walls": same,
     })

@@ -13,6 +13,7 @@ use bollard::models::{
 use lattice_engine::session::SessionId;
 use std::collections::HashMap;
 use std::fmt;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
 /// Which Lattice a container belongs to, where several use one engine.
@@ -34,6 +35,9 @@ const HOME: &str = "/home/student";
 const MIB: u64 = 1 << 20;
 /// What the engine gives where nothing is said.
 const SHARES: i64 = 1024;
+/// How long processor time is counted that a display may take, in microseconds: who has used theirs up
+/// waits for the next, so shorter than the engine's usual 100 ms.
+const PERIOD_US: i64 = 25_000;
 /// Debian's limit for one process; as many descriptors as one desktop's program may have.
 const MAX_FILES: i64 = 20_000;
 
@@ -155,6 +159,8 @@ impl Site<'_> {
         plan.host().cpu_shares = Some(4 * SHARES);
         match core {
             Core::Xorg => {
+                plan.host().cpu_period = Some(PERIOD_US);
+                plan.host().cpu_quota = Some(display_quota(available_parallelism()));
                 plan.bind(self.place.join("x"), "/tmp/.X11-unix", false);
                 plan.bind(self.place.join("auth"), "/run/lattice/auth", true);
                 plan.bind(self.place.join("link"), "/run/lattice/link", false);
@@ -334,6 +340,17 @@ impl Subject<'_> {
         plan.bind(self.site.place.join("x"), "/tmp/.X11-unix", true);
         plan.bind(self.site.place.join("auth/programs"), "/run/lattice/auth/client", true);
     }
+}
+
+/// What a display may take of each [`PERIOD_US`]: five eighths of the machine, and never less than one and a
+/// quarter processors, which is more than a film on the whole screen takes. Shares alone are not enough: a
+/// display that draws without end keeps all processors, and a neighbour's key waits for each of its turns.
+fn display_quota(processors: usize) -> i64 {
+    PERIOD_US * 5 * processors.max(2) as i64 / 8
+}
+
+fn available_parallelism() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 fn memory(uid: u32, mode: &str, bytes: u64) -> String {
