@@ -46,7 +46,30 @@ export class Api {
       return { ok: false, problem: AWAY };
     }
   }
+
+  /**
+   * The picture of a desktop, as its agent wrote it: judge it before decoding it. Nothing where there is none.
+   * @param {string} session
+   * @returns {Promise<Uint8Array<ArrayBuffer> | null>}
+   */
+  async picture(session) {
+    try {
+      const url = new URL(path('sessions', session, 'picture'), this.#root);
+      const response = await fetch(url, { credentials: 'same-origin', cache: 'no-store', signal: AbortSignal.timeout(PATIENCE_MS) });
+      const length = Number(response.headers.get('Content-Length') ?? Infinity);
+      if (response.status !== 200 || !(length > 0 && length <= MOST_PICTURE)) {
+        await response.body?.cancel();
+        return null;
+      }
+      return new Uint8Array(await response.arrayBuffer());
+    } catch {
+      return null;
+    }
+  }
 }
+
+/** The largest picture that is read, in bytes: the server has none that are larger. */
+const MOST_PICTURE = 288 << 10;
 
 /** A path whose parts may hold anything. @param {...string} parts */
 export const path = (...parts) => parts.map(encodeURIComponent).join('/');

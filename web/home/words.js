@@ -91,6 +91,15 @@ export function since(at, now) {
 export const used = ({ uses, max_uses: most }) => (
   most === null ? `used ${counted(uses, 'time', 'times')}` : `used ${uses} of ${counted(most, 'time', 'times')}`);
 
+const UNITS = Object.freeze(['bytes', 'KB', 'MB', 'GB', 'TB']);
+
+/** How much that is, for a person: `1.4 GB`. @param {number} bytes */
+export function amount(bytes) {
+  const at = bytes < 1024 ? 0 : Math.min(Math.floor(Math.log2(bytes) / 10), UNITS.length - 1);
+  const value = bytes / 1024 ** at;
+  return `${at === 0 || value >= 100 ? Math.round(value) : Math.round(value * 10) / 10} ${UNITS[at]}`;
+}
+
 /** Two letters that stand for a person. @param {string} name */
 export function initials(name) {
   const words = name.trim().split(/[\s._-]+/).filter(Boolean);

@@ -125,6 +125,14 @@ pub enum Action {
     RunSession,
     /// Have its home begin anew.
     ResetSession,
+    /// Call it something else.
+    RenameSession,
+    /// Make one more of the same kind, for oneself.
+    DuplicateSession,
+    /// Throw it away, to be had back.
+    DiscardSession,
+    /// Have it back.
+    RecoverSession,
     /// End it for good.
     DeleteSession,
     /// Read, make and end its share links.
@@ -149,7 +157,7 @@ pub enum Action {
 
 impl Action {
     /// All of them, for whoever must not forget one.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 28] = [
         Self::SignIn,
         Self::Redeem,
         Self::ReadDescription,
@@ -164,6 +172,10 @@ impl Action {
         Self::ReadSession,
         Self::RunSession,
         Self::ResetSession,
+        Self::RenameSession,
+        Self::DuplicateSession,
+        Self::DiscardSession,
+        Self::RecoverSession,
         Self::DeleteSession,
         Self::ShareSession,
         Self::ListViewers,
@@ -183,6 +195,10 @@ impl Action {
             Self::ReadSession
                 | Self::RunSession
                 | Self::ResetSession
+                | Self::RenameSession
+                | Self::DuplicateSession
+                | Self::DiscardSession
+                | Self::RecoverSession
                 | Self::DeleteSession
                 | Self::ShareSession
                 | Self::ListViewers
@@ -252,6 +268,10 @@ fn allowed(action: Action) -> Set {
         Action::ReadSession => MASTER | VIEW | ASSIST | CONTROL,
         Action::RunSession => MASTER,
         Action::ResetSession => MASTER,
+        Action::RenameSession => MASTER,
+        Action::DuplicateSession => OWNER,
+        Action::DiscardSession => MASTER,
+        Action::RecoverSession => MASTER,
         Action::DeleteSession => MASTER,
         Action::ShareSession => MASTER,
         Action::ListViewers => MASTER,

@@ -152,7 +152,7 @@ impl Docker {
                 (None, false) => AppState::Running,
             },
         });
-        Instance { apps: apps.collect(), session, owner: seen.owner, state }
+        Instance { apps: apps.collect(), session, owner: seen.owner, state, usage: seen.usage }
     }
 
     fn address(&self, session: &SessionId, tokens: Tokens) -> Address {

@@ -45,6 +45,7 @@ pub(super) async fn follow(
     let mut feed = Feed {
         live: api.desktops().changes(),
         changes: api.changes(),
+        pictures: api.desktops().gallery().changes(),
         guard: pass.connection.guard.clone(),
         identity: pass.identity,
         api,
@@ -73,6 +74,7 @@ struct Feed {
     all: bool,
     live: watch::Receiver<Arc<HashMap<SessionId, Live>>>,
     changes: watch::Receiver<u64>,
+    pictures: watch::Receiver<u64>,
     guard: Guard,
     sent: HashMap<String, SessionView>,
     /// At most one for each session that was or is seen.
@@ -90,11 +92,13 @@ impl Feed {
                 _ = self.guard.closing() => return None,
                 changed = self.live.changed() => changed.ok()?,
                 changed = self.changes.changed() => changed.ok()?,
+                changed = self.pictures.changed() => changed.ok()?,
                 () = sleep(LOOK_EVERY) => {}
             }
             sleep(GATHER).await;
             self.live.mark_unchanged();
             self.changes.mark_unchanged();
+            self.pictures.mark_unchanged();
             match self.look().await {
                 Ok(true) => {}
                 Ok(false) => return None,
@@ -145,9 +149,9 @@ impl Feed {
     }
 
     async fn seen(&self) -> Result<HashMap<String, SessionView>, StoreError> {
-        let live = self.api.desktops().list();
+        let shown = self.api.desktops().shown();
         let sessions = self.api.visible(&self.identity, self.all).await?.into_iter();
-        let views = sessions.map(|(session, role)| view(session, role, &live));
+        let views = sessions.map(|(session, role)| view(session, role, &shown));
         Ok(views.map(|view| (view.id.clone(), view)).collect())
     }
 }

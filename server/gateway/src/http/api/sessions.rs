@@ -1,14 +1,15 @@
 //! Sessions: what people have, and what they want of it.
 
 use super::answers::{Read, conflict, internal, invalid};
-use super::desktops::{Live, Queue};
+use super::apps::AppView;
+use super::desktops::{Queue, Shown};
 use super::gate::{AboutSession, Pass};
 use super::users::check_label;
 use super::{Api, MOST_SESSIONS, Template};
 use crate::auth::Identity;
-use crate::broker::protocol::{Held, Stored};
+use crate::broker::protocol::{Held, PartState, SeenPart, Stored, Usage};
 use crate::http::problem::Problem;
-use crate::store::{Desired, NewSession, Session, StoreError, Timestamp};
+use crate::store::{Desired, NewSession, Session, StoreError, Timestamp, UserId};
 use axum::Json;
 use axum::extract::{self, RawQuery};
 use axum::http::{StatusCode, header};
@@ -48,8 +49,75 @@ pub(super) struct SessionView {
     queue: Option<Queue>,
     /// Whether it can be paused.
     can_pause: bool,
+    /// The number of its newest picture, which changes with each.
+    picture: Option<u64>,
     /// What its owner keeps, for them and administrators, where that was measured.
     storage: Option<StorageView>,
+    /// What it is made of and takes, for its owner and administrators, where it runs.
+    usage: Option<UsageView>,
+    /// Its apps, for its owner and administrators.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    apps: Vec<AppView>,
+    /// Where it was thrown away: until when it can be had back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    discarded: Option<DiscardedView>,
+}
+
+/// What a session is made of and takes, as far as that is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Usage)]
+struct UsageView {
+    /// Since when it runs.
+    #[schema(format = DateTime)]
+    since: Option<String>,
+    memory_bytes: Option<u64>,
+    /// How busy it keeps the processors: 100 is one of them, all the time.
+    cpu_percent: Option<u32>,
+    /// Nothing where it is not made of containers.
+    parts: Vec<PartView>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Part)]
+struct PartView {
+    /// `xorg`, `dbus`, `api`, `desktop`, or the name of an app.
+    name: String,
+    app: bool,
+    /// `starting`, `running`, `paused` or `ended`.
+    state: &'static str,
+}
+
+impl From<&Usage> for UsageView {
+    fn from(usage: &Usage) -> Self {
+        let part = |part: &SeenPart| PartView {
+            name: part.name.clone(),
+            app: part.is_app,
+            state: match part.state {
+                PartState::Starting => "starting",
+                PartState::Running => "running",
+                PartState::Paused => "paused",
+                PartState::Ended => "ended",
+            },
+        };
+        Self {
+            since: usage.since.map(|since| Timestamp(since).to_string()),
+            memory_bytes: usage.memory,
+            cpu_percent: usage.cpu,
+            parts: usage.parts.iter().map(part).collect(),
+        }
+    }
+}
+
+/// Until when a session that was thrown away can be had back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Discarded)]
+struct DiscardedView {
+    /// Then it goes for good.
+    #[schema(format = DateTime)]
+    until: String,
+    /// Until when its programs are kept with what is not saved in them; null where they are not.
+    #[schema(format = DateTime)]
+    programs_until: Option<String>,
 }
 
 /// What somebody keeps, in all of their sessions together.
@@ -132,7 +200,7 @@ impl Api {
         };
         if all && admin {
             let mut sessions = self.store().all_sessions().await?;
-            sessions.retain(|session| !session.deleted);
+            sessions.retain(|session| !session.deleted && session.discarded.is_none());
             let seen = |session: Session| role(&session, None).map(|role| (session, role));
             return Ok(sessions.into_iter().filter_map(seen).collect());
         }
@@ -150,7 +218,7 @@ impl Api {
     }
 
     /// What would not be done now is not promised.
-    fn check_manager(&self) -> Result<(), Problem> {
+    pub(super) fn check_manager(&self) -> Result<(), Problem> {
         if !self.desktops().in_trouble() {
             return Ok(());
         }
@@ -160,30 +228,35 @@ impl Api {
         Err(Problem::new(code, title, detail).retry_after(TROUBLE_S))
     }
 
-    async fn view_again(&self, about: &AboutSession) -> Result<SessionView, Problem> {
-        let session = self.store().session(&about.session.id).await?;
+    pub(super) async fn view_again(&self, about: &AboutSession) -> Result<SessionView, Problem> {
+        let session = self.store().session_or_discarded(&about.session.id).await?;
         let session = session.ok_or(StoreError::Missing("session"))?;
-        Ok(view(session, about.role, &self.desktops().list()))
+        Ok(view(session, about.role, &self.desktops().shown()))
     }
 }
 
-pub(super) fn view(
-    session: Session,
-    role: SessionRole,
-    live: &HashMap<SessionId, Live>,
-) -> SessionView {
-    let found = live.get(&session.id);
+pub(super) fn view(session: Session, role: SessionRole, shown: &Shown) -> SessionView {
+    let found = shown.live.get(&session.id);
+    let kept = found.filter(|_| matches!(role, SessionRole::Owner | SessionRole::Admin));
     let state = state(session.desired, found.map(|live| live.state));
     SessionView {
         state: state.name(),
+        picture: shown.pictures.get(&session.id).copied(),
         queue: found.and_then(|live| live.queue).filter(|_| state == State::Queued),
         can_pause: found.is_some_and(|live| live.can_pause),
         reason: found.map(|live| live.reason.clone()).unwrap_or_default(),
         viewers: found.map_or(0, |live| live.viewers),
-        storage: found
-            .filter(|_| matches!(role, SessionRole::Owner | SessionRole::Admin))
-            .and_then(|live| live.stored)
-            .map(StorageView::from),
+        usage: kept
+            .filter(|live| matches!(live.state, State::Running | State::Idle))
+            .map(|live| UsageView::from(&live.usage)),
+        apps: kept
+            .map(|live| live.apps.iter().cloned().map(AppView::from).collect())
+            .unwrap_or_default(),
+        storage: kept.and_then(|live| live.stored).map(StorageView::from),
+        discarded: session.discarded.map(|discarded| DiscardedView {
+            until: discarded.gone_at().to_string(),
+            programs_until: discarded.held_until.map(|until| until.to_string()),
+        }),
         url: format!("/d/{}", session.id),
         role: role.as_str(),
         id: session.id.to_string(),
@@ -216,7 +289,7 @@ pub(super) fn wants_all(pass: &Pass, query: Option<&str>) -> Result<bool, Proble
         "" | "all=0" => Ok(false),
         "all=1" if decide(pass.who, Action::ListAllSessions).is_some() => Ok(true),
         "all=1" => Err(super::gate::refused(&pass.identity, pass.who, Action::ListAllSessions)),
-        _ => Err(invalid("the query may be all=1 and nothing else")),
+        _ => Err(invalid("the query may be all=1, or discarded=1 for a list, and nothing else")),
     }
 }
 
@@ -232,7 +305,8 @@ pub(super) async fn templates(extract::State(api): extract::State<Api>) -> Json<
 /// One's own sessions and those shared with one.
 #[utoipa::path(
     get, path = "/api/v1/sessions", tag = "sessions",
-    params(("all" = Option<u8>, Query, description = "1: everybody's, for administrators")),
+    params(("all" = Option<u8>, Query, description = "1: everybody's, for administrators"),
+        ("discarded" = Option<u8>, Query, description = "1: one's own that were thrown away and can be had back")),
     responses((status = 200, body = Sessions))
 )]
 pub(super) async fn list(
@@ -240,8 +314,16 @@ pub(super) async fn list(
     pass: Pass,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Sessions>, Problem> {
+    if query.as_deref() == Some("discarded=1") {
+        let Some(user) = pass.identity.user() else {
+            return Ok(Json(Sessions { sessions: vec![] }));
+        };
+        let (found, live) = (api.store().discarded_of(user.id).await?, api.desktops().shown());
+        let views = found.into_iter().map(|session| view(session, SessionRole::Owner, &live));
+        return Ok(Json(Sessions { sessions: views.collect() }));
+    }
     let all = wants_all(&pass, query.as_deref())?;
-    let (sessions, live) = (api.visible(&pass.identity, all).await?, api.desktops().list());
+    let (sessions, live) = (api.visible(&pass.identity, all).await?, api.desktops().shown());
     let sessions = sessions.into_iter().map(|(session, role)| view(session, role, &live));
     Ok(Json(Sessions { sessions: sessions.collect() }))
 }
@@ -266,17 +348,27 @@ pub(super) async fn create(
     })?;
     let name = given.name.as_deref().map_or(template.title.as_str(), str::trim);
     check_label("name", name)?;
+    made(&api, user.id, &template.id, name).await
+}
+
+/// Makes a session, which starts.
+pub(super) async fn made(
+    api: &Api,
+    owner: UserId,
+    template: &str,
+    name: &str,
+) -> Result<Response, Problem> {
     let id = match api.desktops().reserve().await {
         // One that waits in line for long may be offered a second time.
-        Some(ready) if api.store().session(&ready).await?.is_none() => ready,
+        Some(ready) if api.store().session_or_discarded(&ready).await?.is_none() => ready,
         Some(_) | None => fresh_id()?,
     };
-    let new = NewSession { id: &id, owner: user.id, template: &template.id, name };
+    let new = NewSession { id: &id, owner, template, name };
     api.store().create_session(&new, MOST_SESSIONS, Timestamp::now()).await?;
     api.desktops().wake(&id).await;
     api.note_change();
     let session = api.store().session(&id).await?.ok_or(StoreError::Missing("session"))?;
-    let view = view(session, SessionRole::Owner, &api.desktops().list());
+    let view = view(session, SessionRole::Owner, &api.desktops().shown());
     let location = [(header::LOCATION, format!("/api/v1/sessions/{id}"))];
     Ok((StatusCode::CREATED, location, Json(view)).into_response())
 }
@@ -296,7 +388,7 @@ pub(super) async fn read(
     extract::State(api): extract::State<Api>,
     about: AboutSession,
 ) -> Json<SessionView> {
-    Json(view(about.session, about.role, &api.desktops().list()))
+    Json(view(about.session, about.role, &api.desktops().shown()))
 }
 
 /// End a session for good. Its owner's files stay.
@@ -367,6 +459,30 @@ pub(super) async fn pause(
         Some(_) | None => return Err(conflict("only a desktop that runs can be paused; start it")),
     }
     Ok((StatusCode::ACCEPTED, Json(api.view_again(&about).await?)).into_response())
+}
+
+/// Have a session end and start again as it is: its programs are closed, its files stay. One that does
+/// not run starts.
+#[utoipa::path(
+    post, path = "/api/v1/sessions/{id}/restart", tag = "sessions", params(("id" = String, Path)),
+    responses((status = 202, body = SessionView),
+        (status = 409, description = "It does not end"),
+        (status = 503, description = "Desktops cannot be started at this moment"))
+)]
+pub(super) async fn restart(
+    extract::State(api): extract::State<Api>,
+    about: AboutSession,
+) -> Result<Response, Problem> {
+    api.check_manager()?;
+    let id = &about.session.id;
+    let state = api.desktops().list().get(id).map(|live| live.state);
+    let runs = matches!(state, Some(State::Starting | State::Running | State::Idle));
+    let answer = desire(&api, &about, Desired::Running).await?;
+    if runs && about.session.desired == Desired::Running {
+        api.desktops().restart(id).await.map_err(conflict)?;
+        return Ok((StatusCode::ACCEPTED, Json(api.view_again(&about).await?)).into_response());
+    }
+    Ok(answer)
 }
 
 /// Have a session begin anew: it is stopped, its home becomes as it is at first, and it starts. Data
