@@ -59,7 +59,9 @@ fn what_was_thrown_away_is_had_back_with_its_programs_and_links_and_nobody_sees_
     assert_eq!(viewer.wait_closed().0, close::ENDED);
     assert_eq!(watcher.wait_closed().0, close::ENDED);
     for who in [owner, &guest, &serve.admin()] {
-        for (method, rest) in [("GET", ""), ("GET", "/picture"), ("POST", "/start"), ("GET", "/apps")] {
+        for (method, rest) in
+            [("GET", ""), ("GET", "/picture"), ("POST", "/start"), ("GET", "/apps")]
+        {
             assert_eq!(kept.status(who, method, rest), 404, "{method} {rest}");
         }
     }
@@ -88,7 +90,6 @@ fn pictures_are_made_for_whoever_looks_and_for_nobody_else() {
     assert!(answer.body.contains("PNG") && answer.body.len() < 300 << 10);
     let number = kept.picture().expect("it has a number");
     // Each look asks for one more, once there is something new.
-    serve.ask(owner, "GET", &kept.path("/picture"), &Value::Null);
     let viewer = serve.viewer(owner, session);
     viewer.wait_picture();
     viewer.wait("the owner to drive", |view| view.drives());

@@ -8,12 +8,13 @@ import { h, render } from '../vendor/preact/preact.mjs';
 import { desktopUrl } from './addresses.js';
 import { Api, path } from './api.js';
 import { LiveEvents } from './live.js';
+import { others } from './others.js';
 import { sentence } from './problems.js';
-import { apply, called, initial, sessionOf, titled } from './state.js';
-import { t } from './text.js';
+import { apply, initial, sessionOf, titled } from './state.js';
+import { t } from './words.js';
 import { Page } from './view/page.js';
 
-/** @import { Answer, Event, Guest, Link, LinkRole, Me, Model, Problem, Session, Tab, Template, User, Viewer } from './types.js' */
+/** @import { Answer, Event, Guest, Me, Model, Problem, Session, Tab, Template, User } from './types.js' */
 
 /** @typedef {typeof actions} Actions */
 
@@ -207,6 +208,23 @@ async function readTemplates() {
   if (answer.ok) dispatch({ type: 'templates', templates: answer.value.templates });
 }
 
+/** What reads Markdown comes when there is some: the first page has no use for it. @type {Promise<typeof import('../vendor/marked/marked.mjs')> | null} */
+let marked = null;
+
+/** @param {Template} template */
+async function readReadme({ id, readme = '' }) {
+  if (readme === '' || model.readmes[id]) return;
+  const address = new URL('../vendor/marked/marked.mjs', import.meta.url).href;
+  try {
+    marked ??= import(address);
+    const { lexer } = await marked;
+    dispatch({ type: 'readme', template: id, tokens: lexer(readme) });
+  } catch {
+    // It is asked for again with the next page.
+    marked = null;
+  }
+}
+
 /** @param {string} template @param {string} name */
 async function create(template, name) {
   dispatch({ type: 'asking' });
@@ -327,112 +345,16 @@ async function setApp(session, app, isOpen) {
   taken(answer, complain);
 }
 
-// Links and viewers -------------------------------------------------------------------------------
-
-/** @param {string | null} session null for another link of the same */
-function openShare(session) {
-  const { dialog } = model;
-  const id = session ?? (dialog?.kind === 'share' ? dialog.session : '');
-  const known = session === null && dialog?.kind === 'share' ? dialog : { links: null, viewers: null };
-  dispatch({ type: 'open', dialog: { kind: 'share', session: id, made: null, links: known.links, viewers: known.viewers, busy: false, problem: null } });
-  void readLinks(id);
-  void readViewers(id);
-}
-
-/** @param {string} session */
-async function readLinks(session) {
-  /** @type {Answer<{ links: Link[] }>} */
-  const answer = await api.ask('GET', path('sessions', session, 'links'));
-  const got = taken(answer, (problem) => dispatch({ type: 'refused', kind: 'share', problem }));
-  if (got) dispatch({ type: 'links', session, links: got.value.links });
-}
-
-/** @param {string} session */
-async function readViewers(session) {
-  /** @type {Answer<{ viewers: Viewer[] }>} */
-  const answer = await api.ask('GET', path('sessions', session, 'viewers'));
-  // Who is there is known for desktops that run; of others there is nothing to say.
-  if (answer.ok) dispatch({ type: 'viewers', session, viewers: answer.value.viewers });
-}
-
-/** @param {string} session @param {{ role: LinkRole, expires_in_s: number, max_uses: number | null }} wish */
-async function makeLink(session, wish) {
-  dispatch({ type: 'asking' });
-  /** @type {Answer<Link>} */
-  const answer = await api.ask('POST', path('sessions', session, 'links'), wish);
-  const got = taken(answer, (problem) => dispatch({ type: 'refused', kind: 'share', problem }));
-  if (got) dispatch({ type: 'link-made', session, link: got.value });
-}
-
-/** @param {string} session @param {string} id */
-async function revoke(session, id) {
-  dispatch({ type: 'acting', id });
-  const answer = await api.ask('DELETE', path('sessions', session, 'links', id));
-  dispatch({ type: 'acted', id });
-  const isGone = answer.ok || answer.problem.trouble === 'missing';
-  if (!isGone && !taken(answer, complain)) return;
-  dispatch({ type: 'link-gone', session, id });
-  say('The link is revoked');
-  queueMicrotask(() => document.getElementById('links-title')?.focus());
-}
-
-/** @param {string} session @param {number | null} to */
-async function giveControl(session, to) {
-  const answer = await api.ask('POST', path('sessions', session, 'control'), { to });
-  if (taken(answer, complain)) void readViewers(session);
-}
-
-// People ------------------------------------------------------------------------------------------
-
-async function readUsers() {
-  /** @type {Answer<{ users: User[] }>} */
-  const answer = await api.ask('GET', 'users');
-  const got = taken(answer, (problem) => dispatch({ type: 'users-failed', problem }));
-  if (got) dispatch({ type: 'users', users: got.value.users });
-}
-
-/** @param {string} name @param {string} display @param {'member' | 'admin'} role */
-async function addPerson(name, display, role) {
-  dispatch({ type: 'asking' });
-  /** @type {Answer<{ url?: string }>} */
-  const answer = await api.ask('POST', 'users', { name, role, ...(display && { display_name: display }) });
-  const got = taken(answer, (problem) => dispatch({ type: 'refused', kind: 'person', problem }));
-  if (!got) return;
-  const { url } = got.value;
-  if (url) dispatch({ type: 'open', dialog: { kind: 'invited', name: display || name, url, busy: false, problem: null } });
-  else dispatch({ type: 'close' });
-  void readUsers();
-}
-
-/** @param {User} user @param {boolean} disabled */
-async function setDisabled(user, disabled) {
-  dispatch({ type: 'acting', id: user.id });
-  /** @type {Answer<User>} */
-  const answer = await api.ask('PATCH', path('users', user.id), { disabled });
-  dispatch({ type: 'acted', id: user.id });
-  const got = taken(answer, complain);
-  if (!got) return;
-  dispatch({ type: 'user', user: got.value });
-  say(`${called(user)} ${disabled ? 'is switched off' : 'can sign in again'}`);
-}
-
-/** @param {User} user */
-async function removePerson(user) {
-  dispatch({ type: 'asking' });
-  const answer = await api.ask('DELETE', path('users', user.id));
-  const isGone = answer.ok || answer.problem.trouble === 'missing';
-  if (!isGone && !taken(answer, (problem) => dispatch({ type: 'refused', kind: 'delete-person', problem }))) return;
-  dispatch({ type: 'user-gone', id: user.id });
-  dispatch({ type: 'close' });
-  say(`${called(user)} is deleted`);
-}
-
 // What views may ask for --------------------------------------------------------------------------
+
+const { openShare, readLinks, readViewers, makeLink, revoke, giveControl, readUsers, addPerson, setDisabled, removePerson } = others({
+  api, model: () => model, dispatch, say, complain, taken,
+});
 
 const quiet = Object.freeze({ busy: false, problem: null });
 
 const actions = {
-  check, signIn, signOut, setPassword, readSessions, create, startFirst, rename, duplicate, remove, recover, forget, setApp, openShare, makeLink, revoke, giveControl,
+  check, signIn, signOut, setPassword, readSessions, create, startFirst, rename, duplicate, remove, recover, forget, setApp, readReadme, openShare, makeLink, revoke, giveControl,
   readUsers, addPerson, setDisabled, removePerson,
   /** @param {string} id */
   desktop: (id) => desktopUrl(base, id),

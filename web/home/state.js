@@ -16,7 +16,7 @@ const QUIET = Object.freeze({ busy: false, problem: null, retryAt: 0 });
 export function initial(tab = 'mine', subject = '') {
   return {
     phase: 'checking', now: 0, me: null, guest: null, problem: null, signIn: QUIET, tab, subject,
-    sessions: NOTHING_YET, thrown: [], query: '', people: null, users: NOTHING_YET, templates: [], live: { state: 'joining', retryAt: 0 },
+    sessions: NOTHING_YET, thrown: [], query: '', people: null, users: NOTHING_YET, templates: [], readmes: {}, live: { state: 'joining', retryAt: 0 },
     acting: new Set(), dialog: null, toast: null, said: '', update: '', putOff: '',
   };
 }
@@ -49,6 +49,7 @@ export function apply(before, event) {
       ...model, sessions: without(model.sessions, event.id), acting: minus(model.acting, event.id),
       dialog: isAbout(model.dialog, event.id) ? null : model.dialog,
     };
+    case 'readme': return { ...model, readmes: { ...model.readmes, [event.template]: event.tokens } };
     case 'thrown': return { ...model, thrown: event.sessions };
     case 'query': return { ...model, query: event.query };
     case 'users': return { ...model, users: listed(byName(event.users)) };

@@ -92,6 +92,8 @@ export interface Template {
   readonly id: string;
   readonly title: string;
   readonly summary: string;
+  /** Markdown. */
+  readonly readme?: string;
 }
 
 export interface Link {
@@ -187,6 +189,8 @@ export interface Model {
   readonly people: readonly Viewer[] | null;
   readonly users: Listed<User>;
   readonly templates: readonly Template[];
+  /** What templates say of themselves, read, by their ids. */
+  readonly readmes: Readonly<Record<string, readonly import('../vendor/marked/marked.mjs').Token[]>>;
   readonly live: Live;
   /** Sessions and users about which an answer is awaited. */
   readonly acting: ReadonlySet<string>;
@@ -215,6 +219,7 @@ export type Event = { readonly now?: number } & (
   | { readonly type: 'sessions-failed', readonly problem: Problem }
   | { readonly type: 'session', readonly session: Session }
   | { readonly type: 'gone', readonly id: string }
+  | { readonly type: 'readme', readonly template: string, readonly tokens: readonly import('../vendor/marked/marked.mjs').Token[] }
   | { readonly type: 'thrown', readonly sessions: readonly Session[] }
   | { readonly type: 'query', readonly query: string }
   | { readonly type: 'users', readonly users: readonly User[] }

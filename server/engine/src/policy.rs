@@ -358,6 +358,9 @@ mod tests {
         for action in [
             Action::RunSession,
             Action::ResetSession,
+            Action::RenameSession,
+            Action::DiscardSession,
+            Action::RecoverSession,
             Action::DeleteSession,
             Action::ShareSession,
             Action::ListViewers,
@@ -366,6 +369,8 @@ mod tests {
         ] {
             check(action, &[OWNER, ADMIN]);
         }
+        // A copy is whoever's who makes it.
+        check(Action::DuplicateSession, &[OWNER]);
         check(Action::ManageUsers, &[ADMIN]);
         check(Action::ReadMetrics, &[ADMIN]);
         check(Action::ListAllSessions, &[ADMIN]);

@@ -68,6 +68,7 @@ export class Double {
   sessions = [];
   /** One-time sign-ins. @type {Map<string, { user: User, state: 'good' | 'used' | 'expired' }>} */
   enters = new Map();
+  /** @type {{ id: string, title: string, summary: string, readme?: string }[]} */
   templates = [{ id: 'desktop', title: 'Plain desktop', summary: 'Files, a terminal, a browser.' }];
   /** @type {Fault[]} */
   faults = [];

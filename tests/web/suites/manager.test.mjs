@@ -44,6 +44,11 @@ const APPS = () => [
   { name: 'terminal', title: 'Terminal', icon: 'terminal', state: 'ended', reason: 'no more memory' },
 ];
 
+const README = [
+  '# Begin here', 'Your project is in **Data**. Open a terminal and type `npm run dev`.', '- [Vue’s guide](https://vuejs.org/guide/)', '- [a trap](javascript:alert(1))',
+  '<img src=x onerror=alert(1)>', '```sh\nnpm install\nnpm run dev -- --host\n```',
+].join('\n\n');
+
 /** The colour in the middle of a card's picture, where it is shown. @param {Page} page @param {string} id */
 const middle = (page, id) => page.locator(`.desk[data-session="${id}"] .still`).evaluate((canvas) => {
   if (!(canvas instanceof HTMLCanvasElement) || canvas.dataset.shown !== 'true') return null;
@@ -199,6 +204,7 @@ test('a desktop has a page of its own', doubleOnly(), async () => {
   const watchers = [
     { viewer: 1, name: 'Sam Weller', role: 'owner', driving: true, you: true }, { viewer: 2, name: 'Guest 2', role: 'control', driving: false, you: false },
   ];
+  double.templates = [{ id: 'desktop', title: 'Plain desktop', summary: 'Files, a terminal, a browser.', readme: README }];
   const one = double.addSession({ owner: member, name: 'Robotics', png: desktop(), usage: USAGE, storage: STORAGE, apps: APPS(), watchers });
   await visitAsMember('/', async (page) => {
     await card(page, 'Robotics').getByRole('link', { name: 'Robotics', exact: true }).click();
@@ -206,6 +212,11 @@ test('a desktop has a page of its own', doubleOnly(), async () => {
     await page.getByText('641 MB').waitFor();
     for (const fact of ['35 % of one core', '2 hours', '1.4 GB of 5 GB', 'Guest 2', 'Session bus', 'Ended by itself: no more memory']) await page.getByText(fact, { exact: true }).first().waitFor();
     await eventually('the picture', async () => (await middle(page, one.id)) !== null);
+    const readme = page.locator('.readme');
+    await readme.getByRole('heading', { name: 'Begin here' }).waitFor();
+    assert.equal(await readme.locator('code').first().innerText(), 'npm run dev');
+    assert.equal(await readme.getByRole('link').count(), 1, 'what leads nowhere good is no link');
+    assert.equal(await readme.locator('img, script').count(), 0);
     assert.equal(await page.title(), 'Robotics · Lattice');
     await look(page, 'project');
     await page.getByRole('button', { name: 'Open Chromium on the desktop' }).click();

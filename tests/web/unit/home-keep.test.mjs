@@ -3,8 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { apply, found, initial } from '../../../web/home/state.js';
 import { stillSize } from '../../../web/home/still.js';
-import { t } from '../../../web/home/text.js';
-import { amount } from '../../../web/home/words.js';
+import { amount, t } from '../../../web/home/words.js';
 import { desktop, png } from '../lib/still.mjs';
 
 const OWNER = { id: '1', name: 'ada', display_name: 'Ada Lovelace' };

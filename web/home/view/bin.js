@@ -2,8 +2,7 @@
 
 import { h } from '../../vendor/preact/preact.mjs';
 import { titled } from '../state.js';
-import { t } from '../text.js';
-import { span, wallpaper } from '../words.js';
+import { span, t, wallpaper } from '../words.js';
 import { icon } from './parts.js';
 
 /** @import { Actions } from '../main.js' */

@@ -2,8 +2,7 @@
 
 import { h } from '../../vendor/preact/preact.mjs';
 import { called, found, mine, shared, titled } from '../state.js';
-import { t } from '../text.js';
-import { counted, offers, since, standing, stateSentence, stateTone, wallpaper } from '../words.js';
+import { counted, offers, since, standing, stateSentence, stateTone, t, wallpaper } from '../words.js';
 import { Bin } from './bin.js';
 import { Failed, IconButton, icon } from './parts.js';
 import { Still } from './still.js';
@@ -152,7 +151,7 @@ function more(session, actions, isActing) {
   const name = titled(session);
   const menu = `more-${id}`;
   const can = offers(state);
-  const item = (/** @type {keyof typeof import('./icons.js').ICONS} */ glyph, /** @type {import('../text.js').TextKey} */ word, /** @type {() => void} */ act) => (
+  const item = (/** @type {keyof typeof import('./icons.js').ICONS} */ glyph, /** @type {import('../words.js').TextKey} */ word, /** @type {() => void} */ act) => (
     h('button', { type: 'button', class: 'item', disabled: isActing, onClick: () => { hide(menu); act(); } }, icon(glyph), t(word)));
   return h('div', { id: menu, class: 'popover more', popover: 'auto', role: 'group', 'aria-label': `More for ${name}` },
     h('a', { class: 'item', href: `#desktop/${id}`, onClick: () => hide(menu) }, icon('list'), t('more.details')),

@@ -2,7 +2,7 @@
 
 import { h } from '../../vendor/preact/preact.mjs';
 import { called, sessionOf, titled } from '../state.js';
-import { t } from '../text.js';
+import { t } from '../words.js';
 import { CopyField, FIRST, Field, Modal, Password, Trouble, filledIn, icon } from './parts.js';
 import { QrCode } from './qr-code.js';
 import { Share } from './share.js';

@@ -3,8 +3,7 @@
 import { Component, h } from '../../vendor/preact/preact.mjs';
 import { ICONS } from './icons.js';
 import { sentence } from '../problems.js';
-import { t } from '../text.js';
-import { initials } from '../words.js';
+import { initials, t } from '../words.js';
 
 /** @import { Child } from '../../vendor/preact/preact.mjs' */
 /** @import { Model, Problem } from '../types.js' */

@@ -1,19 +1,19 @@
 /** The page of one desktop: how it is, what it takes, who is there, and all that can be done with it. */
 
-import { h } from '../../vendor/preact/preact.mjs';
+import { Component, h } from '../../vendor/preact/preact.mjs';
 import { called, sessionOf, titled } from '../state.js';
-import { t } from '../text.js';
-import { amount, offers, since, span, stateSentence, stateTone } from '../words.js';
+import { amount, offers, since, span, stateSentence, stateTone, t } from '../words.js';
 import { Main, Screen, kindOf, mayManage } from './desktops.js';
-import { Failed, icon } from './parts.js';
+import { Failed, IconButton, icon } from './parts.js';
+import { Readme } from './readme.js';
 import { Viewers } from './share.js';
 
 /** @import { Actions } from '../main.js' */
-/** @import { App, Held, Model, Session, Usage } from '../types.js' */
+/** @import { App, Held, Model, Session, Template, Usage } from '../types.js' */
 /** @import { Child } from '../../vendor/preact/preact.mjs' */
 
 /** @typedef {{ model: Model, actions: Actions }} Props */
-/** @typedef {Props & { session: Session }} About */
+/** @typedef {Props & { session: Session }} OfOne */
 
 /** @param {Props} props */
 export function Project(props) {
@@ -35,17 +35,20 @@ const Gone = () => h('div', { class: 'empty' },
   h('p', null, t('project.gone-hint')),
   h('a', { class: 'button', href: '#mine' }, t('project.to-list')));
 
-/** @param {About} props */
+/** @param {OfOne} props */
 function Whole(props) {
   const { session, model, actions } = props;
   const { id, state, role } = session;
   const can = offers(state);
   const isActing = model.acting.has(id);
-  const act = (/** @type {keyof typeof import('./icons.js').ICONS} */ glyph, /** @type {import('../text.js').TextKey} */ word, /** @type {() => void} */ go) => (
+  const kind = model.templates.find((template) => template.id === session.template);
+  const act = (/** @type {keyof typeof import('./icons.js').ICONS} */ glyph, /** @type {import('../words.js').TextKey} */ word, /** @type {() => void} */ go) => (
     h('button', { type: 'button', class: 'button', disabled: isActing, onClick: go }, icon(glyph), t(word)));
   return [
     h('div', { key: 'head', class: 'project-head' },
-      h('h1', null, titled(session)),
+      h('div', { class: 'project-title' },
+        h('h1', null, titled(session)),
+        h(IconButton, { label: t('project.rename'), icon: 'pen', disabled: isActing, onClick: () => actions.openRename(id) })),
       h('span', { class: 'state', 'data-tone': stateTone(state) }, icon(`state-${stateTone(state)}`), stateSentence(session))),
     h('div', { key: 'body', class: 'project-body' },
       h('div', { class: 'project-side' },
@@ -59,10 +62,10 @@ function Whole(props) {
             can.stop && act('stop', 'project.stop', () => actions.openStop(id)),
             can.open && act('update', 'project.restart', () => actions.openRestart(id)),
             session.can_pause && can.pause && act('pause', 'project.pause', () => void actions.pause(id)),
-            act('pen', 'project.rename', () => actions.openRename(id)),
             role === 'owner' && act('copy', 'project.duplicate', () => actions.openDuplicate(id)))),
         h(People, props),
-        h(Apps, props)),
+        h(Apps, props),
+        h(About, { key: `${session.template} ${kind?.readme?.length ?? 0}`, kind, tokens: model.readmes[session.template], actions })),
       h('div', { class: 'project-side' },
         h(Facts, props),
         h(Files, props),
@@ -71,11 +74,11 @@ function Whole(props) {
   ];
 }
 
-/** @param {string} id @param {import('../text.js').TextKey} title @param {...Child} children */
+/** @param {string} id @param {import('../words.js').TextKey} title @param {...Child} children */
 const panel = (id, title, ...children) => h('section', { class: 'panel rows', 'aria-labelledby': `p-${id}` },
   h('h2', { id: `p-${id}` }, t(title)), ...children);
 
-/** @param {About} props */
+/** @param {OfOne} props */
 function Facts({ session, model }) {
   const { usage, role, owner, created_at: made } = session;
   const up = usage?.since ? span(Math.max((model.now - Date.parse(usage.since)) / 1000, 0)) : null;
@@ -88,13 +91,13 @@ function Facts({ session, model }) {
     usage && fact('project.cpu', told(usage.cpu_percent, (percent) => t('project.cpu-value', { percent })))));
 }
 
-/** @param {import('../text.js').TextKey} name @param {string} value */
+/** @param {import('../words.js').TextKey} name @param {string} value */
 const fact = (name, value) => h('div', { key: name }, h('dt', null, t(name)), h('dd', null, value));
 
 /** @param {number | null} value @param {(value: number) => string} say */
 const told = (value, say) => (value === null ? t('project.unknown') : say(value));
 
-/** @param {About} props */
+/** @param {OfOne} props */
 function People({ session, model, actions }) {
   const people = model.people ?? [];
   return panel('people', 'project.people', session.viewers === 0 || people.length === 0
@@ -102,7 +105,24 @@ function People({ session, model, actions }) {
     : h(Viewers, { viewers: people, session: session.id, mayHand: true, actions }));
 }
 
-/** @param {About} props */
+/**
+ * What whoever made the template wrote about it.
+ * @typedef {{ kind: Template | undefined, tokens: Model['readmes'][string] | undefined, actions: Actions }} KindProps
+ * @extends {Component<KindProps>}
+ */
+class About extends Component {
+  componentDidMount() {
+    const { kind, actions } = this.props;
+    if (kind) void actions.readReadme(kind);
+  }
+
+  render() {
+    const { kind, tokens } = this.props;
+    return kind?.readme ? panel('readme', 'project.readme', tokens && h(Readme, { tokens })) : null;
+  }
+}
+
+/** @param {OfOne} props */
 function Apps({ session, model, actions }) {
   const apps = session.apps ?? [];
   if (apps.length === 0) return null;
@@ -126,7 +146,7 @@ function toggle(app, session, model, actions) {
   }, t(isOpen ? 'project.close-app' : 'project.open-app'));
 }
 
-/** @param {About} props */
+/** @param {OfOne} props */
 function Files({ session }) {
   const { storage, role, owner } = session;
   if (!storage) return null;
@@ -138,7 +158,7 @@ function Files({ session }) {
     !storage.enforced && storage.data.limit_bytes !== null && h('p', { class: 'hint' }, t('project.storage-soft')));
 }
 
-/** @param {import('../text.js').TextKey} name @param {Held} held */
+/** @param {import('../words.js').TextKey} name @param {Held} held */
 function meter(name, { used_bytes: used, limit_bytes: limit, full }) {
   const values = { used: amount(used), limit: amount(limit ?? 0) };
   const text = limit === null ? t('project.used', values) : t('project.used-of', values);
@@ -149,12 +169,12 @@ function meter(name, { used_bytes: used, limit_bytes: limit, full }) {
     }, h('div', { style: { inlineSize: `${Math.min(used / Math.max(limit, 1), 1) * 100}%` } })));
 }
 
-/** @type {Readonly<Record<string, import('../text.js').TextKey>>} */
+/** @type {Readonly<Record<string, import('../words.js').TextKey>>} */
 const PARTS = { xorg: 'part.xorg', dbus: 'part.dbus', api: 'part.api', desktop: 'part.desktop' };
 /** @type {Readonly<Record<Usage['parts'][number]['state'], 'good' | 'busy' | 'still' | 'stop'>>} */
 const TONES = { starting: 'busy', running: 'good', paused: 'still', ended: 'stop' };
 
-/** @param {About} props */
+/** @param {OfOne} props */
 function Parts({ session: { usage, apps = [] } }) {
   if (!usage || usage.parts.length === 0) return null;
   const title = (/** @type {Usage['parts'][number]} */ { name, app }) => {
@@ -168,7 +188,7 @@ function Parts({ session: { usage, apps = [] } }) {
       h('span', { class: 'state', 'data-tone': TONES[part.state] }, icon(`state-${TONES[part.state]}`), t(`part.${part.state}`))))));
 }
 
-/** @param {About} props */
+/** @param {OfOne} props */
 function Danger({ session, model, actions }) {
   const { id, state } = session;
   const isActing = model.acting.has(id);

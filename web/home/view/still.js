@@ -20,8 +20,10 @@ export class Still extends Component {
   #observer = null;
   #isSeen = false;
   #isAsking = false;
-  /** The number of the newest picture when one was last asked for; undefined before. @type {number | null | undefined} */
-  #asked = undefined;
+  /** The number of the newest picture when one was last asked for; undefined where one is to be. @type {number | null | undefined} */
+  #told = undefined;
+  /** The number of the picture that came of it. @type {number | null} */
+  #has = null;
   #look = () => void this.#read();
 
   /** @param {StillProps} props */
@@ -44,7 +46,7 @@ export class Still extends Component {
   componentDidUpdate() {
     const { session: { state } } = this.props;
     if (!mayShow(state)) {
-      this.#asked = undefined;
+      this.#told = undefined;
       if (this.state.isShown) this.setState({ isShown: false });
     }
     this.#look();
@@ -56,21 +58,28 @@ export class Still extends Component {
     this.#canvas = null;
   }
 
-  /** Whether there is a picture that was not asked for. */
+  /** Whether there is a picture that is not had. A server that was started anew has forgotten it. */
   #isNews() {
     const { session: { state, picture = null } } = this.props;
-    return mayShow(state) && picture !== this.#asked && (picture !== null || this.#asked === undefined);
+    if (picture !== null && picture === this.#has) this.#told = picture;
+    return mayShow(state) && picture !== this.#told;
   }
 
   /** One at a time; the next where something changed meanwhile. */
   async #read() {
     while (this.#canvas && this.#isSeen && !document.hidden && !this.#isAsking && this.#isNews()) {
       const { session: { id, picture = null }, actions } = this.props;
-      this.#asked = picture;
+      this.#told = picture;
       this.#isAsking = true;
-      const bytes = await actions.picture(id);
-      const isDrawn = bytes !== null && await this.#draw(bytes);
+      const answer = await actions.picture(id);
+      const isDrawn = answer !== null && answer.bytes !== null && await this.#draw(answer.bytes);
       this.#isAsking = false;
+      // Nothing answered: the next time that the card is drawn is early enough.
+      if (answer === null) {
+        this.#told = undefined;
+        return;
+      }
+      this.#has = answer.number;
       if (isDrawn && !this.state.isShown && mayShow(this.props.session.state)) this.setState({ isShown: true });
     }
   }

@@ -16,6 +16,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Between two pictures, or two looks at whether there is something new.
 const INTERVAL: Micros = Micros::from_millis(4000);
+/// So many looks in a row that find nothing new are enough: whoever asked may be gone, and a caret that
+/// blinks, too small to be seen, would have the screen looked at for ever.
+const MOST_LOOKS: u32 = 8;
 /// After a screen changed its size while it was read.
 const RETRY: Micros = Micros::from_millis(100);
 
@@ -29,6 +32,8 @@ pub(super) struct Stills {
     last: Option<u64>,
     /// Not before.
     next_at: Micros,
+    /// How often nothing new was found since it was wanted.
+    looks: u32,
 }
 
 impl Stills {
@@ -49,6 +54,7 @@ impl Session<'_> {
         }
         // Nobody said what happened while none was wanted.
         (self.still.is_wanted, self.still.is_stale) = (true, true);
+        self.still.looks = 0;
         self.watch()
     }
 
@@ -59,7 +65,7 @@ impl Session<'_> {
         is_due.then_some(self.still.next_at)
     }
 
-    /// Makes one, and sends it where it shows something new.
+    /// Makes one, and sends it where it shows something new, or nothing new came for long.
     pub(super) fn make_still(&mut self, now: Micros) -> Result<(), DisplayError> {
         (self.still.is_stale, self.still.next_at) = (false, now.plus(INTERVAL));
         let (size, pixels) = match &self.canvas {
@@ -75,7 +81,8 @@ impl Session<'_> {
         let mut hasher = DefaultHasher::new();
         pixels.hash(&mut hasher);
         let shown = Some(hasher.finish());
-        if self.still.last != shown {
+        self.still.looks += 1;
+        if self.still.last != shown || self.still.looks > MOST_LOOKS {
             self.still.last = shown;
             self.still.is_wanted = false;
             let png = still_png(size, &pixels);

@@ -1,5 +1,6 @@
 //! The session's state and what each event does to it. Nothing here waits.
 
+mod link;
 mod people;
 mod report;
 mod rest;
@@ -13,7 +14,7 @@ use lattice_engine::arbiter::{Arbiter, Grant};
 use lattice_engine::fanout::{Effect, Fanout, Limits, Sees};
 use lattice_engine::rate::{Bitrate, Pace};
 use lattice_wire::{
-    Ack, AgentHello, AgentStats, Availability, Capabilities, ClientPacket, Condition, DisplayState,
+    Ack, AgentStats, Availability, Capabilities, ClientPacket, Condition, DisplayState,
     FrameRef, FrameTable, FromAgent, Input, Micros, Role, Seq, ServerPacket, Size, ToAgent,
     VERSION, ViewerId, Welcome, close,
 };
@@ -325,43 +326,6 @@ impl Session {
         if min != max {
             self.tell(ToAgent::Resize(size.clamp(min, max)));
         }
-    }
-
-    fn link_up(&mut self, hello: AgentHello, to_agent: mpsc::Sender<ToAgent>) {
-        self.link = Some(Link { to_agent, watching: (0, 0), makes_stills: false });
-        self.display = None;
-        self.arrivals.clear();
-        // Its first word says whether there is a display to ask for pixels.
-        self.fanout.suspend();
-        self.introduce(hello);
-    }
-
-    fn introduce(&mut self, hello: AgentHello) {
-        self.learn_stills(&hello);
-        let (min, max) = hello.limits;
-        // A range that is none, as of a hostile agent or one without a display, is a fixed size.
-        let ordered = min.width <= max.width && min.height <= max.height;
-        let limits = match (min.area() > 0 && ordered, max.area() > 0) {
-            (true, _) => (min, max),
-            (false, true) => (max, max),
-            (false, false) => UNKNOWN_LIMITS,
-        };
-        if (limits, &hello.name) == (self.limits, &self.agent_name) {
-            return;
-        }
-        (self.limits, self.agent_name) = (limits, hello.name);
-        self.welcome_again();
-    }
-
-    fn welcome_again(&self) {
-        for (&viewer, member) in &self.viewers {
-            member.outbox.push_latest(self.welcome(viewer, member.visitor.role));
-        }
-    }
-
-    fn link_down(&mut self, reason: String) {
-        self.link = None;
-        self.display(DisplayState { state: Availability::Lost, reason });
     }
 
     fn display(&mut self, state: DisplayState) {

@@ -6,6 +6,7 @@
 
 mod desk;
 mod line;
+mod room;
 mod rules;
 
 pub use rules::{Gauge, Rules};

@@ -4,7 +4,8 @@
 use super::Api;
 use super::desktops::Live;
 use super::gate::Pass;
-use super::sessions::{SessionView, view, wants_all};
+use super::session_view::{SessionView, view};
+use super::sessions::wants_all;
 use crate::accept::Guard;
 use crate::auth::Identity;
 use crate::http::problem::Problem;

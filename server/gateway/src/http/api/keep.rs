@@ -3,7 +3,8 @@
 
 use super::answers::{Read, conflict, internal};
 use super::gate::AboutSession;
-use super::sessions::{SessionView, made};
+use super::session_view::SessionView;
+use super::sessions::made;
 use super::users::check_label;
 use super::{Api, MOST_SESSIONS};
 use crate::http::problem::Problem;

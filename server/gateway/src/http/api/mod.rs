@@ -16,6 +16,7 @@ mod links;
 mod logins;
 mod openapi;
 mod pictures;
+mod session_view;
 mod sessions;
 #[cfg(test)]
 mod tests;
@@ -57,6 +58,8 @@ pub struct Template {
     pub title: String,
     /// What is in it.
     pub summary: String,
+    /// What there is to know, as Markdown; may be empty. Whoever wrote the template wrote it.
+    pub readme: String,
     /// The apps that can be opened on it.
     pub apps: Vec<TemplateApp>,
 }

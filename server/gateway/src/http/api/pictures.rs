@@ -48,9 +48,13 @@ impl Api {
             return None;
         }
         self.desktops().want_picture(session).await;
-        let waits = state == Some(Stands::Running);
-        let first = changes.wait_for(|_| !waits || gallery.picture(session).is_some());
-        let _ = timeout(PATIENCE, first).await;
+        let is_first = gallery.picture(session).is_none();
+        if is_first && state == Some(Stands::Running) {
+            let first = changes.wait_for(|_| gallery.picture(session).is_some());
+            let _ = timeout(PATIENCE, first).await;
+            // That was this one; and now for the next.
+            self.desktops().want_picture(session).await;
+        }
         gallery.picture(session)
     }
 }

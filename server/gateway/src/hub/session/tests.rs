@@ -2,7 +2,7 @@ use super::*;
 use crate::hub::{Right, Whose};
 use crate::store::LinkId;
 use lattice_wire::{
-    Bottleneck, Epoch, Frame, FrameFlags, FrameId, Key, Modifiers, Op, OpKind, Point, Rect, Role,
+    AgentHello, Bottleneck, Epoch, Frame, FrameFlags, FrameId, Key, Modifiers, Op, OpKind, Point, Rect, Role,
     Standing, Video,
 };
 

@@ -40,7 +40,8 @@ impl Meter {
         let mut measured = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_fresh = measured.at.is_some_and(|at| at.elapsed() < INTERVAL);
         let known = places.iter().all(|(session, _)| measured.usage.contains_key(session));
-        if !(is_fresh && known) && !places.is_empty() {
+        let is_good = is_fresh && known;
+        if !is_good && !places.is_empty() {
             measured.measure(places);
         }
         measured.usage.clone()

@@ -88,6 +88,7 @@ impl World {
             id: "desktop".into(),
             title: "Plain desktop".into(),
             summary: "A window manager and a terminal".into(),
+            readme: "# Begin".into(),
             apps: Vec::new(),
         };
         let api = Api::new(store, auth, desktops, vec![template]);
