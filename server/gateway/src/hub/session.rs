@@ -14,9 +14,9 @@ use lattice_engine::arbiter::{Arbiter, Grant};
 use lattice_engine::fanout::{Effect, Fanout, Limits, Sees};
 use lattice_engine::rate::{Bitrate, Pace};
 use lattice_wire::{
-    Ack, AgentStats, Availability, Capabilities, ClientPacket, Condition, DisplayState,
-    FrameRef, FrameTable, FromAgent, Input, Micros, Role, Seq, ServerPacket, Size, ToAgent,
-    VERSION, ViewerId, Welcome, close,
+    Ack, AgentStats, Availability, Capabilities, ClientPacket, Condition, DisplayState, FrameRef,
+    FrameTable, FromAgent, Input, Micros, Role, Seq, ServerPacket, Size, ToAgent, VERSION,
+    ViewerId, Welcome, close,
 };
 use metrics::{counter, histogram};
 use report::{Counted, drop_input};

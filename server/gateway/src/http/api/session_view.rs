@@ -35,7 +35,7 @@ pub(super) struct SessionView {
     /// Whether it can be paused.
     can_pause: bool,
     /// The number of its newest picture, which changes with each.
-    picture: Option<u64>,
+    pub(super) picture: Option<u64>,
     /// What its owner keeps, for them and administrators, where that was measured.
     storage: Option<StorageView>,
     /// What it is made of and takes, for its owner and administrators, where it runs.

@@ -2,8 +2,8 @@ use super::*;
 use crate::hub::{Right, Whose};
 use crate::store::LinkId;
 use lattice_wire::{
-    AgentHello, Bottleneck, Epoch, Frame, FrameFlags, FrameId, Key, Modifiers, Op, OpKind, Point, Rect, Role,
-    Standing, Video,
+    AgentHello, Bottleneck, Epoch, Frame, FrameFlags, FrameId, Key, Modifiers, Op, OpKind, Point,
+    Rect, Role, Standing, Video,
 };
 
 const NOW: Micros = Micros(1);

@@ -1,7 +1,7 @@
 //! Sessions as their owners meet them.
 
 use super::*;
-use crate::runtime::{Held, Stored};
+use crate::runtime::{Held, PartState, SeenPart, Stored, Usage};
 
 #[tokio::test]
 async fn a_session_is_made_shown_stopped_started_and_deleted() {
@@ -68,19 +68,26 @@ async fn what_its_owner_keeps_is_told_to_them_and_not_to_whom_they_share_with() 
     let data = Held { used: 95, limit: Some(100) };
     let stored = Stored { data, home: nothing, apps: nothing, is_enforced: true };
     world.live.send_modify(|all| {
-        Arc::make_mut(all).get_mut(&session).expect("shown").stored = Some(stored);
+        let live = Arc::make_mut(all).get_mut(&session).expect("shown");
+        let part = SeenPart { name: "xorg".into(), is_app: false, state: PartState::Running };
+        live.stored = Some(stored);
+        live.usage = Usage { since: Some(0), memory: Some(7), cpu: None, parts: vec![part] };
     });
     let shown = world.get(&path, &who).await.json();
     let data = json!({ "used_bytes": 95, "limit_bytes": 100, "full": true });
     assert_eq!(shown["storage"]["data"], data);
     assert_eq!(shown["storage"]["home"]["limit_bytes"], Value::Null);
     assert_eq!(shown["storage"]["enforced"], true);
+    let part = json!({ "name": "xorg", "app": false, "state": "running" });
+    let usage = json!({ "since": "1970-01-01T00:00:00Z", "memory_bytes": 7, "cpu_percent": null, "parts": [part] });
+    assert_eq!(shown["usage"], usage);
     let (secret, _) = world.link(&who, &session, json!({ "role": "control" })).await;
     let other = world.user().await;
     let guest = world.browser(&other).await;
     assert_eq!(world.redeem(&guest, &secret).await.status, StatusCode::OK);
     let shown = world.get(&path, &guest).await;
     assert_eq!((shown.status, shown.json()["storage"].clone()), (StatusCode::OK, Value::Null));
+    assert_eq!(shown.json()["usage"], Value::Null);
 }
 
 #[tokio::test]
