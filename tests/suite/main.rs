@@ -14,6 +14,7 @@ mod fanout;
 mod faults;
 mod hostile;
 mod idle;
+mod keep;
 mod packets;
 mod runtime;
 mod serve;

@@ -46,7 +46,32 @@ export class Api {
       return { ok: false, problem: AWAY };
     }
   }
+
+  /**
+   * The newest picture of a desktop, as its agent wrote it: judge it before decoding it. `bytes` is nothing
+   * where there is none, all of it where the server did not say.
+   * @param {string} session
+   * @returns {Promise<{ bytes: Uint8Array<ArrayBuffer> | null, number: number | null } | null>}
+   */
+  async picture(session) {
+    try {
+      const url = new URL(path('sessions', session, 'picture'), this.#root);
+      const response = await fetch(url, { credentials: 'same-origin', cache: 'no-store', signal: AbortSignal.timeout(PATIENCE_MS) });
+      const length = Number(response.headers.get('Content-Length') ?? Infinity);
+      const number = /^"(\d+)"$/.exec(response.headers.get('ETag') ?? '')?.[1];
+      if (response.status !== 200 || !(length > 0 && length <= MOST_PICTURE)) {
+        await response.body?.cancel();
+        return response.status >= 500 ? null : { bytes: null, number: null };
+      }
+      return { bytes: new Uint8Array(await response.arrayBuffer()), number: number === undefined ? null : Number(number) };
+    } catch {
+      return null;
+    }
+  }
 }
+
+/** The largest picture that is read, in bytes: the server has none that are larger. */
+const MOST_PICTURE = 288 << 10;
 
 /** A path whose parts may hold anything. @param {...string} parts */
 export const path = (...parts) => parts.map(encodeURIComponent).join('/');

@@ -8,16 +8,20 @@ import { h, render } from '../vendor/preact/preact.mjs';
 import { desktopUrl } from './addresses.js';
 import { Api, path } from './api.js';
 import { LiveEvents } from './live.js';
+import { others } from './others.js';
 import { sentence } from './problems.js';
-import { apply, called, initial } from './state.js';
+import { apply, initial, sessionOf, titled } from './state.js';
+import { t } from './words.js';
 import { Page } from './view/page.js';
 
-/** @import { Answer, Event, Guest, Link, LinkRole, Me, Model, Problem, Session, Tab, Template, User, Viewer } from './types.js' */
+/** @import { Answer, Event, Guest, Me, Model, Problem, Session, Tab, Template, User } from './types.js' */
 
 /** @typedef {typeof actions} Actions */
 
 const TICK_MS = 20_000;
 const TOAST_MS = 5000;
+/** What offers something is there for longer. */
+const OFFER_MS = 12_000;
 /** A loss that heals at once is not worth a word. */
 const LOST_AFTER_MS = 1500;
 const REST_AFTER_MS = 60_000;
@@ -25,7 +29,7 @@ const REST_AFTER_MS = 60_000;
 const READS = 3;
 const TABS = /** @type {readonly Tab[]} */ (['mine', 'all', 'people']);
 /** @type {Readonly<Record<Tab, string>>} */
-const TITLES = { mine: 'My desktops', all: 'All desktops', people: 'People' };
+const TITLES = { mine: 'My desktops', all: 'All desktops', people: 'People', desktop: 'Desktop' };
 
 const base = new URL('.', location.href).href;
 const ownRelease = releaseOf(import.meta.url);
@@ -35,12 +39,15 @@ const api = new Api(base, (release) => {
 });
 const root = /** @type {HTMLElement} */ (document.getElementById('app'));
 
-const tabOf = () => TABS.find((tab) => location.hash === `#${tab}`) ?? 'mine';
+const tabOf = () => TABS.find((tab) => location.hash === `#${tab}`) ?? (subjectOf() ? 'desktop' : 'mine');
+/** The desktop that a page is about. */
+const subjectOf = () => /^#desktop\/([a-z0-9-]{1,64})$/.exec(location.hash)?.[1] ?? '';
 
 /** @type {Model} */
-let model = initial(tabOf());
+let model = initial(tabOf(), subjectOf());
 let isDrawn = true;
 let hadDialog = false;
+let hadToast = false;
 let toastTimer = 0;
 let lostTimer = 0;
 let restTimer = 0;
@@ -54,23 +61,38 @@ function dispatch(event) {
   if (model.toast && model.toast.id !== before.toast?.id) {
     clearTimeout(toastTimer);
     const { id } = model.toast;
-    toastTimer = setTimeout(() => dispatch({ type: 'toast-over', id }), TOAST_MS);
+    toastTimer = setTimeout(() => endToast(id), model.toast.undo ? OFFER_MS : TOAST_MS);
   }
   if (!isDrawn) return;
   isDrawn = false;
   queueMicrotask(draw);
 }
 
+/** Not while somebody is about to press what it offers. @param {number} id */
+function endToast(id) {
+  if (model.toast?.undo && document.querySelector('.toast:is(:hover, :focus-within)')) {
+    toastTimer = setTimeout(() => endToast(id), TOAST_MS);
+  } else dispatch({ type: 'toast-over', id });
+}
+
 function draw() {
   isDrawn = true;
   const { state } = document.documentElement.dataset;
   document.documentElement.dataset.state = model.phase;
-  document.title = model.phase === 'in' ? `${TITLES[model.tab]} · Lattice` : model.phase === 'out' ? 'Sign in · Lattice' : 'Lattice';
+  document.title = model.phase === 'in' ? `${titleOf(model)} · Lattice` : model.phase === 'out' ? 'Sign in · Lattice' : 'Lattice';
   render(h(Page, { model, actions }), root);
   // Whatever had the focus is gone with it: go on from where the page begins.
   const isAnew = state !== model.phase || hadDialog !== (model.dialog !== null);
   hadDialog = model.dialog !== null;
-  if (isAnew && document.activeElement === document.body) begin();
+  const wasToast = document.activeElement === document.body && hadToast && !model.toast;
+  hadToast = model.toast !== null;
+  if ((isAnew && document.activeElement === document.body) || wasToast) begin();
+}
+
+/** @param {Model} shown */
+function titleOf(shown) {
+  const subject = shown.tab === 'desktop' ? sessionOf(shown, shown.subject) : null;
+  return subject ? titled(subject) : TITLES[shown.tab];
 }
 
 /** Gives the keyboard to the first field, or to the page's title. */
@@ -81,8 +103,8 @@ function begin() {
   first.focus({ preventScroll: true });
 }
 
-/** @param {string} text @param {'' | 'stop'} [tone] */
-const say = (text, tone = '') => dispatch({ type: 'toast', text, tone });
+/** @param {string} text @param {'' | 'stop'} [tone] @param {string} [undo] the session that can be had back */
+const say = (text, tone = '', undo = '') => dispatch({ type: 'toast', text, tone, undo });
 
 /** The value of a good answer. Whoever is signed out by now sees the way in. @template T @param {Answer<T>} answer @param {(problem: Problem) => void} refuse @returns {{ value: T } | null} */
 function taken(answer, refuse) {
@@ -117,8 +139,10 @@ async function check() {
   dispatch({ type: 'signed-in', me: answer.value.user });
   follow();
   if (!model.sessions.items) void readSessions();
+  void readThrown();
   void readTemplates();
   if (model.tab === 'people') void readUsers();
+  if (model.tab === 'desktop') void readViewers(model.subject);
   return undefined;
 }
 
@@ -184,6 +208,23 @@ async function readTemplates() {
   if (answer.ok) dispatch({ type: 'templates', templates: answer.value.templates });
 }
 
+/** What reads Markdown comes when there is some: the first page has no use for it. @type {Promise<typeof import('../vendor/marked/marked.mjs')> | null} */
+let marked = null;
+
+/** @param {Template} template */
+async function readReadme({ id, readme = '' }) {
+  if (readme === '' || model.readmes[id]) return;
+  const address = new URL('../vendor/marked/marked.mjs', import.meta.url).href;
+  try {
+    marked ??= import(address);
+    const { lexer } = await marked;
+    dispatch({ type: 'readme', template: id, tokens: lexer(readme) });
+  } catch {
+    // It is asked for again with the next page.
+    marked = null;
+  }
+}
+
 /** @param {string} template @param {string} name */
 async function create(template, name) {
   dispatch({ type: 'asking' });
@@ -205,7 +246,7 @@ function startFirst() {
   else actions.openNew();
 }
 
-/** @param {string} id @param {'start' | 'stop' | 'pause' | 'reset'} verb */
+/** @param {string} id @param {'start' | 'stop' | 'restart' | 'pause' | 'reset'} verb */
 async function act(id, verb) {
   dispatch({ type: 'acting', id });
   /** @type {Answer<Session | null>} */
@@ -218,131 +259,109 @@ async function act(id, verb) {
     changes += 1;
     dispatch({ type: 'session', session: got.value });
   }
-  if (verb === 'stop' || verb === 'reset') dispatch({ type: 'close' });
+  if (verb === 'stop' || verb === 'restart' || verb === 'reset') dispatch({ type: 'close' });
   if (verb === 'reset') say('The desktop begins anew');
 }
 
-/** @param {string} id */
-async function remove(id) {
+/** @param {string} id @param {string} name */
+async function rename(id, name) {
   dispatch({ type: 'asking' });
-  const answer = await api.ask('DELETE', path('sessions', id));
-  const isGone = answer.ok || answer.problem.trouble === 'missing';
-  if (!isGone && !taken(answer, (problem) => dispatch({ type: 'refused', kind: 'delete', problem }))) return;
+  /** @type {Answer<Session>} */
+  const answer = await api.ask('PATCH', path('sessions', id), { name });
+  const got = taken(answer, (problem) => dispatch({ type: 'refused', kind: 'rename', problem }));
+  if (!got) return;
   changes += 1;
-  dispatch({ type: 'gone', id });
+  dispatch({ type: 'session', session: got.value });
   dispatch({ type: 'close' });
-  say('The desktop is deleted');
+  say(t('rename.done', { name: titled(got.value) }));
 }
 
-// Links and viewers -------------------------------------------------------------------------------
-
-/** @param {string | null} session null for another link of the same */
-function openShare(session) {
-  const { dialog } = model;
-  const id = session ?? (dialog?.kind === 'share' ? dialog.session : '');
-  const known = session === null && dialog?.kind === 'share' ? dialog : { links: null, viewers: null };
-  dispatch({ type: 'open', dialog: { kind: 'share', session: id, made: null, links: known.links, viewers: known.viewers, busy: false, problem: null } });
-  void readLinks(id);
-  void readViewers(id);
-}
-
-/** @param {string} session */
-async function readLinks(session) {
-  /** @type {Answer<{ links: Link[] }>} */
-  const answer = await api.ask('GET', path('sessions', session, 'links'));
-  const got = taken(answer, (problem) => dispatch({ type: 'refused', kind: 'share', problem }));
-  if (got) dispatch({ type: 'links', session, links: got.value.links });
-}
-
-/** @param {string} session */
-async function readViewers(session) {
-  /** @type {Answer<{ viewers: Viewer[] }>} */
-  const answer = await api.ask('GET', path('sessions', session, 'viewers'));
-  // Who is there is known for desktops that run; of others there is nothing to say.
-  if (answer.ok) dispatch({ type: 'viewers', session, viewers: answer.value.viewers });
-}
-
-/** @param {string} session @param {{ role: LinkRole, expires_in_s: number, max_uses: number | null }} wish */
-async function makeLink(session, wish) {
+/** @param {string} id @param {string} name */
+async function duplicate(id, name) {
   dispatch({ type: 'asking' });
-  /** @type {Answer<Link>} */
-  const answer = await api.ask('POST', path('sessions', session, 'links'), wish);
-  const got = taken(answer, (problem) => dispatch({ type: 'refused', kind: 'share', problem }));
-  if (got) dispatch({ type: 'link-made', session, link: got.value });
+  /** @type {Answer<Session>} */
+  const answer = await api.ask('POST', path('sessions', id, 'duplicate'), { name });
+  const got = taken(answer, (problem) => dispatch({ type: 'refused', kind: 'duplicate', problem }));
+  if (!got) return;
+  changes += 1;
+  dispatch({ type: 'session', session: got.value });
+  dispatch({ type: 'close' });
+  if (model.tab === 'desktop') location.hash = '#mine';
 }
 
-/** @param {string} session @param {string} id */
-async function revoke(session, id) {
+async function readThrown() {
+  /** @type {Answer<{ sessions: Session[] }>} */
+  const answer = await api.ask('GET', 'sessions?discarded=1');
+  if (answer.ok && model.phase === 'in') dispatch({ type: 'thrown', sessions: answer.value.sessions });
+}
+
+/** Throws a desktop away, which can be had back. @param {string} id */
+async function remove(id) {
   dispatch({ type: 'acting', id });
-  const answer = await api.ask('DELETE', path('sessions', session, 'links', id));
+  /** @type {Answer<Session>} */
+  const answer = await api.ask('POST', path('sessions', id, 'discard'));
   dispatch({ type: 'acted', id });
   const isGone = answer.ok || answer.problem.trouble === 'missing';
   if (!isGone && !taken(answer, complain)) return;
-  dispatch({ type: 'link-gone', session, id });
-  say('The link is revoked');
-  queueMicrotask(() => document.getElementById('links-title')?.focus());
+  changes += 1;
+  dispatch({ type: 'gone', id });
+  if (model.tab === 'desktop' && model.subject === id) location.hash = '#mine';
+  if (answer.ok) say(t('bin.done', { name: titled(answer.value) }), '', id);
+  void readThrown();
 }
 
-/** @param {string} session @param {number | null} to */
-async function giveControl(session, to) {
-  const answer = await api.ask('POST', path('sessions', session, 'control'), { to });
-  if (taken(answer, complain)) void readViewers(session);
-}
-
-// People ------------------------------------------------------------------------------------------
-
-async function readUsers() {
-  /** @type {Answer<{ users: User[] }>} */
-  const answer = await api.ask('GET', 'users');
-  const got = taken(answer, (problem) => dispatch({ type: 'users-failed', problem }));
-  if (got) dispatch({ type: 'users', users: got.value.users });
-}
-
-/** @param {string} name @param {string} display @param {'member' | 'admin'} role */
-async function addPerson(name, display, role) {
-  dispatch({ type: 'asking' });
-  /** @type {Answer<{ url?: string }>} */
-  const answer = await api.ask('POST', 'users', { name, role, ...(display && { display_name: display }) });
-  const got = taken(answer, (problem) => dispatch({ type: 'refused', kind: 'person', problem }));
-  if (!got) return;
-  const { url } = got.value;
-  if (url) dispatch({ type: 'open', dialog: { kind: 'invited', name: display || name, url, busy: false, problem: null } });
-  else dispatch({ type: 'close' });
-  void readUsers();
-}
-
-/** @param {User} user @param {boolean} disabled */
-async function setDisabled(user, disabled) {
-  dispatch({ type: 'acting', id: user.id });
-  /** @type {Answer<User>} */
-  const answer = await api.ask('PATCH', path('users', user.id), { disabled });
-  dispatch({ type: 'acted', id: user.id });
+/** @param {string} id */
+async function recover(id) {
+  dispatch({ type: 'acting', id });
+  /** @type {Answer<Session>} */
+  const answer = await api.ask('POST', path('sessions', id, 'recover'));
+  dispatch({ type: 'acted', id });
   const got = taken(answer, complain);
-  if (!got) return;
-  dispatch({ type: 'user', user: got.value });
-  say(`${called(user)} ${disabled ? 'is switched off' : 'can sign in again'}`);
+  if (!got) return void readThrown();
+  changes += 1;
+  dispatch({ type: 'session', session: got.value });
+  return say(t('bin.back', { name: titled(got.value) }));
 }
 
-/** @param {User} user */
-async function removePerson(user) {
+/** For good. @param {string} id */
+async function forget(id) {
   dispatch({ type: 'asking' });
-  const answer = await api.ask('DELETE', path('users', user.id));
+  const answer = await api.ask('DELETE', path('sessions', id));
   const isGone = answer.ok || answer.problem.trouble === 'missing';
-  if (!isGone && !taken(answer, (problem) => dispatch({ type: 'refused', kind: 'delete-person', problem }))) return;
-  dispatch({ type: 'user-gone', id: user.id });
+  if (!isGone && !taken(answer, (problem) => dispatch({ type: 'refused', kind: 'forget', problem }))) return;
+  const name = titled(model.thrown.find((one) => one.id === id) ?? { name: '' });
+  dispatch({ type: 'thrown', sessions: model.thrown.filter((one) => one.id !== id) });
   dispatch({ type: 'close' });
-  say(`${called(user)} is deleted`);
+  say(t('forget.done', { name }));
+}
+
+/** @param {string} session @param {string} app @param {boolean} isOpen whether it is to be open */
+async function setApp(session, app, isOpen) {
+  dispatch({ type: 'acting', id: `${session} ${app}` });
+  const answer = isOpen
+    ? await api.ask('POST', path('sessions', session, 'apps'), { app })
+    : await api.ask('DELETE', path('sessions', session, 'apps', app));
+  dispatch({ type: 'acted', id: `${session} ${app}` });
+  taken(answer, complain);
 }
 
 // What views may ask for --------------------------------------------------------------------------
 
+const { openShare, readLinks, readViewers, makeLink, revoke, giveControl, readUsers, addPerson, setDisabled, removePerson } = others({
+  api, model: () => model, dispatch, say, complain, taken,
+});
+
 const quiet = Object.freeze({ busy: false, problem: null });
 
 const actions = {
-  check, signIn, signOut, setPassword, readSessions, create, startFirst, remove, openShare, makeLink, revoke, giveControl,
+  check, signIn, signOut, setPassword, readSessions, create, startFirst, rename, duplicate, remove, recover, forget, setApp, readReadme, openShare, makeLink, revoke, giveControl,
   readUsers, addPerson, setDisabled, removePerson,
   /** @param {string} id */
   desktop: (id) => desktopUrl(base, id),
+  /** @param {string} id */
+  picture: (id) => api.picture(id),
+  /** @param {string} query */
+  search: (query) => dispatch({ type: 'query', query }),
   /** @param {string} id */
   start: (id) => act(id, 'start'),
   /** @param {string} id */
@@ -352,6 +371,11 @@ const actions = {
   },
   /** @param {string} id */
   pause: (id) => act(id, 'pause'),
+  /** @param {string} id */
+  restart(id) {
+    dispatch({ type: 'asking' });
+    return act(id, 'restart');
+  },
   /** @param {string} id */
   reset(id) {
     dispatch({ type: 'asking' });
@@ -369,7 +393,13 @@ const actions = {
   /** @param {string} session */
   openReset: (session) => dispatch({ type: 'open', dialog: { kind: 'reset', session, ...quiet } }),
   /** @param {string} session */
-  openDelete: (session) => dispatch({ type: 'open', dialog: { kind: 'delete', session, ...quiet } }),
+  openRestart: (session) => dispatch({ type: 'open', dialog: { kind: 'restart', session, ...quiet } }),
+  /** @param {string} session */
+  openRename: (session) => dispatch({ type: 'open', dialog: { kind: 'rename', session, ...quiet } }),
+  /** @param {string} session */
+  openDuplicate: (session) => dispatch({ type: 'open', dialog: { kind: 'duplicate', session, ...quiet } }),
+  /** @param {Session} thrown */
+  openForget: (thrown) => dispatch({ type: 'open', dialog: { kind: 'forget', thrown, ...quiet } }),
   /** @param {User} user */
   openDeletePerson: (user) => dispatch({ type: 'open', dialog: { kind: 'delete-person', user, ...quiet } }),
   /** @param {boolean} isCopied */
@@ -386,7 +416,10 @@ const actions = {
 // Start -------------------------------------------------------------------------------------------
 
 const live = new LiveEvents({
-  ready: () => void readSessions(),
+  ready() {
+    void readSessions();
+    void readThrown();
+  },
   session(session) {
     changes += 1;
     dispatch({ type: 'session', session });
@@ -394,11 +427,12 @@ const live = new LiveEvents({
     if (dialog?.kind === 'share' && dialog.session === session.id) {
       void readLinks(session.id);
       void readViewers(session.id);
-    }
+    } else if (model.subject === session.id) void readViewers(session.id);
   },
   gone(id) {
     changes += 1;
     dispatch({ type: 'gone', id });
+    void readThrown();
   },
   state(state) {
     clearTimeout(lostTimer);
@@ -410,8 +444,11 @@ const live = new LiveEvents({
 });
 
 window.addEventListener('hashchange', () => {
-  dispatch({ type: 'tab', tab: tabOf() });
+  dispatch({ type: 'tab', tab: tabOf(), subject: subjectOf() });
+  window.scrollTo(0, 0);
+  queueMicrotask(begin);
   if (model.tab === 'people') void readUsers();
+  if (model.tab === 'desktop') void readViewers(model.subject);
 });
 window.addEventListener('online', () => live.hurry());
 // Come back to by the browser's own button, with everything as it was left.

@@ -12,11 +12,11 @@ import { stateWord } from './words.js';
 const NOTHING_YET = Object.freeze({ items: null, problem: null });
 const QUIET = Object.freeze({ busy: false, problem: null, retryAt: 0 });
 
-/** @param {Tab} [tab] @returns {Model} */
-export function initial(tab = 'mine') {
+/** @param {Tab} [tab] @param {string} [subject] @returns {Model} */
+export function initial(tab = 'mine', subject = '') {
   return {
-    phase: 'checking', now: 0, me: null, guest: null, problem: null, signIn: QUIET, tab,
-    sessions: NOTHING_YET, users: NOTHING_YET, templates: [], live: { state: 'joining', retryAt: 0 },
+    phase: 'checking', now: 0, me: null, guest: null, problem: null, signIn: QUIET, tab, subject,
+    sessions: NOTHING_YET, thrown: [], query: '', people: null, users: NOTHING_YET, templates: [], readmes: {}, live: { state: 'joining', retryAt: 0 },
     acting: new Set(), dialog: null, toast: null, said: '', update: '', putOff: '',
   };
 }
@@ -32,14 +32,15 @@ export function apply(before, event) {
       tab: allowed(model.tab, event.me.role),
     };
     case 'signed-out': return {
-      ...initial(), now: model.now, update: model.update, putOff: model.putOff, phase: 'out', guest: event.guest, said: model.me ? 'You are signed out.' : model.phase === 'out' ? model.said : '',
+      // Whoever has yet to sign in gets to where they wanted.
+      ...(model.me ? initial() : initial(model.tab, model.subject)), now: model.now, update: model.update, putOff: model.putOff, phase: 'out', guest: event.guest, said: model.me ? 'You are signed out.' : model.phase === 'out' ? model.said : '',
     };
     case 'signing-in': return { ...model, signIn: { ...QUIET, busy: true } };
     case 'sign-in-failed': return {
       ...model,
       signIn: { busy: false, problem: event.problem, retryAt: model.now + event.problem.retryAfterS * 1000 },
     };
-    case 'tab': return { ...model, tab: model.me ? allowed(event.tab, model.me.role) : event.tab };
+    case 'tab': return { ...model, subject: event.subject ?? '', people: model.subject === event.subject ? model.people : null, tab: model.me ? allowed(event.tab, model.me.role) : event.tab };
     case 'templates': return { ...model, templates: event.templates };
     case 'sessions': return { ...model, sessions: listed(newestFirst(event.sessions)) };
     case 'sessions-failed': return { ...model, sessions: { ...model.sessions, problem: event.problem } };
@@ -48,6 +49,9 @@ export function apply(before, event) {
       ...model, sessions: without(model.sessions, event.id), acting: minus(model.acting, event.id),
       dialog: isAbout(model.dialog, event.id) ? null : model.dialog,
     };
+    case 'readme': return { ...model, readmes: { ...model.readmes, [event.template]: event.tokens } };
+    case 'thrown': return { ...model, thrown: event.sessions };
+    case 'query': return { ...model, query: event.query };
     case 'users': return { ...model, users: listed(byName(event.users)) };
     case 'users-failed': return { ...model, users: { ...model.users, problem: event.problem } };
     case 'user': return { ...model, users: listed(byName(put(model.users.items ?? [], event.user))) };
@@ -67,11 +71,13 @@ export function apply(before, event) {
     case 'link-gone': return sharing(model, event.session, ({ links, made }) => ({
       links: links?.filter(({ id }) => id !== event.id) ?? null, made: made?.id === event.id ? null : made,
     }));
-    case 'viewers': return sharing(model, event.session, () => ({ viewers: event.viewers }));
+    case 'viewers': return {
+      ...sharing(model, event.session, () => ({ viewers: event.viewers })), people: model.subject === event.session ? event.viewers : model.people,
+    };
     case 'password-set': return model.me ? { ...model, me: { ...model.me, has_password: true } } : model;
     case 'toast': return {
       ...model, said: event.text,
-      toast: { text: event.text, tone: event.tone ?? '', id: (model.toast?.id ?? 0) + 1 },
+      toast: { text: event.text, tone: event.tone ?? '', undo: event.undo ?? '', id: (model.toast?.id ?? 0) + 1 },
     };
     case 'toast-over': return model.toast?.id === event.id ? { ...model, toast: null } : model;
     case 'update': return { ...model, update: event.release };
@@ -88,6 +94,7 @@ function changed(model, session) {
   return {
     ...model,
     sessions: listed(newestFirst(put(model.sessions.items ?? [], session))),
+    thrown: model.thrown.filter(({ id }) => id !== session.id),
     said: isNews ? `${titled(session)}: ${stateWord(session.state)}` : model.said,
   };
 }
@@ -103,7 +110,7 @@ function sharing(model, session, change) {
 const isAbout = (dialog, session) => dialog !== null && 'session' in dialog && dialog.session === session;
 
 /** @param {Tab} tab @param {'member' | 'admin'} role @returns {Tab} */
-const allowed = (tab, role) => (role === 'admin' ? tab : 'mine');
+const allowed = (tab, role) => (role === 'admin' || tab === 'desktop' ? tab : 'mine');
 
 /** @template T @param {readonly T[]} items @returns {Listed<T>} */
 const listed = (items) => ({ items, problem: null });
@@ -138,6 +145,21 @@ export const mine = ({ sessions }) => sessions.items?.filter(({ role }) => role 
 /** @param {Model} model */
 export const shared = ({ sessions }) => (
   sessions.items?.filter(({ role }) => role === 'view' || role === 'assist' || role === 'control') ?? []);
+
+/**
+ * Those of them that match what is looked for: each of its words, somewhere.
+ * @param {Model} model
+ * @param {readonly Session[]} sessions
+ */
+export function found({ query, templates }, sessions) {
+  const words = query.toLocaleLowerCase().split(/\s+/).filter(Boolean);
+  if (words.length === 0) return sessions;
+  return sessions.filter(({ name, template, owner }) => {
+    const kind = templates.find(({ id }) => id === template)?.title ?? '';
+    const text = [name || 'Desktop', template, kind, owner.name, owner.display_name].join('\n').toLocaleLowerCase();
+    return words.every((word) => text.includes(word));
+  });
+}
 
 /** @param {Model} model @param {string} id */
 export const sessionOf = ({ sessions }, id) => sessions.items?.find((session) => session.id === id) ?? null;

@@ -30,6 +30,48 @@ export interface Session {
   /** Its place in line, where it is queued. */
   readonly queue?: { readonly position: number, readonly eta_s: number | null } | null;
   readonly can_pause?: boolean;
+  /** The number of its newest picture. */
+  readonly picture?: number | null;
+  /** What its owner keeps in all of their desktops, where that was measured. */
+  readonly storage?: Storage | null;
+  /** What it takes, where it runs. */
+  readonly usage?: Usage | null;
+  readonly apps?: readonly App[];
+  /** Where it was thrown away: until when it can be had back, and until when with its programs. */
+  readonly discarded?: { readonly until: string, readonly programs_until: string | null };
+}
+
+/** What is kept in one place. */
+export interface Held {
+  readonly used_bytes: number;
+  readonly limit_bytes: number | null;
+  readonly full: boolean;
+}
+
+export interface Storage {
+  readonly data: Held;
+  readonly home: Held;
+  readonly apps: Held;
+  readonly enforced: boolean;
+}
+
+export type PartState = 'starting' | 'running' | 'paused' | 'ended';
+
+/** What a desktop is made of and takes, as far as that is known. */
+export interface Usage {
+  readonly since: string | null;
+  readonly memory_bytes: number | null;
+  /** 100 is one core. */
+  readonly cpu_percent: number | null;
+  readonly parts: readonly { readonly name: string, readonly app: boolean, readonly state: PartState }[];
+}
+
+export interface App {
+  readonly name: string;
+  readonly title: string;
+  readonly icon: string;
+  readonly state: 'closed' | 'starting' | 'running' | 'ended';
+  readonly reason?: string;
 }
 
 export interface Me extends Owner {
@@ -50,6 +92,8 @@ export interface Template {
   readonly id: string;
   readonly title: string;
   readonly summary: string;
+  /** Markdown. */
+  readonly readme?: string;
 }
 
 export interface Link {
@@ -98,14 +142,16 @@ export interface Problem {
 export type Answer<T> = { readonly ok: true, readonly value: T } | { readonly ok: false, readonly problem: Problem };
 
 /** What of the page is looked at. */
-export type Tab = 'mine' | 'all' | 'people';
+export type Tab = 'mine' | 'all' | 'people' | 'desktop';
 
 /** What lies above the page. `busy`: an answer is awaited. */
 export type Dialog = { readonly busy: boolean, readonly problem: Problem | null } & (
   | { readonly kind: 'new' }
   | { readonly kind: 'share', readonly session: string, readonly made: Link | null,
       readonly links: readonly Link[] | null, readonly viewers: readonly Viewer[] | null }
-  | { readonly kind: 'stop' | 'reset' | 'delete', readonly session: string }
+  | { readonly kind: 'stop' | 'restart' | 'reset' | 'rename' | 'duplicate', readonly session: string }
+  /** Of what was thrown away, for good. */
+  | { readonly kind: 'forget', readonly thrown: Session }
   | { readonly kind: 'password' }
   | { readonly kind: 'person' }
   /** A one-time sign-in, shown once. */
@@ -132,14 +178,26 @@ export interface Model {
   readonly problem: Problem | null;
   readonly signIn: { readonly busy: boolean, readonly problem: Problem | null, readonly retryAt: number };
   readonly tab: Tab;
+  /** The desktop that the tab is about, where it is about one. */
+  readonly subject: string;
   readonly sessions: Listed<Session>;
+  /** What was thrown away and can be had back, the newest first. */
+  readonly thrown: readonly Session[];
+  /** What is looked for. */
+  readonly query: string;
+  /** Who looks at the desktop that the page is about, where that was read. */
+  readonly people: readonly Viewer[] | null;
   readonly users: Listed<User>;
   readonly templates: readonly Template[];
+  /** What templates say of themselves, read, by their ids. */
+  readonly readmes: Readonly<Record<string, readonly import('../vendor/marked/marked.mjs').Token[]>>;
   readonly live: Live;
   /** Sessions and users about which an answer is awaited. */
   readonly acting: ReadonlySet<string>;
   readonly dialog: Dialog | null;
-  readonly toast: { readonly text: string, readonly tone: '' | 'stop', readonly id: number } | null;
+  readonly toast: { readonly text: string, readonly tone: '' | 'stop', readonly id: number,
+    /** The session that it offers to have back. */
+    readonly undo: string } | null;
   /** What those who do not look are told. */
   readonly said: string;
   /** The server's release where it is another than this page's, or nothing. */
@@ -155,12 +213,15 @@ export type Event = { readonly now?: number } & (
   | { readonly type: 'signed-out', readonly guest: Guest | null }
   | { readonly type: 'signing-in' }
   | { readonly type: 'sign-in-failed', readonly problem: Problem }
-  | { readonly type: 'tab', readonly tab: Tab }
+  | { readonly type: 'tab', readonly tab: Tab, readonly subject?: string }
   | { readonly type: 'templates', readonly templates: readonly Template[] }
   | { readonly type: 'sessions', readonly sessions: readonly Session[] }
   | { readonly type: 'sessions-failed', readonly problem: Problem }
   | { readonly type: 'session', readonly session: Session }
   | { readonly type: 'gone', readonly id: string }
+  | { readonly type: 'readme', readonly template: string, readonly tokens: readonly import('../vendor/marked/marked.mjs').Token[] }
+  | { readonly type: 'thrown', readonly sessions: readonly Session[] }
+  | { readonly type: 'query', readonly query: string }
   | { readonly type: 'users', readonly users: readonly User[] }
   | { readonly type: 'users-failed', readonly problem: Problem }
   | { readonly type: 'user', readonly user: User }
@@ -177,7 +238,7 @@ export type Event = { readonly now?: number } & (
   | { readonly type: 'link-gone', readonly session: string, readonly id: string }
   | { readonly type: 'viewers', readonly session: string, readonly viewers: readonly Viewer[] }
   | { readonly type: 'password-set' }
-  | { readonly type: 'toast', readonly text: string, readonly tone?: '' | 'stop' }
+  | { readonly type: 'toast', readonly text: string, readonly tone?: '' | 'stop', readonly undo?: string }
   | { readonly type: 'toast-over', readonly id: number }
   | { readonly type: 'update', readonly release: string }
   | { readonly type: 'update-put-off' }

@@ -91,6 +91,15 @@ export function since(at, now) {
 export const used = ({ uses, max_uses: most }) => (
   most === null ? `used ${counted(uses, 'time', 'times')}` : `used ${uses} of ${counted(most, 'time', 'times')}`);
 
+const UNITS = Object.freeze(['bytes', 'KB', 'MB', 'GB', 'TB']);
+
+/** How much that is, for a person: `1.4 GB`. @param {number} bytes */
+export function amount(bytes) {
+  const at = bytes < 1024 ? 0 : Math.min(Math.floor(Math.log2(bytes) / 10), UNITS.length - 1);
+  const value = bytes / 1024 ** at;
+  return `${at === 0 || value >= 100 ? Math.round(value) : Math.round(value * 10) / 10} ${UNITS[at]}`;
+}
+
 /** Two letters that stand for a person. @param {string} name */
 export function initials(name) {
   const words = name.trim().split(/[\s._-]+/).filter(Boolean);
@@ -102,3 +111,116 @@ const WALLPAPERS = 4;
 
 /** The same for a desktop wherever it is shown, so that people know theirs by it. @param {string} id */
 export const wallpaper = (id) => [...id].reduce((sum, letter) => (sum * 31 + (letter.codePointAt(0) ?? 0)) % 9973, 7) % WALLPAPERS;
+
+/** What views say, by key, so that it can be said in another language. */
+const TEXT = Object.freeze({
+  'search.label': 'Search desktops',
+  'search.hint': 'Search',
+  'search.none': 'No desktop matches “{query}”',
+  'search.none-hint': 'Names, kinds of desktop and names of people are looked through.',
+  'search.clear': 'Show all',
+  'search.found': '{shown} of {all} desktops match',
+  'line.hint': 'The machine is full at the moment. It starts by itself, also when you close this page.',
+  'line.place': '{ordinal} in line',
+  'more.details': 'Details',
+  'more.pause': 'Pause',
+  'more.restart': 'Restart…',
+  'more.rename': 'Rename…',
+  'more.duplicate': 'Duplicate…',
+  'more.reset': 'Reset…',
+  'restart.title': 'Restart {name}?',
+  'restart.text': 'Its programs are closed, and what is not saved in them is lost. Files and settings stay.',
+  'restart.verb': 'Restart',
+  'rename.title': 'Rename {name}',
+  'rename.label': 'Name',
+  'rename.verb': 'Save',
+  'rename.busy': 'Saving…',
+  'rename.done': 'It is called {name} now',
+  'duplicate.title': 'Duplicate {name}',
+  'duplicate.label': 'Name of the new desktop',
+  'duplicate.text': 'You get a second desktop of the same kind, with nothing open and no links. Your files and settings are in both: they belong to you, not to one desktop. What you change in Data in one, you see in the other.',
+  'duplicate.name': '{name} (2)',
+  'duplicate.verb': 'Duplicate',
+  'duplicate.busy': 'Starting…',
+  'bin.done': '{name} is deleted',
+  'bin.undo': 'Undo',
+  'bin.back': '{name} is back',
+  'bin.title': 'Recently deleted',
+  'bin.hint': 'Nothing of them is lost yet. Bring one back and it is as it was, with its links.',
+  'bin.until': 'Gone for good in {span}',
+  'bin.programs': 'Brought back within {span}, what is open in it is still open',
+  'bin.recover': 'Bring back',
+  'bin.recover-name': 'Bring back {name}',
+  'bin.delete': 'Delete now…',
+  'bin.delete-name': 'Delete now: {name}',
+  'forget.title': 'Delete {name} for good?',
+  'forget.text': 'The desktop and its links are gone, and what is open in it is lost. This cannot be undone. Your files and Data stay.',
+  'forget.verb': 'Delete for good',
+  'forget.done': '{name} is gone for good',
+  'project.back': 'My desktops',
+  'project.back-all': 'All desktops',
+  'project.gone': 'This desktop is not here',
+  'project.gone-hint': 'It was deleted, or it is no longer shared with you. What was deleted lately can be brought back from the list of your desktops.',
+  'project.to-list': 'To my desktops',
+  'project.facts': 'At a glance',
+  'project.state': 'State',
+  'project.up': 'Running for',
+  'project.memory': 'Memory',
+  'project.cpu': 'Processor',
+  'project.cpu-value': '{percent} % of one core',
+  'project.kind': 'Kind',
+  'project.owner': 'Belongs to',
+  'project.made': 'Made',
+  'project.unknown': 'Not measured yet',
+  'project.people': 'Who is there',
+  'project.nobody': 'Nobody looks at it now.',
+  'project.apps': 'Apps',
+  'project.apps-rest': 'Start the desktop to open them.',
+  'project.open-app': 'Open',
+  'project.open-app-name': 'Open {name} on the desktop',
+  'project.close-app': 'Close',
+  'project.close-app-name': 'Close {name}',
+  'project.parts': 'Containers',
+  'project.parts-hint': 'What this desktop is made of. Each runs apart from the others.',
+  'project.storage': 'Files',
+  'project.storage-hint': 'Your files belong to you and are the same on all of your desktops.',
+  'project.storage-hint-other': 'These files belong to {name} and are the same on all of their desktops.',
+  'project.storage-full': 'Almost full: delete what is not needed, or ask an administrator for more.',
+  'project.storage-soft': 'The limits are not enforced on this server.',
+  'project.data': 'Data',
+  'project.home': 'Home and settings',
+  'project.app-homes': 'Files of apps',
+  'project.used': '{used}',
+  'project.used-of': '{used} of {limit}',
+  'project.readme': 'About this kind of desktop',
+  'project.danger': 'Danger zone',
+  'project.reset-title': 'Reset',
+  'project.reset-text': 'All settings become as they were at first. Files in Data stay.',
+  'project.delete-title': 'Delete',
+  'project.delete-text': 'It can be brought back for 7 days.',
+  'project.rename': 'Rename',
+  'project.duplicate': 'Duplicate',
+  'project.share': 'Share',
+  'project.stop': 'Stop',
+  'project.restart': 'Restart',
+  'project.pause': 'Pause',
+  'project.reset': 'Reset…',
+  'project.delete': 'Delete',
+  'app.closed': 'Closed',
+  'app.starting': 'Opening',
+  'app.running': 'Open',
+  'app.ended': 'Ended by itself',
+  'part.starting': 'Starting',
+  'part.running': 'Running',
+  'part.paused': 'Paused',
+  'part.ended': 'Ended',
+  'part.xorg': 'Display',
+  'part.dbus': 'Session bus',
+  'part.api': 'Launcher',
+  'part.desktop': 'Desktop',
+});
+
+/** @typedef {keyof typeof TEXT} TextKey */
+
+/** What is said there, with what is to stand in its braces. @param {TextKey} key @param {Record<string, string | number>} [values] */
+export const t = (key, values = {}) => TEXT[key].replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));

@@ -8,7 +8,7 @@ use crate::clock;
 use crate::slots::{InputItem, Kind, Next, Shared, count};
 use anyhow::{Context, bail, ensure};
 use lattice_engine::rate::Pace;
-use lattice_wire::link::MAX_TO_AGENT;
+use lattice_wire::link::{MAKES_STILLS, MAX_TO_AGENT};
 use lattice_wire::{AgentHello, AgentStats, Micros, Size, ToAgent, VERSION};
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -185,6 +185,9 @@ impl Link {
                 let pace = Pace::read(bitrate, base_rtt_us);
                 commands.update(|command| command.pace = Some(pace));
             }
+            ToAgent::Still { at_once } => commands.update(|command| {
+                command.still = Some(command.still.unwrap_or(false) || at_once);
+            }),
             ToAgent::Painted(at) => commands.update(|command| command.painted = Some(at)),
             ToAgent::Resize(size) => commands.update(|command| command.resize = Some(size)),
             ToAgent::Input(viewer, input) => {
@@ -204,7 +207,8 @@ impl Link {
 
     fn try_write_all(&self, number: u64, stream: &mut impl Write) -> std::io::Result<()> {
         let mut limits = self.shared.outbound.limits(Duration::from_secs(1)).unwrap_or_default();
-        write_packet(stream, &self.hello(limits))?;
+        write_packet(stream, &self.hello(VERSION, limits))?;
+        write_packet(stream, &self.hello(VERSION | MAKES_STILLS, limits))?;
         let (mut sent, mut due) = (AgentStats::default(), Micros(0));
         loop {
             match self.shared.outbound.next(number, WATCH_INTERVAL) {
@@ -223,7 +227,7 @@ impl Link {
                 && new != limits
             {
                 limits = new;
-                write_packet(stream, &self.hello(limits))?;
+                write_packet(stream, &self.hello(VERSION | MAKES_STILLS, limits))?;
             }
             let now = clock::now();
             self.watch_display(now);
@@ -235,8 +239,8 @@ impl Link {
         }
     }
 
-    fn hello(&self, limits: (Size, Size)) -> Vec<u8> {
-        AgentHello { version: VERSION, limits, name: self.config.name.clone() }.encode()
+    fn hello(&self, version: u16, limits: (Size, Size)) -> Vec<u8> {
+        AgentHello { version, limits, name: self.config.name.clone() }.encode()
     }
 
     fn watch_display(&self, now: Micros) {

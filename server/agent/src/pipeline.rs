@@ -1,13 +1,14 @@
 //! The capture thread: from the display's damage to frames.
 //!
 //! It owns the display, the shadow of what viewers have, and the frame clock. Without a viewer it
-//! holds no pixels and hears of no damage.
+//! holds no pixels, and hears of no damage unless a still picture is waited for.
 //!
 //! INVARIANT: the shadow is what a viewer has that painted every frame up to the newest id, but for
 //! what the planner knows to be stale; a refresh frame is made from it, after a normal frame has
 //! brought it up to date.
 
 mod frames;
+mod stills;
 
 use crate::clock;
 use crate::display::{Display, DisplayError, Events};
@@ -23,6 +24,7 @@ use lattice_engine::rate::ladder::Ladder;
 use lattice_engine::video::Rules;
 use lattice_wire::{Availability, DisplayState, Epoch, FrameId, Micros, Refresh, RefreshId, Size};
 use std::hash::{BuildHasher, Hasher};
+use stills::Stills;
 
 /// A picture that did not change so long rests: its digest is sent.
 const REST: Micros = Micros::from_millis(150);
@@ -113,6 +115,7 @@ struct Session<'a> {
     retry_at: Micros,
     resize: Option<(Size, Micros)>,
     digest_at: Option<Micros>,
+    still: Stills,
 }
 
 /// A refresh that is to be made.
@@ -177,6 +180,7 @@ impl<'a> Session<'a> {
             retry_at: Micros(0),
             resize: None,
             digest_at: None,
+            still: Stills::default(),
         }
     }
 
@@ -202,7 +206,11 @@ impl<'a> Session<'a> {
             (self.viewers, self.encoders) = (0, 0);
             self.handle_pace(Pace::UNKNOWN);
             self.asked = None;
+            self.still = Stills::default();
             self.stop()?;
+        }
+        if let Some(at_once) = command.still {
+            self.want_still(at_once, clock::now())?;
         }
         if let Some(watching) = command.watch {
             (self.viewers, self.encoders) = watching;
@@ -249,7 +257,10 @@ impl<'a> Session<'a> {
     /// Starts or stops looking, as there are viewers.
     fn watch(&mut self) -> Result<(), DisplayError> {
         if self.viewers == 0 {
-            return self.stop();
+            self.stop()?;
+        }
+        if self.viewers == 0 && !self.still.is_wanted() {
+            return Ok(());
         }
         let _busy = self.shared.capture_busy.enter();
         self.display.watch(true)
@@ -287,6 +298,9 @@ impl<'a> Session<'a> {
         if damaged {
             self.noticed.get_or_insert(now);
             self.clock.handle_damage();
+            if self.canvas.is_none() {
+                self.still.handle_change();
+            }
         }
         Ok(())
     }
@@ -319,6 +333,10 @@ impl<'a> Session<'a> {
             self.digest();
             return Ok(true);
         }
+        if self.still_due().is_some_and(|due| due <= now) {
+            self.make_still(now)?;
+            return Ok(true);
+        }
         Ok(false)
     }
 
@@ -342,7 +360,8 @@ impl<'a> Session<'a> {
         let refresh = refresh.filter(|&due| due > now);
         let resize = self.resize.map(|(_, due)| due);
         let wake = self.display.wake_at();
-        let times = [frame, video, refinement, refresh, resize, self.digest_at, wake];
+        let times =
+            [frame, video, refinement, refresh, resize, self.digest_at, wake, self.still_due()];
         times.into_iter().flatten().min()
     }
 }

@@ -147,6 +147,8 @@ pub struct Command {
     pub painted: Option<FrameRef>,
     /// Another size is wanted.
     pub resize: Option<Size>,
+    /// A still picture is wanted, and whether at once.
+    pub still: Option<bool>,
 }
 
 /// A slot for commands to the capture thread.

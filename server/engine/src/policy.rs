@@ -125,6 +125,14 @@ pub enum Action {
     RunSession,
     /// Have its home begin anew.
     ResetSession,
+    /// Call it something else.
+    RenameSession,
+    /// Make one more of the same kind, for oneself.
+    DuplicateSession,
+    /// Throw it away, to be had back.
+    DiscardSession,
+    /// Have it back.
+    RecoverSession,
     /// End it for good.
     DeleteSession,
     /// Read, make and end its share links.
@@ -151,7 +159,7 @@ pub enum Action {
 
 impl Action {
     /// All of them, for whoever must not forget one.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 29] = [
         Self::SignIn,
         Self::Redeem,
         Self::ReadDescription,
@@ -166,6 +174,10 @@ impl Action {
         Self::ReadSession,
         Self::RunSession,
         Self::ResetSession,
+        Self::RenameSession,
+        Self::DuplicateSession,
+        Self::DiscardSession,
+        Self::RecoverSession,
         Self::DeleteSession,
         Self::ShareSession,
         Self::ListViewers,
@@ -186,6 +198,10 @@ impl Action {
             Self::ReadSession
                 | Self::RunSession
                 | Self::ResetSession
+                | Self::RenameSession
+                | Self::DuplicateSession
+                | Self::DiscardSession
+                | Self::RecoverSession
                 | Self::DeleteSession
                 | Self::ShareSession
                 | Self::ListViewers
@@ -256,6 +272,10 @@ fn allowed(action: Action) -> Set {
         Action::ReadSession => MASTER | VIEW | ASSIST | CONTROL,
         Action::RunSession => MASTER,
         Action::ResetSession => MASTER,
+        Action::RenameSession => MASTER,
+        Action::DuplicateSession => OWNER,
+        Action::DiscardSession => MASTER,
+        Action::RecoverSession => MASTER,
         Action::DeleteSession => MASTER,
         Action::ShareSession => MASTER,
         Action::ListViewers => MASTER,
@@ -344,6 +364,9 @@ mod tests {
         for action in [
             Action::RunSession,
             Action::ResetSession,
+            Action::RenameSession,
+            Action::DiscardSession,
+            Action::RecoverSession,
             Action::DeleteSession,
             Action::ShareSession,
             Action::ListViewers,
@@ -352,6 +375,8 @@ mod tests {
         ] {
             check(action, &[OWNER, ADMIN]);
         }
+        // A copy is whoever's who makes it.
+        check(Action::DuplicateSession, &[OWNER]);
         check(Action::ManageUsers, &[ADMIN]);
         check(Action::ReadMetrics, &[ADMIN]);
         check(Action::ListAllSessions, &[ADMIN]);

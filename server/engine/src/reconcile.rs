@@ -110,6 +110,7 @@ enum Wish {
     Pause,
     /// Stays until it runs.
     Resume,
+    Restart,
     Reset,
 }
 
@@ -167,6 +168,12 @@ impl Lifecycle {
             (Desired::Stopped, Observed::Absent) => self.rest(now),
             (Desired::Stopped, _) => self.halts(now),
             (Desired::Running, _) if self.wish == Some(Wish::Reset) => self.resets(now),
+            (Desired::Running, Observed::Absent) if self.wish == Some(Wish::Restart) => {
+                self.wish = None;
+                self.is_absent(now);
+                None
+            }
+            (Desired::Running, _) if self.wish == Some(Wish::Restart) => self.halts(now),
             (Desired::Running, Observed::Running) => self.runs(now),
             (Desired::Running, Observed::Paused) => self.sleeps(now),
             (Desired::Running, Observed::Starting) => self.starts(now),
@@ -191,7 +198,7 @@ impl Lifecycle {
     /// Somebody is to work at it: it is to go on, where it is paused.
     pub fn wake(&mut self) {
         match (self.state, self.wish) {
-            (_, Some(Wish::Reset)) => {}
+            (_, Some(Wish::Restart | Wish::Reset)) => {}
             (State::Idle, _) => self.wish = Some(Wish::Resume),
             (_, _) => self.wish = None,
         }
@@ -200,6 +207,13 @@ impl Lifecycle {
     /// Its home is to begin anew. Once, and only where it is to run.
     pub fn reset(&mut self) {
         self.wish = Some(Wish::Reset);
+    }
+
+    /// It is to end and start again, as it is. Once, and only where it is to run.
+    pub fn restart(&mut self) {
+        if self.wish != Some(Wish::Reset) {
+            self.wish = Some(Wish::Restart);
+        }
     }
 
     /// The runtime could not do what it was told.
@@ -405,6 +419,29 @@ mod tests {
             assert_eq!(step(&mut session, desired, observed, S(at)), action);
             assert_eq!(session.state(), state);
         }
+    }
+
+    #[test]
+    fn a_restart_ends_it_once_and_starts_it_again() {
+        let mut session = wanted();
+        step(&mut session, Desired::Running, Observed::Running, S(0));
+        session.restart();
+        session.ask(S(1));
+        let steps = [
+            (Observed::Running, Some(Action::Stop), State::Stopping),
+            (Observed::Absent, Some(Action::Start), State::Starting),
+            (Observed::Running, None, State::Running),
+        ];
+        for (at, (observed, action, state)) in (1..).zip(steps) {
+            assert_eq!(step(&mut session, Desired::Running, observed, S(at)), action);
+            assert_eq!(session.state(), state);
+        }
+        session.restart();
+        assert_eq!(step(&mut session, Desired::Stopped, Observed::Absent, S(9)), None);
+        assert_eq!(session.state(), State::Stopped);
+        let started = step(&mut session, Desired::Running, Observed::Absent, S(10));
+        assert_eq!(started, Some(Action::Start));
+        assert_eq!(step(&mut session, Desired::Running, Observed::Running, S(11)), None);
     }
 
     #[test]

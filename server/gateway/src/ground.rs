@@ -140,5 +140,6 @@ fn told(made: template::Template) -> Template {
         ports: app.permissions.ports,
     };
     let apps = made.apps.into_iter().map(app).collect();
-    Template { id: made.name, title: made.title, summary: made.summary, apps }
+    let template::Template { name: id, title, summary, readme, .. } = made;
+    Template { id, title, summary, readme, apps }
 }

@@ -305,7 +305,9 @@ async fn open_desktop(store: &Store) -> anyhow::Result<(SessionId, Token)> {
     let now = Timestamp::now();
     let (user, token) = admin::open(store, now).await?;
     let sessions = store.all_sessions().await?.into_iter();
-    let mut own = sessions.filter(|session| session.owner.id == user && !session.deleted);
+    let mut own = sessions.filter(|session| {
+        session.owner.id == user && !session.deleted && session.discarded.is_none()
+    });
     if let Some(Session { id, .. }) = own.next() {
         store.set_desired(&id, Desired::Running, Actor::System, now).await?;
         return Ok((id, token));

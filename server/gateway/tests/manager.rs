@@ -11,7 +11,7 @@ use lattice_gateway::clock;
 use lattice_gateway::http::api::{Desktops, Live, Order, Queue};
 use lattice_gateway::hub::{Event, Hub, Right, Seat, Settings, Visitor};
 use lattice_gateway::manager::{Gauge, Manager, Rules};
-use lattice_gateway::runtime::{Call, Failure, Fake, Held, InstanceState, Runtime, Stored};
+use lattice_gateway::runtime::{Call, Failure, Fake, Held, InstanceState, Runtime, Stored, Usage};
 use lattice_gateway::session_api::Catalogue;
 use lattice_gateway::store::{
     Actor, Desired, NewSession, NewUser, Store, Timestamp, UserId, UserRole,
@@ -227,7 +227,8 @@ async fn told(seat: &Seat, what: &str, wanted: impl Fn(Standing) -> bool) -> Sta
 /// A session without anything to say of it.
 fn live(state: State, viewers: usize) -> Live {
     let (reason, apps) = (String::new(), Vec::new());
-    Live { state, reason, viewers, apps, queue: None, can_pause: true, stored: None }
+    let (queue, stored, usage) = (None, None, Usage::default());
+    Live { state, reason, viewers, apps, queue, can_pause: true, stored, usage }
 }
 
 async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
@@ -792,4 +793,52 @@ async fn a_class_that_starts_at_once_takes_turns() {
     for session in &waiting {
         gateway.stands(session, Some(State::Running)).await;
     }
+}
+
+#[tokio::test]
+async fn a_desktop_that_was_thrown_away_is_frozen_for_a_while_and_goes_on_when_taken_back() {
+    let world = World::new().await;
+    let session = world.create(1).await;
+    let gateway = world.gateway();
+    gateway.stands(&session, Some(State::Running)).await;
+    let (actor, now) = (Actor::System, Timestamp::now());
+    world.store.discard_session(&session, actor, now).await.expect("thrown away");
+    gateway.desktops.wake(&session).await;
+    gateway.stands(&session, Some(State::Idle)).await;
+    assert_eq!(world.fake.calls(Call::Stop), 0, "its programs are kept");
+    assert!(gateway.manager.hub(&session).is_none(), "nobody looks at it");
+    // Another gateway keeps them, too.
+    gateway.end().await;
+    let gateway = world.gateway();
+    gateway.stands(&session, Some(State::Idle)).await;
+    world.store.recover_session(&session, 8, actor, now).await.expect("taken back");
+    gateway.desktops.wake(&session).await;
+    gateway.stands(&session, Some(State::Running)).await;
+    assert_eq!((world.fake.calls(Call::Start), world.fake.calls(Call::Stop)), (1, 0));
+    assert!(gateway.manager.hub(&session).is_some());
+
+    world.store.discard_session(&session, actor, now.plus(-600)).await.expect("thrown away");
+    gateway.desktops.wake(&session).await;
+    gateway.stands(&session, Some(State::Stopped)).await;
+    assert_eq!(world.fake.calls(Call::Start), 1, "it does not start by itself");
+    world.store.recover_session(&session, 8, actor, now).await.expect("taken back");
+    gateway.desktops.wake(&session).await;
+    gateway.stands(&session, Some(State::Running)).await;
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn a_restart_ends_a_desktop_and_starts_it_again_with_those_who_look() {
+    let world = World::new().await;
+    let session = world.create(1).await;
+    let gateway = world.gateway();
+    gateway.stands(&session, Some(State::Running)).await;
+    let _seat = gateway.viewer(&session).await;
+    gateway.order(|answer| Order::Restart(session.clone(), answer)).await.expect("ended");
+    world.called(Call::Start, 2).await;
+    gateway.stands(&session, Some(State::Running)).await;
+    assert_eq!(world.fake.calls(Call::Stop), 1);
+    let people = gateway.hub(&session).await.status().borrow().people.len();
+    assert_eq!(people, 1, "they need not come back");
+    gateway.end().await;
 }

@@ -17,6 +17,7 @@ use bytes::Bytes;
 
 const AGENT_HELLO: u8 = 0x40;
 const AGENT_STATS: u8 = 0x41;
+const AGENT_STILL: u8 = 0x42;
 const GATEWAY_HELLO: u8 = 0x60;
 const WATCH: u8 = 0x61;
 const REFRESH: u8 = 0x62;
@@ -24,6 +25,7 @@ const PAINTED: u8 = 0x63;
 const RESIZE: u8 = 0x64;
 const INPUT: u8 = 0x65;
 const PACE: u8 = 0x66;
+const STILL: u8 = 0x67;
 
 /// The longest token, in bytes.
 pub const MAX_TOKEN: usize = 128;
@@ -31,6 +33,13 @@ pub const MAX_TOKEN: usize = 128;
 pub const MAX_TO_AGENT: usize = 64 << 10;
 /// The largest packet from an agent.
 pub const MAX_FROM_AGENT: usize = MAX_SERVER_PACKET;
+/// The largest still picture, in pixels: what a card of a list shows, on a fine screen too.
+pub const STILL_SIZE: Size = Size::new(384, 240);
+/// The largest still picture, in bytes: one of noise does not compress.
+pub const MAX_STILL: usize = 288 << 10;
+/// In the version of a hello that is not an agent's first one: it makes still pictures. A gateway that
+/// does not know of them looks at the version of the first alone, and one that does asks no other agent.
+pub const MAKES_STILLS: u16 = 0x8000;
 /// The most rectangles of a refresh request; a more ragged region is asked for as its hull.
 pub const MAX_REFRESH_RECTS: usize = 256;
 
@@ -100,6 +109,8 @@ pub enum FromAgent {
     DisplayState(DisplayState),
     /// What it has done.
     Stats(AgentStats),
+    /// A still picture, for whoever knows what to make of it: nobody but a browser looks into it.
+    Still(Bytes),
 }
 
 impl FromAgent {
@@ -129,6 +140,15 @@ impl FromAgent {
                 reader.end()?;
                 Ok(Self::Stats(stats))
             }
+            AGENT_STILL => {
+                let value = reader.u32()? as usize;
+                if value > MAX_STILL {
+                    return Err(DecodeError::TooLarge { field: "still", value, limit: MAX_STILL });
+                }
+                reader.take(value)?;
+                reader.end()?;
+                Ok(Self::Still(packet.slice(packet.len() - value..)))
+            }
             FRAME => Ok(Self::Frame(FrameTable::decode(packet)?, packet.clone())),
             DIGEST => Ok(Self::Digest(Digest::decode(packet)?.at, packet.clone())),
             CURSOR => crate::Cursor::decode(packet).map(|_| Self::Cursor(packet.clone())),
@@ -136,6 +156,11 @@ impl FromAgent {
             kind => Err(DecodeError::UnknownKind(kind)),
         }
     }
+}
+
+/// The packet of a still picture: a PNG of at most [`STILL_SIZE`].
+pub fn encode_still(png: &[u8]) -> Vec<u8> {
+    Writer::packet(AGENT_STILL, 4 + png.len()).u32(png.len() as u32).bytes(png).finish()
 }
 
 impl AgentHello {
@@ -234,6 +259,11 @@ pub enum ToAgent {
     Resize(Size),
     /// Input of the viewer that drives.
     Input(ViewerId, Input),
+    /// Make a still picture, once: when the screen shows something else than in the last one.
+    Still {
+        /// Whether the gateway has none: then whatever the screen shows.
+        at_once: bool,
+    },
 }
 
 impl ToAgent {
@@ -272,6 +302,7 @@ impl ToAgent {
                 let input = input.encode();
                 Writer::packet(INPUT, 4 + input.len()).u32(viewer.0).bytes(&input).finish()
             }
+            Self::Still { at_once } => Writer::packet(STILL, 1).u8((*at_once).into()).finish(),
         }
     }
 
@@ -296,6 +327,7 @@ impl ToAgent {
                 let viewer = ViewerId(reader.u32()?);
                 Self::Input(viewer, Input::decode(reader.rest())?)
             }
+            STILL => Self::Still { at_once: reader.flag("still")? },
             kind => return Err(DecodeError::UnknownKind(kind)),
         };
         reader.end()?;

@@ -4,6 +4,7 @@
 //! the file anew; the JavaScript tests then say what the web client has to learn.
 
 use bytes::Bytes;
+use lattice_wire::link::encode_still;
 use lattice_wire::*;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -327,6 +328,8 @@ fn vectors() -> Vec<Vector> {
         to_agent("painted", ToAgent::Painted(at(1, 2))),
         to_agent("agent resize", ToAgent::Resize(Size::new(800, 600))),
         to_agent("agent input", ToAgent::Input(ViewerId(3), Input::Key(key))),
+        to_agent("still", ToAgent::Still { at_once: true }),
+        from_agent("agent still", encode_still(b"png"), FromAgent::Still(b"png".to_vec().into())),
         from_agent("agent hello", agent_hello.encode(), FromAgent::Hello(agent_hello)),
         from_agent("agent stats", stats.encode(), FromAgent::Stats(stats)),
         from_agent("agent frame", frame.encode(), FromAgent::Frame(table, frame.encode().into())),

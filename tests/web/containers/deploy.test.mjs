@@ -54,12 +54,15 @@ async function work(stack, page, name) {
   await eventually('the desktop to be gone', () => !existsSync(`${places.run}/${seat.session}`), PROGRAM_MS);
 }
 
-/** Deletes the only desktop, as its owner does. @param {Page} page */
+/** Deletes the only desktop for good, as its owner does. @param {Page} page */
 async function stop(page) {
   await page.goto(new URL('/', page.url()).href);
   await page.getByRole('button', { name: /^Delete / }).click();
-  await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
   await page.getByRole('heading', { name: 'Start your first desktop' }).waitFor({ timeout: PROGRAM_MS });
+  // Until then it could be had back.
+  await page.getByRole('button', { name: /^Delete now: / }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Delete for good' }).click();
+  await page.getByRole('heading', { name: 'Recently deleted' }).waitFor({ state: 'detached' });
 }
 
 for (const way of /** @type {const} */ (['compose', 'run'])) {

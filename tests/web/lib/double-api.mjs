@@ -30,12 +30,12 @@ function admin(call) {
   return user;
 }
 
-/** @param {Call} call @param {boolean} [toManage] */
-function session(call, toManage = true) {
+/** @param {Call} call @param {boolean} [toManage] @param {boolean} [mayBeThrown] */
+function session(call, toManage = true, mayBeThrown = false) {
   if (!call.login) throw new Refusal(401, 'Not signed in', 'sign in first');
   const found = call.double.sessions.find(({ id }) => id === call.parts[0]);
   const standing = found && call.login && call.double.standing(found, call.login);
-  if (!found || !standing) throw new Refusal(404, 'Not found', 'there is no such desktop');
+  if (!found || !standing || (found.thrown && !mayBeThrown)) throw new Refusal(404, 'Not found', 'there is no such desktop');
   if (toManage && standing !== 'owner' && standing !== 'admin') throw new Refusal(403, 'Not allowed', 'the desktop is another person’s');
   return found;
 }
@@ -113,9 +113,11 @@ export const routes = [
   ['GET sessions', (call) => {
     const user = signedIn(call);
     const login = /** @type {Login} */ (call.login);
+    const isThrown = call.url.searchParams.get('discarded') === '1';
     const isAll = call.url.searchParams.get('all') === '1' && user.role === 'admin';
     const seen = call.double.sessions.filter((one) => {
       const standing = call.double.standing(one, login);
+      if (isThrown !== (one.thrown !== undefined) || (isThrown && standing !== 'owner')) return false;
       return standing && (isAll || standing !== 'admin');
     });
     return [200, { sessions: seen.map((one) => call.double.seen(one, login)) }];
@@ -128,7 +130,57 @@ export const routes = [
     call.double.startSoon(made);
     return [201, call.double.seen(made, { user: owner })];
   }],
-  ['DELETE sessions/{}', (call) => (call.double.drop(session(call)), [204])],
+  ['DELETE sessions/{}', (call) => (call.double.drop(session(call, true, true)), [204])],
+  ['PATCH sessions/{}', (call) => {
+    const one = session(call);
+    one.name = call.body.name;
+    call.double.tell(one);
+    return [200, call.double.seen(one, call.login ?? {})];
+  }],
+  ['POST sessions/{}/duplicate', (call) => {
+    const [like, owner] = [session(call), signedIn(call)];
+    const made = call.double.addSession({ owner, name: call.body.name, template: like.template, state: 'requested', created_at: new Date().toISOString() });
+    call.double.startSoon(made);
+    return [201, call.double.seen(made, { user: owner })];
+  }],
+  ['POST sessions/{}/discard', (call) => {
+    const one = session(call);
+    call.double.discard(one);
+    return [200, call.double.seen(one, call.login ?? {})];
+  }],
+  ['POST sessions/{}/recover', (call) => {
+    const one = session(call, true, true);
+    delete one.thrown;
+    call.double.tell(one);
+    return [200, call.double.seen(one, call.login ?? {})];
+  }],
+  ['POST sessions/{}/restart', (call) => {
+    const one = session(call);
+    call.double.startSoon(one);
+    return [202, call.double.seen(one, call.login ?? {})];
+  }],
+  ['GET sessions/{}/picture', (call) => {
+    const { png } = session(call, false);
+    if (!png) return [204];
+    call.response.writeHead(200, { 'content-type': 'image/png', 'content-length': String(png.length) });
+    call.response.end(png);
+    return undefined;
+  }],
+  ['POST sessions/{}/apps', (call) => {
+    const one = session(call);
+    const app = one.apps?.find(({ name }) => name === call.body.app);
+    if (!app) throw new Refusal(404, 'Not found', 'there is no such app');
+    app.state = 'running';
+    call.double.tell(one);
+    return [202, app];
+  }],
+  ['DELETE sessions/{}/apps/{}', (call) => {
+    const one = session(call);
+    const app = one.apps?.find(({ name }) => name === call.parts[1]);
+    if (app) app.state = 'closed';
+    call.double.tell(one);
+    return [204];
+  }],
   ['POST sessions/{}/start', (call) => {
     const one = session(call);
     call.double.startSoon(one);

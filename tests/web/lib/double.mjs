@@ -17,7 +17,8 @@ import { routes } from './double-api.mjs';
 /**
  * @typedef {{ id: string, name: string, display_name: string, role: 'member' | 'admin', password: string | null, disabled: boolean }} User
  * @typedef {{ id: string, name: string, template: string, owner: User, state: string, reason: string, created_at: string, grants: Map<string, string>, watchers: any[], links: Link[],
- *   queue?: { position: number, eta_s: number | null } | null }} Session
+ *   queue?: { position: number, eta_s: number | null } | null, picture?: number | null, png?: Buffer, usage?: object | null, storage?: object | null,
+ *   apps?: { name: string, title: string, icon: string, state: string, reason?: string }[], thrown?: string }} Session
  * @typedef {{ id: string, token: string, role: string, expires_at: string, max_uses: number | null, uses: number, created_at: string, revoked: boolean }} Link
  * @typedef {{ user?: User, guest?: { session: string, role: string } }} Login
  * @typedef {{ match: RegExp, status?: number, retryAfter?: number, title?: string, detail?: string, hold?: Promise<void>, cut?: boolean }} Fault
@@ -67,6 +68,7 @@ export class Double {
   sessions = [];
   /** One-time sign-ins. @type {Map<string, { user: User, state: 'good' | 'used' | 'expired' }>} */
   enters = new Map();
+  /** @type {{ id: string, title: string, summary: string, readme?: string }[]} */
   templates = [{ id: 'desktop', title: 'Plain desktop', summary: 'Files, a terminal, a browser.' }];
   /** @type {Fault[]} */
   faults = [];
@@ -191,15 +193,26 @@ export class Double {
 
   /** @param {Session} session @param {Login} login */
   seen(session, login) {
-    const { id, name, template, owner, state, reason, created_at, queue = null } = session;
+    const { id, name, template, owner, state, reason, created_at, queue = null, picture = null, usage = null, storage = null, apps = [], thrown } = session;
+    const role = this.standing(session, login);
+    const isMaster = role === 'owner' || role === 'admin';
     return {
       id, name, template, owner: { id: owner.id, name: owner.name, display_name: owner.display_name }, state, reason, created_at,
-      url: `/d/${id}`, role: this.standing(session, login), viewers: session.watchers.length, queue, can_pause: true,
+      url: `/d/${id}`, role, viewers: session.watchers.length, queue, can_pause: true, picture,
+      ...(isMaster && { usage: state === 'running' || state === 'idle' ? usage : null, storage, apps }),
+      ...(thrown && { discarded: { until: new Date(Date.parse(thrown) + 7 * 86_400_000).toISOString(), programs_until: new Date(Date.parse(thrown) + 600_000).toISOString() } }),
     };
+  }
+
+  /** It shows this from now on. @param {Session} session @param {Buffer} png */
+  show(session, png) {
+    Object.assign(session, { png, picture: (session.picture ?? 0) + 1 });
+    this.tell(session);
   }
 
   /** @param {Session} session */
   tell(session) {
+    if (session.thrown) return;
     for (const { response, login, isAll } of this.#listeners) {
       const standing = this.standing(session, login);
       if (standing && (isAll || standing !== 'admin')) event(response, 'session', this.seen(session, login));
@@ -209,6 +222,12 @@ export class Double {
   /** @param {Session} session */
   drop(session) {
     this.sessions = this.sessions.filter((other) => other !== session);
+    for (const { response } of this.#listeners) event(response, 'gone', { id: session.id });
+  }
+
+  /** Nobody sees it until it is taken back. @param {Session} session @param {string} [at] */
+  discard(session, at = new Date().toISOString()) {
+    session.thrown = at;
     for (const { response } of this.#listeners) event(response, 'gone', { id: session.id });
   }
 

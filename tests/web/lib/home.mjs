@@ -6,6 +6,9 @@
  */
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { repository } from './binaries.mjs';
 import { open, shoot } from './browser.mjs';
 import { Double } from './double.mjs';
 
@@ -70,7 +73,7 @@ export async function signIn(page, { name, password }) {
 /** A desktop's card. @param {Page} page @param {string} name */
 export const card = (page, name) => page.getByRole('listitem').filter({ has: page.getByRole('heading', { name, exact: true }) });
 
-const SIZES = /** @type {const} */ ({ wide: { width: 1366, height: 768 }, narrow: { width: 360, height: 740 } });
+const SIZES = /** @type {const} */ ({ wide: { width: 1366, height: 768 }, large: { width: 1920, height: 1080 }, narrow: { width: 360, height: 740 } });
 export const SCHEMES = /** @type {const} */ (['light', 'dark']);
 const OPERATED = new Set(['button', 'link', 'textbox', 'checkbox', 'radio', 'menuitem', 'tab', 'combobox', 'switch', 'dialog']);
 
@@ -84,6 +87,22 @@ async function namesAreThere(page) {
   await cdp.detach();
   const nameless = nodes.filter(({ ignored, role, name }) => !ignored && OPERATED.has(role?.value) && !name?.value?.trim()).map(({ role }) => role?.value);
   assert.deepEqual(nameless, [], 'everything that is operated has a name');
+}
+
+const axe = readFileSync(join(repository, 'tests/web/node_modules/axe-core/axe.min.js'), 'utf8');
+
+/** What axe finds serious or worse on the page as it is. @param {Page} page */
+export async function faults(page) {
+  // The pages' own policy lets no script of others in; a world of its own does.
+  const cdp = await page.context().newCDPSession(page);
+  const { frameTree } = await cdp.send('Page.getFrameTree');
+  const { executionContextId: contextId } = await cdp.send('Page.createIsolatedWorld', { frameId: frameTree.frame.id, worldName: 'axe' });
+  await cdp.send('Runtime.evaluate', { contextId, expression: axe });
+  const run = 'axe.run(document, { resultTypes: ["violations"] }).then(({ violations }) => JSON.stringify(violations.filter(({ impact }) => impact === "serious" || impact === "critical").map(({ id, nodes }) => id + ": " + nodes.map(({ html }) => html.slice(0, 160)).join(" | "))))';
+  const { result, exceptionDetails } = await cdp.send('Runtime.evaluate', { contextId, expression: run, awaitPromise: true });
+  await cdp.detach();
+  assert.equal(exceptionDetails, undefined, 'axe runs');
+  return /** @type {string[]} */ (JSON.parse(result.value));
 }
 
 /** Nothing is wider than the page. @param {Page} page */
@@ -105,6 +124,12 @@ export async function look(page, name) {
   }
   await page.setViewportSize(SIZES.wide);
   await namesAreThere(page);
+  for (const colorScheme of SCHEMES) {
+    await page.emulateMedia({ colorScheme });
+    // What is still fading in is faint.
+    await page.evaluate(() => Promise.allSettled(document.getAnimations().filter(({ effect }) => effect?.getComputedTiming().iterations !== Infinity).map(({ finished }) => finished)));
+    assert.deepEqual(await faults(page), [], `${name}, ${colorScheme}: what axe finds serious`);
+  }
 }
 
 /**

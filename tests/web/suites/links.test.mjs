@@ -70,7 +70,7 @@ test('a desktop is shared by a link with a QR code, which opens it until it is r
       await look(guest, 'redeem-revoked');
     });
     await dialog.getByRole('button', { name: 'Give control to Ada Lovelace' }).click();
-    await dialog.getByRole('button', { name: 'Take control back from Ada Lovelace' }).waitFor();
+    await dialog.getByRole('button', { name: 'Take back control from Ada Lovelace' }).waitFor();
     await dialog.getByRole('button', { name: 'Close' }).click();
     assert.equal(await page.evaluate(() => document.activeElement?.getAttribute('aria-label')), `Share ${session.name}`, 'the focus is back');
   });

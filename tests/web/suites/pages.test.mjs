@@ -45,7 +45,14 @@ test('names are text wherever they are shown', doubleOnly(), async () => {
     await look(page, 'evil-share');
     await page.keyboard.press('Escape');
     await page.getByRole('button', { name: `Delete ${EVIL}` }).click();
-    await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click();
+    await page.locator('.thrown').getByText(EVIL).first().waitFor();
+    await page.locator('.toast').getByText(EVIL).waitFor();
+    await look(page, 'evil-deleted');
+    await page.locator('.toast').getByRole('button', { name: 'Undo' }).click();
+    await page.getByRole('link', { name: EVIL, exact: true }).click();
+    await page.getByRole('heading', { name: EVIL, level: 1 }).waitFor();
+    await look(page, 'evil-project');
+    await page.goto(`${house.url}/#mine`);
     await page.goto(`${house.url}/#all`);
     await page.locator(`.desk[data-session="${theirs.id}"]`).getByText(EVIL).first().waitFor();
     await look(page, 'evil-all');
@@ -79,7 +86,6 @@ test('everything is reached and done by keyboard alone', doubleOnly(), async () 
     await page.keyboard.press('Escape');
     await dialog.waitFor({ state: 'detached' });
     await press(page, /^Delete/);
-    await press(page, 'Delete');
     await page.getByText('Start your first desktop').waitFor();
     await press(page, /^Account of/);
     await press(page, 'Sign out');

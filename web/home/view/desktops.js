@@ -1,9 +1,11 @@
 /** Desktops as cards: one's own, those of others, and all of them. */
 
 import { h } from '../../vendor/preact/preact.mjs';
-import { called, mine, shared, titled } from '../state.js';
-import { counted, offers, since, standing, stateSentence, stateTone, wallpaper } from '../words.js';
+import { called, found, mine, shared, titled } from '../state.js';
+import { counted, offers, since, standing, stateSentence, stateTone, t, wallpaper } from '../words.js';
+import { Bin } from './bin.js';
 import { Failed, IconButton, icon } from './parts.js';
+import { Still } from './still.js';
 
 /** @import { Actions } from '../main.js' */
 /** @import { Model, Session } from '../types.js' */
@@ -15,28 +17,62 @@ import { Failed, IconButton, icon } from './parts.js';
 export function Mine(props) {
   const { model, actions } = props;
   const [own, others] = [mine(model), shared(model)];
+  const [shownOwn, shownOthers] = [found(model, own), found(model, others)];
+  const all = own.length + others.length;
+  const isNone = all > 0 && shownOwn.length + shownOthers.length === 0;
   return h('main', { class: 'content', id: 'content' },
     passwordNote(model, actions),
     h('section', { 'aria-labelledby': 'mine-title' },
       h('div', { class: 'section-head' },
         h('h1', { id: 'mine-title' }, 'My desktops'),
+        search(props, all, shownOwn.length + shownOthers.length),
         own.length > 0 && h('button', { type: 'button', class: 'button primary', onClick: () => actions.openNew() }, icon('plus'), 'New desktop')),
-      cards(props, own, () => h(FirstDesktop, props))),
-    others.length > 0 && h('section', { 'aria-labelledby': 'shared-title' },
+      isNone ? h(NothingFound, props) : (shownOwn.length > 0 || own.length === 0) && cards(props, shownOwn, () => h(FirstDesktop, props))),
+    shownOthers.length > 0 && h('section', { 'aria-labelledby': 'shared-title' },
       h('div', { class: 'section-head' }, h('h2', { id: 'shared-title' }, 'Shared with me')),
-      cards(props, others, () => null)));
+      cards(props, shownOthers, () => null)),
+    h(Bin, props));
 }
 
 /** @param {Props} props */
-export const All = (props) => h('main', { class: 'content', id: 'content' },
-  h('section', { 'aria-labelledby': 'all-title' },
-    h('div', { class: 'section-head' },
-      h('h1', { id: 'all-title' }, 'All desktops'),
-      h('p', { class: 'count' }, tally(props.model))),
-    cards(props, props.model.sessions.items ?? [], () => h('div', { class: 'empty' },
-      h('span', { class: 'glyph' }, icon('screen')),
-      h('h3', null, 'Nobody has a desktop yet'),
-      h('p', null, 'Desktops of all people appear here as soon as they start them.')))));
+export function All(props) {
+  const { model } = props;
+  const all = model.sessions.items ?? [];
+  const shown = found(model, all);
+  return h('main', { class: 'content', id: 'content' },
+    h('section', { 'aria-labelledby': 'all-title' },
+      h('div', { class: 'section-head' },
+        h('h1', { id: 'all-title' }, 'All desktops'),
+        search(props, all.length, shown.length),
+        h('p', { class: 'count' }, tally(model))),
+      all.length > 0 && shown.length === 0 ? h(NothingFound, props) : cards(props, shown, () => h('div', { class: 'empty' },
+        h('span', { class: 'glyph' }, icon('screen')),
+        h('h3', null, 'Nobody has a desktop yet'),
+        h('p', null, 'Desktops of all people appear here as soon as they start them.')))));
+}
+
+/** So many are taken in at a glance. */
+const AT_A_GLANCE = 3;
+
+/** @param {Props} props @param {number} all @param {number} shown */
+function search({ model: { query }, actions }, all, shown) {
+  if (all <= AT_A_GLANCE && query === '') return h('span', { class: 'push' });
+  return h('div', { class: 'search', role: 'search' },
+    icon('search'),
+    h('input', {
+      class: 'input', type: 'search', id: 'f-search', value: query, placeholder: t('search.hint'), 'aria-label': t('search.label'), autocomplete: 'off', spellcheck: false, maxlength: 64,
+      onInput: ({ currentTarget }) => { if (currentTarget instanceof HTMLInputElement) actions.search(currentTarget.value); },
+      onKeyDown: (event) => { if (event.key === 'Escape') actions.search(''); },
+    }),
+    h('span', { class: 'away', role: 'status' }, query === '' ? '' : t('search.found', { shown, all })));
+}
+
+/** @param {Props} props */
+const NothingFound = ({ model: { query }, actions }) => h('div', { class: 'empty' },
+  h('span', { class: 'glyph' }, icon('search')),
+  h('h3', null, t('search.none', { query })),
+  h('p', null, t('search.none-hint')),
+  h('button', { type: 'button', class: 'button', onClick: () => actions.search('') }, t('search.clear')));
 
 /** @param {Model} model */
 function tally({ sessions }) {
@@ -69,40 +105,61 @@ const passwordNote = ({ me }, actions) => me && !me.has_password && h('div', { c
 
 /** @param {{ session: Session, model: Model, actions: Actions }} props */
 function Desk({ session, model, actions }) {
-  const { id, state, role, viewers } = session;
+  const { id, state, viewers } = session;
   const name = titled(session);
   const can = offers(state);
-  const mayManage = role === 'owner' || role === 'admin';
+  const isMaster = mayManage(session);
   const isActing = model.acting.has(id);
   return h('li', { class: 'desk', 'data-tone': stateTone(state), 'data-session': id, 'data-state': state, 'aria-labelledby': `d-${id}` },
-    h('div', { class: 'desk-screen', 'data-paper': wallpaper(id), 'aria-hidden': 'true' }, h('span', { class: 'desk-glyph' }, icon('screen'))),
+    h(Screen, { session, actions }),
     h('div', { class: 'desk-body' },
-      h('h3', { id: `d-${id}`, title: name }, name),
+      h('h3', { id: `d-${id}`, title: name }, isMaster ? h('a', { href: `#desktop/${id}` }, name) : name),
       h('p', { class: 'soft clip' }, about(session, model)),
       h('p', { class: 'desk-state' },
         h('span', { class: 'state', 'data-tone': stateTone(state) }, icon(`state-${stateTone(state)}`), stateSentence(session)),
         viewers > 0 && h('span', { class: 'watching' }, icon('eye'), counted(viewers, 'watching', 'watching'))),
+      state === 'queued' && h('p', { class: 'soft' }, t('line.hint')),
       state === 'failed' && session.reason && h('p', { class: 'reason' }, session.reason)),
     h('div', { class: 'desk-actions' },
-      main(session, actions, isActing),
-      mayManage && h('button', { type: 'button', class: 'button', 'aria-label': `Share ${name}`, onClick: () => actions.openShare(id) }, icon('share'), 'Share'),
+      h(Main, { session, actions, isActing }),
+      isMaster && h('button', { type: 'button', class: 'button', 'aria-label': `Share ${name}`, onClick: () => actions.openShare(id) }, icon('share'), 'Share'),
       h('span', { class: 'push' }),
-      mayManage && can.stop && h(IconButton, { label: `Stop ${name}`, icon: 'stop', disabled: isActing, onClick: () => actions.openStop(id) }),
-      mayManage && can.reset && moreButton(session),
-      mayManage && h(IconButton, { label: `Delete ${name}`, icon: 'bin', disabled: isActing, onClick: () => actions.openDelete(id) }),
-      mayManage && can.reset && more(session, actions, isActing)));
+      isMaster && can.stop && h(IconButton, { label: `Stop ${name}`, icon: 'stop', disabled: isActing, onClick: () => actions.openStop(id) }),
+      isMaster && moreButton(session),
+      isMaster && h(IconButton, { label: `Delete ${name}`, icon: 'bin', disabled: isActing, onClick: () => void actions.remove(id) }),
+      isMaster && more(session, actions, isActing)));
+}
+
+/** @param {Session} session */
+export const mayManage = ({ role }) => role === 'owner' || role === 'admin';
+
+/** What it shows, as far as there is anything to see. @param {{ session: Session, actions: Actions }} props */
+export function Screen({ session, actions }) {
+  const { id, state, queue } = session;
+  const inside = [
+    h('span', { key: 'glyph', class: 'desk-glyph' }, queue ? h('b', { class: 'desk-place' }, String(queue.position)) : icon('screen')),
+    h(Still, { key: 'still', session, actions }),
+  ];
+  const attributes = { class: 'desk-screen', 'data-paper': wallpaper(id), 'aria-hidden': 'true' };
+  // The same as the button says, for who points.
+  return offers(state).open ? h('a', { ...attributes, key: 'a', href: actions.desktop(id), tabindex: -1 }, ...inside) : h('div', { ...attributes, key: 'div' }, ...inside);
 }
 
 /** What is done seldom. @param {Session} session @param {Actions} actions @param {boolean} isActing */
 function more(session, actions, isActing) {
-  const { id, state } = session;
+  const { id, state, role } = session;
   const name = titled(session);
   const menu = `more-${id}`;
-  const item = (/** @type {'pause' | 'update'} */ glyph, /** @type {string} */ word, /** @type {() => void} */ act) => (
-    h('button', { type: 'button', class: 'item', disabled: isActing, onClick: () => { hide(menu); act(); } }, icon(glyph), word));
+  const can = offers(state);
+  const item = (/** @type {keyof typeof import('./icons.js').ICONS} */ glyph, /** @type {import('../words.js').TextKey} */ word, /** @type {() => void} */ act) => (
+    h('button', { type: 'button', class: 'item', disabled: isActing, onClick: () => { hide(menu); act(); } }, icon(glyph), t(word)));
   return h('div', { id: menu, class: 'popover more', popover: 'auto', role: 'group', 'aria-label': `More for ${name}` },
-    session.can_pause && offers(state).pause && item('pause', 'Pause', () => void actions.pause(id)),
-    item('update', 'Reset…', () => actions.openReset(id)));
+    h('a', { class: 'item', href: `#desktop/${id}`, onClick: () => hide(menu) }, icon('list'), t('more.details')),
+    session.can_pause && can.pause && item('pause', 'more.pause', () => void actions.pause(id)),
+    can.open && item('update', 'more.restart', () => actions.openRestart(id)),
+    item('pen', 'more.rename', () => actions.openRename(id)),
+    role === 'owner' && item('copy', 'more.duplicate', () => actions.openDuplicate(id)),
+    can.reset && item('broom', 'more.reset', () => actions.openReset(id)));
 }
 
 /** @param {Session} session */
@@ -133,20 +190,23 @@ function putBeside(menu, button) {
 /** What is under way, in a word that fits a button. @type {Readonly<Partial<Record<Session['state'], string>>>} */
 const BUSY = { queued: 'Waiting…', stopping: 'Stopping…' };
 
-/** What is done most with a desktop as it is. @param {Session} session @param {Actions} actions @param {boolean} isActing */
-function main(session, actions, isActing) {
+/** What is done most with a desktop as it is. @param {{ session: Session, actions: Actions, isActing: boolean }} props */
+export function Main({ session, actions, isActing }) {
   const { id, state, role } = session;
   const name = titled(session);
   const can = offers(state);
   if (can.open) return h('a', { class: 'button primary', href: actions.desktop(id), 'aria-label': `Open ${name}` }, icon('open'), role === 'view' ? 'Watch' : 'Open');
-  const mayStart = role === 'owner' || role === 'admin';
-  if (can.start && mayStart) return h('button', { type: 'button', class: 'button primary', disabled: isActing, 'aria-label': `Start ${name}`, onClick: () => void actions.start(id) }, icon('play'), 'Start');
+  if (can.start && mayManage(session)) return h('button', { type: 'button', class: 'button primary', disabled: isActing, 'aria-label': `Start ${name}`, onClick: () => void actions.start(id) }, icon('play'), 'Start');
   return h('button', { type: 'button', class: 'button primary', disabled: true }, can.start ? 'Not running' : BUSY[state] ?? 'Starting…');
 }
 
 /** @param {Session} session @param {Model} model */
-function about({ template, owner, role, created_at: created }, { templates, now }) {
-  const kind = templates.find(({ id }) => id === template)?.title ?? template;
+export const kindOf = ({ template }, { templates }) => templates.find(({ id }) => id === template)?.title ?? template;
+
+/** What kind of desktop it is, and whose. @param {Session} session @param {Model} model */
+function about(session, model) {
+  const { owner, role, created_at: created } = session;
+  const [kind, { now }] = [kindOf(session, model), model];
   if (role === 'owner') return `${kind} · made ${since(created, now)}`;
   return role === 'admin' ? `${called(owner)} · ${kind}` : `${called(owner)} · ${standing(role)}`;
 }

@@ -2,6 +2,7 @@
 
 import { h } from '../../vendor/preact/preact.mjs';
 import { called, sessionOf, titled } from '../state.js';
+import { t } from '../words.js';
 import { CopyField, FIRST, Field, Modal, Password, Trouble, filledIn, icon } from './parts.js';
 import { QrCode } from './qr-code.js';
 import { Share } from './share.js';
@@ -20,8 +21,11 @@ export function Dialogs({ model, actions }) {
     case 'new': return h(NewDesktop, { model, dialog, actions, key: dialog.kind });
     case 'share': return h(Share, { model, dialog, actions, key: dialog.kind });
     case 'stop': return h(Stop, { model, dialog, actions, key: dialog.kind });
+    case 'restart': return h(Restart, { model, dialog, actions, key: dialog.kind });
+    case 'rename': return h(Rename, { model, dialog, actions, key: dialog.kind });
+    case 'duplicate': return h(Duplicate, { model, dialog, actions, key: dialog.kind });
     case 'reset': return h(Reset, { model, dialog, actions, key: dialog.kind });
-    case 'delete': return h(Delete, { model, dialog, actions, key: dialog.kind });
+    case 'forget': return h(Forget, { model, dialog, actions, key: dialog.kind });
     case 'password': return h(SetPassword, { model, dialog, actions, key: dialog.kind });
     case 'person': return h(NewPerson, { model, dialog, actions, key: dialog.kind });
     case 'invited': return h(Invited, { model, dialog, actions, key: dialog.kind });
@@ -62,29 +66,58 @@ const Confirm = ({ title, text, verb, model, dialog, actions, go }) => h(Modal, 
     h('button', { type: 'button', class: 'button', ...FIRST, onClick: actions.close }, 'Cancel'),
     h('button', { type: 'button', class: 'button danger solid', disabled: dialog.busy, onClick: go }, verb)));
 
-/** @param {Props<'stop' | 'reset' | 'delete'>} props */
+/** @param {Props<'stop' | 'restart' | 'reset' | 'rename' | 'duplicate'>} props */
 const named = ({ model, dialog }) => titled(sessionOf(model, dialog.session) ?? { name: '' });
 
-/** @param {Props<'stop' | 'reset' | 'delete'>} props */
+/** @param {Props<'stop' | 'restart' | 'reset' | 'rename' | 'duplicate'>} props */
 const Stop = (props) => h(Confirm, {
   title: `Stop ${named(props)}?`, verb: 'Stop', ...props,
   text: 'Its programs are closed, and what is not saved in them is lost. Saved files stay, and you can start it again.',
   go: () => void props.actions.stop(props.dialog.session),
 });
 
-/** @param {Props<'stop' | 'reset' | 'delete'>} props */
+/** @param {Props<'stop' | 'restart' | 'reset' | 'rename' | 'duplicate'>} props */
 const Reset = (props) => h(Confirm, {
   title: `Reset ${named(props)}?`, verb: 'Reset', ...props,
   text: 'Its programs are closed, what is not saved is lost, and all settings become as they were at first. Files in Data stay.',
   go: () => void props.actions.reset(props.dialog.session),
 });
 
-/** @param {Props<'stop' | 'reset' | 'delete'>} props */
-const Delete = (props) => h(Confirm, {
-  title: `Delete ${named(props)}?`, verb: 'Delete', ...props,
-  text: 'The desktop and its links are gone for good, and what is not saved is lost. Files saved in the home folder stay.',
-  go: () => void props.actions.remove(props.dialog.session),
+/** @param {Props<'stop' | 'restart' | 'reset' | 'rename' | 'duplicate'>} props */
+const Restart = (props) => h(Confirm, {
+  title: t('restart.title', { name: named(props) }), verb: t('restart.verb'), text: t('restart.text'), ...props,
+  go: () => void props.actions.restart(props.dialog.session),
 });
+
+/** @param {Props<'forget'>} props */
+const Forget = (props) => h(Confirm, {
+  title: t('forget.title', { name: titled(props.dialog.thrown) }), verb: t('forget.verb'), text: t('forget.text'), ...props,
+  go: () => void props.actions.forget(props.dialog.thrown.id),
+});
+
+/** @param {Props<'stop' | 'restart' | 'reset' | 'rename' | 'duplicate'>} props */
+const Rename = (props) => h(Modal, { title: t('rename.title', { name: named(props) }), model: props.model, actions: props.actions },
+  naming(props, { label: t('rename.label'), name: named(props), hint: '', verb: t(props.dialog.busy ? 'rename.busy' : 'rename.verb') },
+    (name) => void props.actions.rename(props.dialog.session, name)));
+
+/** @param {Props<'stop' | 'restart' | 'reset' | 'rename' | 'duplicate'>} props */
+const Duplicate = (props) => h(Modal, { title: t('duplicate.title', { name: named(props) }), model: props.model, actions: props.actions },
+  h('p', { class: 'question' }, t('duplicate.text')),
+  naming(props, { label: t('duplicate.label'), name: t('duplicate.name', { name: named(props).slice(0, 58) }), hint: '', verb: t(props.dialog.busy ? 'duplicate.busy' : 'duplicate.verb') },
+    (name) => void props.actions.duplicate(props.dialog.session, name)));
+
+/**
+ * A form that asks for a name.
+ * @param {{ dialog: Dialog, actions: Actions }} props
+ * @param {{ label: string, name: string, hint: string, verb: string }} words
+ * @param {(name: string) => void} go
+ */
+const naming = ({ dialog, actions }, { label, name, hint, verb }, go) => h('form', {
+  onSubmit: (event) => { go((filledIn(event).name ?? '').trim()); },
+},
+h(Field, { label, name: 'name', hint, required: true, maxlength: 64, autocomplete: 'off', defaultValue: name, ...FIRST }),
+h(Trouble, { problem: dialog.problem }),
+foot(actions.close, h('button', { class: 'button primary', disabled: dialog.busy }, verb)));
 
 /** @param {Props<'delete-person'>} props */
 const DeletePerson = ({ model, dialog, actions }) => h(Confirm, {

@@ -6,6 +6,7 @@ import { All, Mine } from './desktops.js';
 import { Dialogs } from './dialogs.js';
 import { Avatar, Countdown, Toast, icon } from './parts.js';
 import { People } from './people.js';
+import { Project } from './project.js';
 import { Away, SignIn } from './signin.js';
 
 /** @import { Actions } from '../main.js' */
@@ -24,7 +25,7 @@ export function Page(props) {
     h(Dialogs, { key: 'dialogs', ...props }),
     h('p', { key: 'said', class: 'away', role: 'status' }, model.said),
     h('div', { key: 'update', role: 'status' }, h(Update, props)),
-    !model.dialog && h(Toast, { key: 'toast', model, dismiss: actions.dismiss }),
+    !model.dialog && h(Toast, { key: 'toast', model, dismiss: actions.dismiss, recover: (id) => void actions.recover(id) }),
   ];
 }
 
@@ -55,6 +56,7 @@ function Content(props) {
     case 'mine': return h(Mine, props);
     case 'all': return h(All, props);
     case 'people': return h(People, props);
+    case 'desktop': return h(Project, { ...props, key: props.model.subject });
   }
 }
 

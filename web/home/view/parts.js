@@ -3,7 +3,7 @@
 import { Component, h } from '../../vendor/preact/preact.mjs';
 import { ICONS } from './icons.js';
 import { sentence } from '../problems.js';
-import { initials } from '../words.js';
+import { initials, t } from '../words.js';
 
 /** @import { Child } from '../../vendor/preact/preact.mjs' */
 /** @import { Model, Problem } from '../types.js' */
@@ -22,7 +22,7 @@ export const IconButton = ({ label, icon: name, onClick, disabled = false, tone 
   h('button', { type: 'button', class: `icon-button ${tone}`, 'aria-label': label, title: label, disabled, onClick }, icon(name)));
 
 /** Two letters in place of a picture. @param {{ name: string }} props */
-export const Avatar = ({ name }) => h('span', { class: 'avatar', 'aria-hidden': 'true' }, initials(name));
+export const Avatar = ({ name }) => h('span', { class: 'avatar', 'aria-hidden': 'true', 'data-initials': initials(name) });
 
 /** What went wrong, read out at once. @param {{ problem: Problem | null, words?: (problem: Problem) => string }} props */
 export const Trouble = ({ problem, words = sentence }) => (
@@ -164,13 +164,20 @@ async function copied(text, input) {
   }
 }
 
+/** Takes the focus that went with what was thrown away, once. @param {HTMLElement | null} button */
+function offer(button) {
+  if (button && document.activeElement === document.body && !button.dataset.offered) button.focus({ preventScroll: true });
+  if (button) button.dataset.offered = '';
+}
+
 /**
  * A word on what was just done, until it has been read.
- * @param {{ model: Model, dismiss: () => void }} props
+ * @param {{ model: Model, dismiss: () => void, recover?: (session: string) => void }} props
  */
-export const Toast = ({ model: { toast }, dismiss }) => toast && (
+export const Toast = ({ model: { toast, dialog }, dismiss, recover = () => {} }) => toast && (
   h('div', { key: `toast-${toast.id}`, class: 'toast', 'data-tone': toast.tone },
     icon(toast.tone === 'stop' ? 'alert' : 'check'), h('span', null, toast.text),
+    toast.undo !== '' && !dialog && h('button', { type: 'button', class: 'button small', ref: offer, onClick: () => { dismiss(); recover(toast.undo); } }, t('bin.undo')),
     h('button', { type: 'button', class: 'icon-button', 'aria-label': 'Dismiss', onClick: dismiss }, icon('close'))));
 
 /**

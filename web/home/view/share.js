@@ -97,12 +97,15 @@ function Watching({ model, dialog, actions }) {
   const mayHand = ['owner', 'admin'].includes(sessionOf(model, dialog.session)?.role ?? '');
   return h('section', { class: 'rows', 'aria-labelledby': 'watching-title' },
     h('h3', { id: 'watching-title' }, 'Who is there'),
-    h('ul', null, ...viewers.map((viewer) => h('li', { key: viewer.viewer },
-      h('span', { class: 'row-main' },
-        h('b', { class: 'clip' }, viewer.name || 'Guest', viewer.you && h('span', { class: 'soft' }, ' (you)')),
-        h('span', { class: 'soft' }, viewer.driving ? 'has control' : ABILITIES[viewer.role])),
-      mayHand && hand(viewer, dialog.session, actions)))));
+    h(Viewers, { viewers, session: dialog.session, mayHand, actions }));
 }
+
+/** Who looks, and what one can do about it. @param {{ viewers: readonly Viewer[], session: string, mayHand: boolean, actions: Actions }} props */
+export const Viewers = ({ viewers, session, mayHand, actions }) => h('ul', null, ...viewers.map((viewer) => h('li', { key: viewer.viewer },
+  h('span', { class: 'row-main' },
+    h('b', { class: 'clip' }, viewer.name || 'Guest', viewer.you && h('span', { class: 'soft' }, ' (you)')),
+    h('span', { class: 'soft' }, viewer.driving ? 'has control' : ABILITIES[viewer.role])),
+  mayHand && hand(viewer, session, actions))));
 
 /** @type {Readonly<Record<Viewer['role'], string>>} */
 const ABILITIES = { owner: 'owner', admin: 'administrator', view: 'watches', assist: 'points', control: 'may take control' };
@@ -111,7 +114,7 @@ const ABILITIES = { owner: 'owner', admin: 'administrator', view: 'watches', ass
 function hand(viewer, session, actions) {
   const name = viewer.name || 'Guest';
   if (viewer.driving && !viewer.you) {
-    return h('button', { type: 'button', class: 'button small', 'aria-label': `Take control back from ${name}`, onClick: () => void actions.giveControl(session, null) }, 'Take back');
+    return h('button', { type: 'button', class: 'button small', 'aria-label': `Take back control from ${name}`, onClick: () => void actions.giveControl(session, null) }, 'Take back');
   }
   if (viewer.driving || viewer.role === 'view') return null;
   return h('button', { type: 'button', class: 'button small', 'aria-label': `Give control to ${name}`, onClick: () => void actions.giveControl(session, viewer.viewer) }, 'Give control');

@@ -76,6 +76,11 @@ impl Encoder {
     }
 }
 
+/// A small picture as a PNG of three bytes a pixel, as small as it gets in some milliseconds.
+pub fn still_png(size: Size, rgb: &[u8]) -> Vec<u8> {
+    png::small_rgb(size, rgb)
+}
+
 /// A cursor's image as a PNG with alpha. `argb` has one premultiplied `0xAARRGGBB` a pixel, in
 /// rows, as XFIXES gives it.
 pub fn cursor_png(size: Size, argb: &[u32]) -> Vec<u8> {

@@ -110,20 +110,25 @@ fn chunk(file: &mut Vec<u8>, name: &[u8; 4], data: &[u8]) {
 
 /// The file of an image with three bytes a pixel.
 pub(super) fn rgb(size: Size, bytes: &[u8]) -> Vec<u8> {
-    write(size, ColorType::Rgb, bytes)
+    write(size, ColorType::Rgb, bytes, Compression::Fastest)
+}
+
+/// The same, smaller and slower.
+pub(super) fn small_rgb(size: Size, bytes: &[u8]) -> Vec<u8> {
+    write(size, ColorType::Rgb, bytes, Compression::Balanced)
 }
 
 /// The file of an image with four bytes a pixel, alpha last and not premultiplied.
 pub(super) fn rgba(size: Size, bytes: &[u8]) -> Vec<u8> {
-    write(size, ColorType::Rgba, bytes)
+    write(size, ColorType::Rgba, bytes, Compression::Fastest)
 }
 
-fn write(size: Size, color: ColorType, bytes: &[u8]) -> Vec<u8> {
+fn write(size: Size, color: ColorType, bytes: &[u8], effort: Compression) -> Vec<u8> {
     let mut file = Vec::with_capacity(bytes.len() / 2 + 128);
     let mut encoder = png::Encoder::new(&mut file, size.width.into(), size.height.into());
     encoder.set_color(color);
     encoder.set_depth(BitDepth::Eight);
-    encoder.set_compression(Compression::Fastest);
+    encoder.set_compression(effort);
     let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(bytes));
     written.expect("a vector takes every byte, and the caller's bytes fit the size");
     file

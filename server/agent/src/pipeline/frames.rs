@@ -213,6 +213,7 @@ impl Session<'_> {
         let frame = Frame { flags, at, echo, cost_us, ops };
         tracing::trace!(frame.id = at.id.0, ops = frame.ops.len(), cost_us, "a frame is sent");
         self.shared.outbound.push(Kind::Frame, frame.encode());
+        self.still.handle_change();
         count(&self.shared.counters.frames);
         if now.since(start) > self.clock.interval() {
             count(&self.shared.counters.late);
@@ -267,7 +268,7 @@ impl Session<'_> {
 
 /// Fetches what changed, or all of it where nothing is known; nothing where the screen has another
 /// size meanwhile.
-fn grab<'a>(
+pub(super) fn grab<'a>(
     shared: &Shared,
     display: &'a mut Display,
     canvas: &Canvas,

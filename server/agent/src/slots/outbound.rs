@@ -22,6 +22,8 @@ pub enum Kind {
     State,
     /// Statistics; the newest are kept.
     Stats,
+    /// A still picture; the newest is kept.
+    Still,
 }
 
 /// The queue to the link, and what every new link is told first.

@@ -67,7 +67,7 @@ pub(super) struct Desktops {
     /// Apps of which not even a container came to be, and why.
     unopened: Mutex<BTreeMap<(SessionId, String), String>>,
     /// The memory that sessions use, in bytes.
-    used: Mutex<BTreeMap<SessionId, u64>>,
+    used: Mutex<BTreeMap<SessionId, Used>>,
     /// What people keep.
     stored: Mutex<BTreeMap<i64, Stored>>,
     /// Slots that this process is making.
@@ -95,12 +95,16 @@ struct Container {
     state: State,
     /// As the engine tells it to people: `Exited (137) 2 seconds ago`.
     status: String,
+    /// When it was made, in seconds since 1970.
+    made: Option<i64>,
 }
 
 mod grants;
 mod pool;
 mod storage;
 mod usage;
+
+use usage::Used;
 
 impl Desktops {
     pub(super) fn new(engine: Engine, settings: Settings) -> Self {
@@ -416,10 +420,12 @@ impl Desktops {
                 *reason = self.why(&found, reason).await;
             }
             let apps = self.apps(&session, &found).await;
-            let used = self.used().get(&session).copied();
+            let usage = self.usage(&session, &found);
+            let used = usage.memory;
             let Found { owner, template, .. } = found;
             let stored = self.stored().get(&owner).copied();
-            seen.push(Seen { session: Id(session), owner, template, used, stored, state, apps });
+            let session = Id(session);
+            seen.push(Seen { session, owner, template, used, stored, state, apps, usage });
         }
         Ok(seen)
     }
@@ -688,7 +694,7 @@ fn group(containers: Vec<ContainerSummary>) -> BTreeMap<SessionId, Found> {
         }
         let state = container.state.unwrap_or(State::EMPTY);
         let status = container.status.unwrap_or_default();
-        let container = Container { id, state, status };
+        let container = Container { id, state, status, made: container.created };
         let (role, app) = (label(ROLE), label(APP).to_owned());
         if let Some(core) = Core::from_name(role) {
             found.core.insert(core, container);

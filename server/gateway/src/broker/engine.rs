@@ -32,6 +32,22 @@ pub(super) struct Engine {
     docker: Mutex<Option<Docker>>,
 }
 
+/// What a container takes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Taken {
+    /// In bytes.
+    pub(super) memory: u64,
+    /// Of all processors together, since it was made.
+    pub(super) cpu: Duration,
+}
+
+impl Taken {
+    /// What both take.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self { memory: self.memory + other.memory, cpu: self.cpu + other.cpu }
+    }
+}
+
 impl Engine {
     pub(super) fn new(socket: PathBuf) -> Self {
         Self { socket, docker: Mutex::default() }
@@ -267,17 +283,20 @@ impl Engine {
         docker.list_containers(Some(options)).await.map_err(|error| self.explain(error))
     }
 
-    /// The memory that a container uses, in bytes, without what the kernel would give up at once: as
-    /// the engine's own command counts it.
-    pub(super) async fn memory(&self, container: &str) -> Option<u64> {
+    /// What a container takes: memory without what the kernel would give up at once, as the engine's
+    /// own command counts it.
+    pub(super) async fn taken(&self, container: &str) -> Option<Taken> {
         let options = StatsOptionsBuilder::default().stream(false).one_shot(true).build();
         let docker = self.docker().await.ok()?;
         let mut stats = std::pin::pin!(docker.stats(container, Some(options)));
-        let memory = stats.next().await?.ok()?.memory_stats?;
+        let stats = stats.next().await?.ok()?;
+        let cpu = stats.cpu_stats.and_then(|cpu| cpu.cpu_usage?.total_usage).unwrap_or(0);
+        let memory = stats.memory_stats?;
         let kept = memory.stats.unwrap_or_default();
         // The first by version 1 of control groups, the second by version 2.
         let spare = kept.get("total_inactive_file").or_else(|| kept.get("inactive_file"));
-        Some(memory.usage?.saturating_sub(spare.copied().unwrap_or(0)))
+        let memory = memory.usage?.saturating_sub(spare.copied().unwrap_or(0));
+        Some(Taken { memory, cpu: Duration::from_nanos(cpu) })
     }
 
     /// What it knows of a container; nothing where there is none.

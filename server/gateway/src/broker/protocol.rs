@@ -133,6 +133,47 @@ pub struct Seen {
     pub state: SeenState,
     /// Its apps.
     pub apps: Vec<SeenApp>,
+    /// What it is made of, and what it takes.
+    #[serde(default)]
+    pub usage: Usage,
+}
+
+/// What a desktop is made of and takes, as far as that is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Since when it is there, in seconds since 1970.
+    pub since: Option<i64>,
+    /// The memory that it was last measured to use, in bytes.
+    pub memory: Option<u64>,
+    /// How busy it kept the processors, in hundredths of one, between the last two looks.
+    pub cpu: Option<u32>,
+    /// Its parts, those of the desktop first, then its apps.
+    pub parts: Vec<SeenPart>,
+}
+
+/// A part of a desktop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenPart {
+    /// What it is: a role, or the name of an app.
+    pub name: String,
+    /// Whether it is an app.
+    pub is_app: bool,
+    /// How it is.
+    pub state: PartState,
+}
+
+/// How a part of a desktop is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PartState {
+    /// Under way.
+    Starting,
+    /// There.
+    Running,
+    /// Frozen.
+    Paused,
+    /// It ended.
+    Ended,
 }
 
 /// What one person keeps.

@@ -167,7 +167,8 @@ const RELEASE: HeaderName = HeaderName::from_static("lattice-release");
 
 async fn with_headers(mut response: Response) -> Response {
     for (name, value) in HEADERS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        // What says itself what it may do has less to say than a page.
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response.headers_mut().insert(RELEASE, HeaderValue::from_static(static_files::RELEASE));
     response

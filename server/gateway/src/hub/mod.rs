@@ -51,6 +51,10 @@ pub enum Event {
     Standing(Standing),
     /// The desktop's agent may have so many video encoders from here on.
     Encoders(u8),
+    /// Somebody looks at still pictures: a new one is wanted as soon as there is something new to see.
+    WantStill,
+    /// The desktop is called this from here on.
+    Name(String),
     /// These viewers must go, with this close code and reason.
     Dismiss(Whose, u16, &'static str),
     /// A packet of a viewer, and when it came.
@@ -219,6 +223,7 @@ pub struct Hub {
     events: mpsc::Sender<Event>,
     agent: mpsc::Sender<AgentEvent>,
     status: watch::Receiver<Status>,
+    still: watch::Receiver<Bytes>,
 }
 
 impl Hub {
@@ -227,9 +232,9 @@ impl Hub {
         let (events, from_viewers) = mpsc::channel(EVENTS);
         let (agent, from_agent) = mpsc::channel(AGENT_EVENTS);
         let session = Session::new(settings);
-        let status = session.status();
+        let (status, still) = (session.status(), session.still());
         let task = tokio::spawn(run(session, from_viewers, from_agent));
-        (Self { events, agent, status }, task)
+        (Self { events, agent, status, still }, task)
     }
 
     /// Asks for a place; nothing where the session's task is gone.
@@ -256,6 +261,12 @@ impl Hub {
     /// Where the agent's link reports.
     pub fn agent(&self) -> mpsc::Sender<AgentEvent> {
         self.agent.clone()
+    }
+
+    /// The newest still picture as the agent wrote it, of at most
+    /// [`lattice_wire::link::MAX_STILL`] bytes and otherwise anything; empty at first.
+    pub fn still(&self) -> watch::Receiver<Bytes> {
+        self.still.clone()
     }
 
     /// The session as it is, and its changes.

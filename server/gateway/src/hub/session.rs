@@ -1,8 +1,10 @@
 //! The session's state and what each event does to it. Nothing here waits.
 
+mod link;
 mod people;
 mod report;
 mod rest;
+mod still;
 
 use super::outbox::{FrameMark, Outbox};
 use super::{AgentEvent, Event, Full, Seat, Settings, Status, Visitor, packet};
@@ -12,15 +14,16 @@ use lattice_engine::arbiter::{Arbiter, Grant};
 use lattice_engine::fanout::{Effect, Fanout, Limits, Sees};
 use lattice_engine::rate::{Bitrate, Pace};
 use lattice_wire::{
-    Ack, AgentHello, AgentStats, Availability, Capabilities, ClientPacket, Condition, DisplayState,
-    FrameRef, FrameTable, FromAgent, Input, Micros, Role, Seq, ServerPacket, Size, ToAgent,
-    VERSION, ViewerId, Welcome, close,
+    Ack, AgentStats, Availability, Capabilities, ClientPacket, Condition, DisplayState, FrameRef,
+    FrameTable, FromAgent, Input, Micros, Role, Seq, ServerPacket, Size, ToAgent, VERSION,
+    ViewerId, Welcome, close,
 };
 use metrics::{counter, histogram};
 use report::{Counted, drop_input};
 use rest::Rest;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use still::Still;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -47,6 +50,7 @@ pub(super) struct Session {
     stats: AgentStats,
     arrivals: VecDeque<(ViewerId, Seq, Micros)>,
     rest: Rest,
+    still: Still,
     status: watch::Sender<Status>,
     counted: Counted,
 }
@@ -64,6 +68,8 @@ struct Link {
     to_agent: mpsc::Sender<ToAgent>,
     /// How many viewers and encoders it was told of.
     watching: (u16, u8),
+    /// Whether it makes still pictures.
+    makes_stills: bool,
 }
 
 impl Session {
@@ -94,6 +100,7 @@ impl Session {
             stats: AgentStats::default(),
             arrivals: VecDeque::new(),
             rest: Rest::default(),
+            still: Still::default(),
             status: watch::Sender::new(status),
             counted: Counted::default(),
         }
@@ -116,6 +123,11 @@ impl Session {
             Event::Give(to) => self.give_from_outside(to),
             Event::Standing(standing) => self.stand(standing, now),
             Event::Encoders(encoders) => self.settings.encoders = encoders,
+            Event::WantStill => self.want_still(),
+            Event::Name(name) => {
+                self.settings.name = Some(name);
+                self.welcome_again();
+            }
             Event::Dismiss(whose, code, reason) => {
                 for viewer in self.those(whose) {
                     self.dismiss(viewer, code, reason);
@@ -145,6 +157,7 @@ impl Session {
                 self.cursor = Some(bytes);
             }
             AgentEvent::Packet(FromAgent::DisplayState(state)) => self.display(state),
+            AgentEvent::Packet(FromAgent::Still(png)) => self.show_still(png),
             AgentEvent::Packet(FromAgent::Stats(stats)) => self.count_stats(stats, now),
         }
     }
@@ -315,42 +328,14 @@ impl Session {
         }
     }
 
-    fn link_up(&mut self, hello: AgentHello, to_agent: mpsc::Sender<ToAgent>) {
-        self.link = Some(Link { to_agent, watching: (0, 0) });
-        self.display = None;
-        self.arrivals.clear();
-        // Its first word says whether there is a display to ask for pixels.
-        self.fanout.suspend();
-        self.introduce(hello);
-    }
-
-    fn introduce(&mut self, hello: AgentHello) {
-        let (min, max) = hello.limits;
-        // A range that is none, as of a hostile agent or one without a display, is a fixed size.
-        let ordered = min.width <= max.width && min.height <= max.height;
-        let limits = match (min.area() > 0 && ordered, max.area() > 0) {
-            (true, _) => (min, max),
-            (false, true) => (max, max),
-            (false, false) => UNKNOWN_LIMITS,
-        };
-        if (limits, &hello.name) == (self.limits, &self.agent_name) {
-            return;
-        }
-        (self.limits, self.agent_name) = (limits, hello.name);
-        for (&viewer, member) in &self.viewers {
-            member.outbox.push_latest(self.welcome(viewer, member.visitor.role));
-        }
-    }
-
-    fn link_down(&mut self, reason: String) {
-        self.link = None;
-        self.display(DisplayState { state: Availability::Lost, reason });
-    }
-
     fn display(&mut self, state: DisplayState) {
         // A display that comes back is another one: no picture from before can be built upon.
         match state.state {
-            Availability::Live => self.fanout.reset(),
+            Availability::Live => {
+                self.fanout.reset();
+                // What was asked of the one before went with it.
+                self.ask_still();
+            }
             Availability::Lost | Availability::Ended => self.fanout.suspend(),
         }
         if self.display.as_ref() != Some(&state) {

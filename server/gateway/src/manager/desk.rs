@@ -1,20 +1,18 @@
 //! One session in the manager's hands: where it stands, its hub, and the link to its agent.
 
-use crate::agent::{self, Source};
+use super::room::Room;
 use crate::broker::protocol::Stored;
 use crate::http::api::{Answer, Desktops, Live, NoSuchViewer, Presence, Queue};
-use crate::hub::{AgentEvent, Event, Hub, Seen, Settings, Status, Whose};
-use crate::runtime::{Address, Instance, InstanceState, Spec};
-use crate::session_api::{self, AppError, Catalogue};
+use crate::hub::{Event, Hub, Seen, Settings, Whose};
+use crate::runtime::{Instance, InstanceState, Spec, Usage};
+use crate::session_api::{AppError, Catalogue};
 use crate::store::{Desired, Session, Timestamp};
 use lattice_engine::idle::{Clock, Due, Mode, Policy};
 use lattice_engine::reconcile::{self, Action, Lifecycle, Observed, State};
 use lattice_engine::session::SessionId;
 use lattice_wire::apps::App;
 use lattice_wire::{Micros, Role, Standing, ViewerId, close};
-use std::mem::discriminant;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
 
 /// What a fresh desktop has where nobody's window says otherwise: a Chromebook's screen.
 const GEOMETRY: (u16, u16) = (1366, 768);
@@ -23,6 +21,8 @@ pub(super) struct Desk {
     session: Session,
     asked: Option<Timestamp>,
     life: Lifecycle,
+    /// It was thrown away, and its programs are kept as they are.
+    is_held: bool,
     /// What the runtime does with it: until that is done there is nothing to be seen.
     busy: Option<Action>,
     room: Option<Room>,
@@ -40,6 +40,7 @@ pub(super) struct Desk {
     holds_place: bool,
     /// Who waits for something to have been done.
     awaited: Option<(Action, Answer)>,
+    usage: Usage,
 }
 
 /// What all desks share.
@@ -49,29 +50,14 @@ pub(super) struct Shared<'a> {
     pub(super) desktops: &'a Desktops,
 }
 
-/// Where viewers and the desktop meet.
-struct Room {
-    hub: Hub,
-    status: watch::Receiver<Status>,
-    link: Option<AgentLink>,
-    relay: Option<session_api::Link>,
-    encoders: u8,
-    told: String,
-    standing: Standing,
-}
-
-struct AgentLink {
-    address: Address,
-    stop: watch::Sender<bool>,
-    task: JoinHandle<()>,
-}
-
 impl Desk {
     pub(super) fn new(session: &Session, policy: Policy, can_pause: bool, now: Micros) -> Self {
         Self {
             session: session.clone(),
             asked: session.started_at,
-            life: Lifecycle::new(desired(session), now),
+            // What was thrown away is looked at first: it may run, with its programs kept.
+            life: Lifecycle::new(wanted(session), now),
+            is_held: false,
             busy: None,
             room: None,
             apps: watch::Sender::default(),
@@ -83,19 +69,50 @@ impl Desk {
             admitted_at: None,
             holds_place: false,
             awaited: None,
+            usage: Usage::default(),
         }
     }
 
-    /// Takes over what the store says now.
-    pub(super) fn update(&mut self, session: &Session, now: Micros) {
+    /// Takes over what the store says now of what there is.
+    pub(super) fn update(
+        &mut self,
+        session: &Session,
+        instance: Option<&InstanceState>,
+        now: Micros,
+    ) {
+        if self.session.name != session.name
+            && let Some(room) = &self.room
+        {
+            // A hub that is busy hears of the next name, or shows this one from the next start on.
+            room.hub.try_send(Event::Name(session.name.clone()));
+        }
         self.session = session.clone();
         if session.started_at > self.asked {
             self.asked = session.started_at;
             self.life.ask(now);
             self.clock.handle_work(now);
         }
-        if desired(session) == reconcile::Desired::Running {
+        // Of one that is yet to start there is nothing to keep.
+        let is_up = matches!(instance, Some(InstanceState::Running(_) | InstanceState::Paused(_)));
+        let discarded = session.discarded;
+        let holds = is_up && discarded.is_some_and(|it| it.is_held(Timestamp::now()));
+        let was_held = std::mem::replace(&mut self.is_held, holds);
+        match (was_held, holds) {
+            (_, true) if self.can_pause => self.life.doze(),
+            (true, false) => self.wake(now),
+            (_, _) => {}
+        }
+        if self.desired() == reconcile::Desired::Running {
             self.has_rested = false;
+        }
+    }
+
+    /// What it is to do, all things considered.
+    fn desired(&self) -> reconcile::Desired {
+        let is_kept = self.session.discarded.is_none() || self.is_held;
+        match self.session.desired {
+            Desired::Running if !self.session.deleted && is_kept => reconcile::Desired::Running,
+            Desired::Running | Desired::Stopped => reconcile::Desired::Stopped,
         }
     }
 
@@ -186,6 +203,12 @@ impl Desk {
         self.awaited = Some((Action::Pause, answer));
     }
 
+    /// Somebody wants it to end and start again.
+    pub(super) fn restart(&mut self, answer: Answer) {
+        self.life.restart();
+        self.awaited = Some((Action::Stop, answer));
+    }
+
     /// Somebody wants its home to begin anew.
     pub(super) fn reset(&mut self, answer: Answer) {
         self.life.reset();
@@ -254,7 +277,7 @@ impl Desk {
             Some(InstanceState::Ended { reason }) => Observed::Ended(reason.clone()),
         };
         let before = self.life.state();
-        let action = self.life.observe(desired(&self.session), observed, now);
+        let action = self.life.observe(self.desired(), observed, now);
         self.busy = action;
         if self.life.state() != State::Queued {
             self.queue = None;
@@ -285,8 +308,9 @@ impl Desk {
 
     /// Opens the room where the desktop is to run, and links it to the desktop where that runs.
     pub(super) async fn follow(&mut self, instance: Option<&InstanceState>, shared: &Shared<'_>) {
-        if desired(&self.session) == reconcile::Desired::Stopped {
-            let reason = match (self.session.deleted, self.has_rested) {
+        let is_thrown_away = self.session.deleted || self.session.discarded.is_some();
+        if is_thrown_away || self.desired() == reconcile::Desired::Stopped {
+            let reason = match (is_thrown_away, self.has_rested) {
                 (true, _) => "the desktop was deleted",
                 (false, true) => "nobody worked at the desktop, so it was stopped",
                 (false, false) => "the desktop was stopped",
@@ -299,7 +323,10 @@ impl Desk {
         let standing = self.standing(instance);
         let room = self.room.get_or_insert_with(|| {
             let settings = shared.settings.clone().named(&self.session.name);
-            Room::open(settings, shared.notice.clone())
+            let room = Room::open(settings, shared.notice.clone());
+            let gallery = shared.desktops.gallery().clone();
+            tokio::spawn(gallery.follow(self.session.id.clone(), room.hub.still()));
+            room
         });
         match instance {
             Some(InstanceState::Running(address)) => {
@@ -323,6 +350,7 @@ impl Desk {
     pub(super) fn show_apps(&mut self, catalogue: &Catalogue, instance: Option<&Instance>) {
         let open = instance.map_or(&[][..], |instance| &instance.apps);
         let apps = catalogue.apps(&self.session.template, open);
+        self.usage = instance.map(|instance| told(&instance.usage)).unwrap_or_default();
         self.apps.send_if_modified(|told| {
             let differs = *told != apps;
             *told = apps;
@@ -359,6 +387,7 @@ impl Desk {
             queue: self.queue,
             can_pause: self.can_pause,
             stored,
+            usage: self.usage.clone(),
         }
     }
 
@@ -368,6 +397,14 @@ impl Desk {
 
     pub(super) fn hub(&self) -> Option<Hub> {
         self.room.as_ref().map(|room| room.hub.clone())
+    }
+
+    /// Somebody looks at its pictures.
+    pub(super) fn want_picture(&self) {
+        if let Some(room) = &self.room {
+            // A hub that is busy has something else to do; whoever looks asks again.
+            room.hub.try_send(Event::WantStill);
+        }
     }
 
     /// Who looks.
@@ -441,109 +478,21 @@ impl Desk {
     }
 }
 
-impl AgentLink {
-    fn leads_to(&self, address: &Address) -> bool {
-        let same = self.address.socket == address.socket
-            && self.address.token.expose() == address.token.expose();
-        same && !self.task.is_finished()
+/// As exact as anybody needs it: nobody is told of what changes all the time.
+fn told(usage: &Usage) -> Usage {
+    const MEMORY_STEP: u64 = 8 << 20;
+    const CPU_STEP: u32 = 5;
+    Usage {
+        memory: usage.memory.map(|bytes| bytes.next_multiple_of(MEMORY_STEP)),
+        cpu: usage.cpu.map(|share| (share + CPU_STEP / 2) / CPU_STEP * CPU_STEP),
+        ..usage.clone()
     }
 }
 
-impl Room {
-    fn open(settings: Settings, notice: mpsc::Sender<()>) -> Self {
-        let encoders = settings.encoders;
-        let (hub, _) = Hub::spawn(settings);
-        let status = hub.status();
-        let mut changes = status.clone();
-        tokio::spawn(async move {
-            while changes.changed().await.is_ok() {
-                // One that waits says it for all.
-                let _ = notice.try_send(());
-            }
-        });
-        let standing = Standing::Usual;
-        Self { hub, status, link: None, relay: None, encoders, told: String::new(), standing }
-    }
-
-    /// When somebody last worked here, and when somebody who may came.
-    fn visited(&self) -> (Option<Micros>, Option<Micros>) {
-        let status = self.status.borrow();
-        (status.worked_at, status.opened_at)
-    }
-
-    /// Says how the desktop stands. The time of a warning goes by itself.
-    async fn stand(&mut self, standing: Standing) {
-        let is_warned = matches!(standing, Standing::Warned { .. });
-        let same = discriminant(&self.standing) == discriminant(&standing);
-        if self.standing == standing || (is_warned && same) {
-            return;
-        }
-        self.standing = standing;
-        self.hub.send(Event::Standing(standing)).await;
-    }
-
-    async fn link_to(&mut self, address: &Address) {
-        if self.link.as_ref().is_some_and(|link| link.leads_to(address)) {
-            return;
-        }
-        self.unlink().await;
-        self.told.clear();
-        let source = Source::Socket { path: address.socket.clone(), token: address.token.clone() };
-        let (stop, stopped) = watch::channel(false);
-        let hub = self.hub.clone();
-        let task = tokio::spawn(async move {
-            let (pid, _) = watch::channel(None);
-            if let Err(error) = agent::run(source, &hub, &pid, stopped).await {
-                tracing::warn!(error = %format!("{error:#}"), "a desktop's agent is of no use");
-                let _ = hub.agent().send(AgentEvent::Down(format!("{error:#}"))).await;
-            }
-        });
-        self.link = Some(AgentLink { address: address.clone(), stop, task });
-    }
-
-    fn relay_to(
-        &mut self,
-        session: &SessionId,
-        address: &Address,
-        apps: &watch::Sender<Vec<App>>,
-        desktops: &Desktops,
-    ) {
-        let Some(relay) = &address.relay else {
-            self.relay = None;
-            return;
-        };
-        if self.relay.as_ref().is_none_or(|link| !link.leads_to(relay)) {
-            let (session, relay) = (session.clone(), relay.clone());
-            let link = session_api::Link::open(session, relay, apps.subscribe(), desktops.clone());
-            self.relay = Some(link);
-        }
-    }
-
-    async fn unlink(&mut self) {
-        self.relay = None;
-        if let Some(link) = self.link.take() {
-            link.stop.send_replace(true);
-            let _ = link.task.await;
-        }
-    }
-
-    /// Says why there is no picture.
-    async fn tell(&mut self, reason: &str) {
-        if self.told != reason {
-            reason.clone_into(&mut self.told);
-            let _ = self.hub.agent().send(AgentEvent::Down(reason.to_owned())).await;
-        }
-    }
-
-    async fn close(mut self, reason: &'static str) {
-        self.hub.send(Event::Dismiss(Whose::Everybody, close::ENDED, reason)).await;
-        self.unlink().await;
-    }
-}
-
-fn desired(session: &Session) -> reconcile::Desired {
+fn wanted(session: &Session) -> reconcile::Desired {
+    let is_there = !session.deleted && session.discarded.is_none();
     match session.desired {
-        Desired::Running if !session.deleted => reconcile::Desired::Running,
+        Desired::Running if is_there => reconcile::Desired::Running,
         Desired::Running | Desired::Stopped => reconcile::Desired::Stopped,
     }
 }

@@ -6,6 +6,7 @@
 
 mod desk;
 mod line;
+mod room;
 mod rules;
 
 pub use rules::{Gauge, Rules};
@@ -252,15 +253,16 @@ impl Task {
                 entry.insert(Desk::new(&session, policy, can_pause, now))
             }
         };
-        desk.update(&session, now);
-        if desk.mind(now) && session.desired == Desired::Running {
+        let state = instance.map(|instance| &instance.state);
+        desk.update(&session, state, now);
+        let is_thrown_away = session.discarded.is_some();
+        if desk.mind(now) && session.desired == Desired::Running && !is_thrown_away {
             tracing::info!(session = %id, "nobody works at a desktop, so it is stopped");
             let (desired, at) = (Desired::Stopped, Timestamp::now());
             self.store.set_desired(&id, desired, Actor::System, at).await?;
             session.desired = desired;
-            desk.update(&session, now);
+            desk.update(&session, state, now);
         }
-        let state = instance.map(|instance| &instance.state);
         let action = desk.observe(state, now);
         desk.show_apps(&self.rules.catalogue, instance);
         if let Some(took) = desk.came_up(now) {
@@ -380,6 +382,7 @@ impl Task {
                 let _ = reply.send(given);
             }
             Order::Pause(session, answer) => self.ask(&session, answer, Desk::pause),
+            Order::Restart(session, answer) => self.ask(&session, answer, Desk::restart),
             Order::Reset(session, answer) => self.ask(&session, answer, Desk::reset),
             Order::Dismiss(whose) => {
                 for desk in self.desks.values() {
@@ -389,6 +392,11 @@ impl Task {
             Order::Reserve(reply) => {
                 let runtime = self.runtime.clone();
                 tokio::spawn(async move { reply.send(runtime.reserve().await) });
+            }
+            Order::Picture(session) => {
+                if let Some(desk) = self.desks.get(&session) {
+                    desk.want_picture();
+                }
             }
             Order::App(session, what, reply) => match self.check_app(&session, &what) {
                 Ok(()) => {

@@ -72,6 +72,7 @@ impl World {
             id: "vue".into(),
             title: "Vue".into(),
             summary: String::new(),
+            readme: String::new(),
             apps: vec![app],
         };
         let book = Book::new(Some("localhost".into()));

@@ -152,7 +152,7 @@ impl Docker {
                 (None, false) => AppState::Running,
             },
         });
-        Instance { apps: apps.collect(), session, owner: seen.owner, state }
+        Instance { apps: apps.collect(), session, owner: seen.owner, state, usage: seen.usage }
     }
 
     pub(super) fn port_socket(&self, session: &SessionId, app: &str, port: u16) -> PathBuf {

@@ -2,6 +2,7 @@
 
 use super::{
     Address, AppInstance, AppState, Instance, InstanceState, Relay, RuntimeError, Spec, Stored,
+    Usage,
 };
 use crate::auth::Token;
 use lattice_engine::session::SessionId;
@@ -109,7 +110,13 @@ impl Fake {
     /// Somebody else starts a session.
     pub fn put(&self, session: &SessionId, owner: i64) -> Result<(), RuntimeError> {
         let state = InstanceState::Running(self.address(session)?);
-        let instance = Instance { session: session.clone(), owner, state, apps: Vec::new() };
+        let instance = Instance {
+            session: session.clone(),
+            owner,
+            state,
+            apps: Vec::new(),
+            usage: Usage::default(),
+        };
         self.world().instances.insert(session.clone(), instance);
         self.bump();
         Ok(())
@@ -141,7 +148,13 @@ impl Fake {
             false => InstanceState::Running(address),
         };
         world.starts += 1;
-        let instance = Instance { session: session.clone(), owner, state, apps: Vec::new() };
+        let instance = Instance {
+            session: session.clone(),
+            owner,
+            state,
+            apps: Vec::new(),
+            usage: Usage::default(),
+        };
         world.instances.insert(session, instance);
         drop(world);
         self.bump();

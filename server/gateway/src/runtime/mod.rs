@@ -17,7 +17,7 @@ pub use own_broker::{BrokerSettings, OwnBroker};
 pub use process::{Process, Settings};
 
 use crate::auth::Token;
-pub use crate::broker::protocol::{Held, Stored};
+pub use crate::broker::protocol::{Held, PartState, SeenPart, Stored, Usage};
 use lattice_engine::session::SessionId;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -55,6 +55,8 @@ pub struct Instance {
     pub state: InstanceState,
     /// Its apps that are open, or ended by themselves since it was started.
     pub apps: Vec<AppInstance>,
+    /// What it is made of and takes.
+    pub usage: Usage,
 }
 
 /// One app of an instance.

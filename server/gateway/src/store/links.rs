@@ -272,7 +272,7 @@ impl Store {
                  JOIN sessions ON sessions.id = links.session
              WHERE (grants.user = ?1 OR grants.login = ?2)
                  AND links.revoked_at IS NULL AND links.expires_at > ?3
-                 AND sessions.deleted_at IS NULL
+                 AND sessions.deleted_at IS NULL AND sessions.discarded_at IS NULL
              ORDER BY grants.id",
         )
         .bind(user)
@@ -293,7 +293,8 @@ impl Store {
         let rows = sqlx::query(
             "SELECT sessions.*, users.name AS owner_name, users.display_name AS owner_display_name
              FROM sessions JOIN users ON users.id = sessions.owner
-             WHERE sessions.deleted_at IS NULL AND (sessions.owner = ?1 OR sessions.id IN (
+             WHERE sessions.deleted_at IS NULL AND sessions.discarded_at IS NULL
+                 AND (sessions.owner = ?1 OR sessions.id IN (
                  SELECT links.session FROM grants JOIN links ON links.id = grants.link
                  WHERE (grants.user = ?1 OR grants.login = ?2)
                      AND links.revoked_at IS NULL AND links.expires_at > ?3))
@@ -356,7 +357,7 @@ async fn find(
         "SELECT links.id AS link, links.session, links.role, sessions.owner
          FROM links JOIN sessions ON sessions.id = links.session
          WHERE links.token_hash = ? AND links.revoked_at IS NULL AND links.expires_at > ?
-             AND sessions.deleted_at IS NULL",
+             AND sessions.deleted_at IS NULL AND sessions.discarded_at IS NULL",
     )
     .bind(token.bytes())
     .bind(now.0)

@@ -8,6 +8,7 @@
 //! too, and longer: only others of ours can be in front of them.
 
 mod audit;
+mod discarded;
 mod links;
 mod logins;
 mod migrate;
@@ -18,6 +19,7 @@ mod time;
 mod users;
 
 pub use audit::{Actor, AuditEntry};
+pub use discarded::Discarded;
 pub use links::{Grant, Holder, Link, NewLink, Redeemed};
 pub use logins::{Bearer, IDLE_S, LIFETIME_S, Login, SignedIn};
 pub use sessions::{Desired, NewSession, Owner, Session};

@@ -1,6 +1,7 @@
 //! The sessions that people want: what the manager makes true.
 
 use super::audit::{Actor, note};
+use super::discarded::Discarded;
 use super::{Store, StoreError, Timestamp, Tx, UserId};
 use lattice_engine::session::SessionId;
 use sqlx::Row as _;
@@ -62,6 +63,8 @@ pub struct Session {
     pub started_at: Option<Timestamp>,
     /// Whether it is to go for good.
     pub deleted: bool,
+    /// Where somebody has thrown it away and can still have it back.
+    pub discarded: Option<Discarded>,
 }
 
 /// A session to be made, running.
@@ -81,6 +84,9 @@ pub(super) fn session(row: &SqliteRow) -> Result<Session, StoreError> {
     let id: &str = row.try_get("id")?;
     let deleted_at: Option<i64> = row.try_get("deleted_at")?;
     let started_at: Option<i64> = row.try_get("started_at")?;
+    let discarded_at: Option<i64> = row.try_get("discarded_at")?;
+    let held_until: Option<i64> = row.try_get("held_until")?;
+    let held_until = held_until.map(Timestamp);
     Ok(Session {
         id: id.parse().map_err(|_| StoreError::Damaged("sessions.id"))?,
         owner: Owner {
@@ -94,6 +100,7 @@ pub(super) fn session(row: &SqliteRow) -> Result<Session, StoreError> {
         created_at: Timestamp(row.try_get("created_at")?),
         started_at: started_at.map(Timestamp),
         deleted: deleted_at.is_some(),
+        discarded: discarded_at.map(|at| Discarded { at: Timestamp(at), held_until }),
     })
 }
 
@@ -110,8 +117,16 @@ impl Store {
         rows.iter().map(session).collect()
     }
 
-    /// The session of that id, unless it is to go.
+    /// The session of that id, unless it is to go or was thrown away.
     pub async fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError> {
+        Ok(self.session_or_discarded(id).await?.filter(|session| session.discarded.is_none()))
+    }
+
+    /// The session of that id, unless it is to go for good.
+    pub async fn session_or_discarded(
+        &self,
+        id: &SessionId,
+    ) -> Result<Option<Session>, StoreError> {
         let row = sqlx::query(
             "SELECT sessions.*, users.name AS owner_name, users.display_name AS owner_display_name
              FROM sessions JOIN users ON users.id = sessions.owner
@@ -131,15 +146,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        let owned: u32 = sqlx::query_scalar(
-            "SELECT count(*) FROM sessions WHERE owner = ? AND deleted_at IS NULL",
-        )
-        .bind(new.owner.0)
-        .fetch_one(&mut *tx)
-        .await?;
-        if owned >= most {
-            return Err(StoreError::TooMany { max: most });
-        }
+        check_room(&mut tx, new.owner, most).await?;
         sqlx::query(
             "INSERT INTO sessions (id, owner, template, name, desired, created_at, started_at)
              VALUES (?1, ?2, ?3, ?4, 'running', ?5, ?5)",
@@ -195,7 +202,7 @@ impl Store {
             "UPDATE sessions SET desired = ?2,
                  started_at = CASE ?2 WHEN 'running' THEN max(?3, coalesce(started_at, 0) + 1)
                               ELSE started_at END
-             WHERE id = ?1 AND deleted_at IS NULL",
+             WHERE id = ?1 AND deleted_at IS NULL AND discarded_at IS NULL",
         )
         .bind(id.as_str())
         .bind(desired.as_str())
@@ -239,6 +246,31 @@ impl Store {
         Ok(())
     }
 
+    /// Calls a session something else.
+    pub async fn rename_session(
+        &self,
+        id: &SessionId,
+        name: &str,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        let changed = sqlx::query(
+            "UPDATE sessions SET name = ?2
+             WHERE id = ?1 AND deleted_at IS NULL AND discarded_at IS NULL",
+        )
+        .bind(id.as_str())
+        .bind(name)
+        .execute(&mut *tx)
+        .await?;
+        if changed.rows_affected() == 0 {
+            return Err(StoreError::Missing("session"));
+        }
+        note(&mut tx, now, actor, "session.rename", format!("session {id}"), name).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
     /// Forgets a session that was to go and whose desktop is gone.
     pub async fn forget_session(&self, id: &SessionId) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
@@ -249,6 +281,18 @@ impl Store {
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// Whether an owner may have one more.
+pub(super) async fn check_room(tx: &mut Tx, owner: UserId, most: u32) -> Result<(), StoreError> {
+    let owned: u32 = sqlx::query_scalar(
+        "SELECT count(*) FROM sessions
+         WHERE owner = ? AND deleted_at IS NULL AND discarded_at IS NULL",
+    )
+    .bind(owner.0)
+    .fetch_one(&mut **tx)
+    .await?;
+    if owned >= most { Err(StoreError::TooMany { max: most }) } else { Ok(()) }
 }
 
 /// Marks all sessions of a user as ones that are to go.

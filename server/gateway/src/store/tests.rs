@@ -89,7 +89,7 @@ async fn two_that_open_a_fresh_database_at_once_make_it_once() {
 }
 
 /// What each released schema has left behind, by its number from 1.
-const LEFT_BEHIND: [&str; 1] = [include_str!("fixtures/1.sql")];
+const LEFT_BEHIND: [&str; 2] = [include_str!("fixtures/1.sql"), include_str!("fixtures/2.sql")];
 
 /// Everybody keeps what they have, and what has been left to none of the schemas is nowhere missing.
 #[tokio::test]
@@ -135,9 +135,9 @@ async fn a_newer_database_is_refused_and_left_alone() {
     other.close().await.expect("closed");
     let before = std::fs::read(file(&dir)).expect("read");
     let error = Store::open(&file(&dir)).await.expect_err("newer");
-    assert!(matches!(error, StoreError::Newer { found: 7, known: 1, .. }), "{error}");
+    assert!(matches!(error, StoreError::Newer { found: 7, known: 2, .. }), "{error}");
     let message = error.to_string();
-    for part in ["lattice.db", "newer release", "schema 7", "up to 1", "restore the copy"] {
+    for part in ["lattice.db", "newer release", "schema 7", "up to 2", "restore the copy"] {
         assert!(message.contains(part), "{message}");
     }
     assert!(before == std::fs::read(file(&dir)).expect("read"), "the file is as it was");
@@ -426,4 +426,61 @@ async fn who_did_what_is_noted_without_secrets() {
     assert!(!format!("{audit:?} {store:?} {:?}", TokenHash::of("hunter2")).contains("hunter2"));
     store.prune_audit(NOW.plus(500 * 86_400)).await.expect("pruned");
     assert!(store.audit(10).await.expect("read").is_empty());
+}
+
+#[tokio::test]
+async fn what_was_thrown_away_is_nowhere_until_it_is_taken_back_with_its_links() {
+    let (_dir, store) = open().await;
+    let ann = user(&store, "ann").await;
+    let session = session_of(&store, ann).await;
+    link_to(&store, &session, "hunter2", LinkRole::View, None).await;
+    let guest = redeem(&store, "hunter2", None).await.expect("redeemed").login.expect("a guest");
+    store.discard_session(&session, Actor::User(ann), NOW).await.expect("thrown away");
+    assert_eq!(store.session(&session).await.expect("read"), None);
+    for holder in [Holder::User(ann), Holder::Guest(guest)] {
+        assert!(store.sessions_for(holder, NOW).await.expect("read").is_empty());
+        assert!(store.grants(holder, NOW).await.expect("read").is_empty());
+    }
+    assert_eq!(redeem(&store, "hunter2", None).await, None);
+    let again = store.discard_session(&session, Actor::User(ann), NOW).await;
+    assert!(matches!(again, Err(StoreError::Missing("session"))));
+    let stopped = store.set_desired(&session, Desired::Stopped, Actor::System, NOW).await;
+    assert!(matches!(stopped, Err(StoreError::Missing("session"))));
+    let found = store.discarded_of(ann).await.expect("read");
+    let discarded = found[0].discarded.expect("it was");
+    assert!(discarded.is_held(NOW.plus(599)) && !discarded.is_held(NOW.plus(600)));
+    assert_eq!(discarded.gone_at(), NOW.plus(7 * 86_400));
+
+    let full = store.recover_session(&session, 0, Actor::User(ann), NOW).await;
+    assert!(matches!(full, Err(StoreError::TooMany { max: 0 })));
+    store.recover_session(&session, 1, Actor::User(ann), NOW).await.expect("taken back");
+    store.recover_session(&session, 0, Actor::User(ann), NOW).await.expect("as it is");
+    let back = store.session(&session).await.expect("read").expect("there");
+    assert_eq!((back.desired, back.discarded), (Desired::Running, None));
+    assert_eq!(store.grants(Holder::Guest(guest), NOW).await.expect("read").len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_thrown_away_goes_in_time_and_the_newest_alone_keep_their_programs() {
+    let (_dir, store) = open().await;
+    let ann = user(&store, "ann").await;
+    let mut all = Vec::new();
+    for number in 0..52 {
+        let id = SessionId::from_bytes([number; 10]);
+        let new = NewSession { id: &id, owner: ann, template: "desktop", name: "Desktop" };
+        store.create_session(&new, 1, NOW).await.expect("what was thrown away does not count");
+        let at = NOW.plus(number.into());
+        store.discard_session(&id, Actor::User(ann), at).await.expect("thrown away");
+        all.push(id);
+    }
+    let found = store.discarded_of(ann).await.expect("read");
+    let newest: Vec<_> = found.iter().map(|session| session.id.clone()).collect();
+    assert_eq!(newest, all.iter().rev().take(50).cloned().collect::<Vec<_>>());
+    let held = found.iter().filter(|it| it.discarded.is_some_and(|it| it.is_held(NOW)));
+    assert_eq!(held.map(|it| it.id.clone()).collect::<Vec<_>>(), newest[..2]);
+    let week = 7 * 86_400;
+    assert_eq!(store.delete_discarded(NOW.plus(week + 1)).await.expect("done"), 0);
+    assert_eq!(store.delete_discarded(NOW.plus(week + 3)).await.expect("done"), 2);
+    let deleted = store.all_sessions().await.expect("read").into_iter().filter(|it| it.deleted);
+    assert_eq!(deleted.count(), 4);
 }

@@ -1,7 +1,8 @@
 //! The API's side of the session manager: what runs is read from a snapshot, what is to happen is
 //! said by orders. The store holds what is desired; an order only says where to look.
 
-use crate::broker::protocol::Stored;
+use super::gallery::Gallery;
+use crate::broker::protocol::{Stored, Usage};
 use crate::hub::Whose;
 use crate::session_api::AppError;
 use crate::store::LoginId;
@@ -39,6 +40,8 @@ pub struct Live {
     pub can_pause: bool,
     /// What its owner keeps, where that was measured.
     pub stored: Option<Stored>,
+    /// What it is made of and takes.
+    pub usage: Usage,
 }
 
 /// A place in the line of those for which the machine has no room yet.
@@ -83,12 +86,16 @@ pub enum Order {
     GiveControl(SessionId, Option<ViewerId>, oneshot::Sender<Result<(), NoSuchViewer>>),
     /// Freeze it, where it runs.
     Pause(SessionId, Answer),
+    /// End it and start it, where it runs.
+    Restart(SessionId, Answer),
     /// End it, have its home begin anew, and start it.
     Reset(SessionId, Answer),
     /// End these sockets now.
     Dismiss(Whose),
     /// A session that is half started already, if there is one.
     Reserve(oneshot::Sender<Option<SessionId>>),
+    /// Have its next picture made.
+    Picture(SessionId),
     /// Open or close that app on it.
     App(SessionId, AppOrder, oneshot::Sender<Result<(), AppError>>),
 }
@@ -111,6 +118,15 @@ pub struct Desktops {
     live: watch::Receiver<Arc<HashMap<SessionId, Live>>>,
     trouble: watch::Receiver<bool>,
     orders: mpsc::Sender<Order>,
+    gallery: Gallery,
+}
+
+/// What runs, as it is shown.
+#[derive(Debug, Clone)]
+pub(super) struct Shown {
+    pub(super) live: Arc<HashMap<SessionId, Live>>,
+    /// The number of each session's newest picture.
+    pub(super) pictures: HashMap<SessionId, u64>,
 }
 
 /// The manager's end.
@@ -130,12 +146,31 @@ impl Desktops {
         let (says, live) = watch::channel(Arc::default());
         let (is_troubled, trouble) = watch::channel(false);
         let (orders, told) = mpsc::channel(ORDERS);
-        (Self { live, trouble, orders }, Inbox { live: says, trouble: is_troubled, orders: told })
+        let gallery = Gallery::default();
+        (
+            Self { live, trouble, orders, gallery },
+            Inbox { live: says, trouble: is_troubled, orders: told },
+        )
     }
 
     /// What runs.
     pub(super) fn list(&self) -> Arc<HashMap<SessionId, Live>> {
         self.live.borrow().clone()
+    }
+
+    /// The same with what belongs to it.
+    pub(super) fn shown(&self) -> Shown {
+        Shown { live: self.list(), pictures: self.gallery.numbers() }
+    }
+
+    /// Pictures of what runs.
+    pub fn gallery(&self) -> &Gallery {
+        &self.gallery
+    }
+
+    /// Has a session's next picture made.
+    pub(super) async fn want_picture(&self, session: &SessionId) {
+        self.order(Order::Picture(session.clone())).await;
     }
 
     /// What runs, and its changes.
@@ -163,6 +198,11 @@ impl Desktops {
     /// Has a session paused; an error says why it is not.
     pub(super) async fn pause(&self, session: &SessionId) -> Result<(), String> {
         self.asked(|answer| Order::Pause(session.clone(), answer)).await
+    }
+
+    /// Has a session that runs end and start again; an error says why it does not.
+    pub(super) async fn restart(&self, session: &SessionId) -> Result<(), String> {
+        self.asked(|answer| Order::Restart(session.clone(), answer)).await
     }
 
     /// Has a session begin anew; an error says why it does not.

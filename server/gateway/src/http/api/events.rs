@@ -4,7 +4,8 @@
 use super::Api;
 use super::desktops::Live;
 use super::gate::Pass;
-use super::sessions::{SessionView, view, wants_all};
+use super::session_view::{SessionView, view};
+use super::sessions::wants_all;
 use crate::accept::Guard;
 use crate::auth::Identity;
 use crate::http::problem::Problem;
@@ -20,7 +21,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// How often a comment is sent, so that nothing on the way thinks the connection dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -45,10 +46,12 @@ pub(super) async fn follow(
     let mut feed = Feed {
         live: api.desktops().changes(),
         changes: api.changes(),
+        pictures: api.desktops().gallery().changes(),
         guard: pass.connection.guard.clone(),
         identity: pass.identity,
         api,
         all,
+        looked: Instant::now(),
         sent: HashMap::new(),
         queue: VecDeque::new(),
     };
@@ -73,7 +76,10 @@ struct Feed {
     all: bool,
     live: watch::Receiver<Arc<HashMap<SessionId, Live>>>,
     changes: watch::Receiver<u64>,
+    pictures: watch::Receiver<u64>,
     guard: Guard,
+    /// When the store was last asked.
+    looked: Instant,
     sent: HashMap<String, SessionView>,
     /// At most one for each session that was or is seen.
     queue: VecDeque<Event>,
@@ -86,15 +92,23 @@ impl Feed {
             if let Some(event) = self.queue.pop_front() {
                 return Some(event);
             }
-            tokio::select! {
+            let is_picture = tokio::select! {
                 _ = self.guard.closing() => return None,
-                changed = self.live.changed() => changed.ok()?,
-                changed = self.changes.changed() => changed.ok()?,
-                () = sleep(LOOK_EVERY) => {}
-            }
+                changed = self.live.changed() => changed.map(|()| false).ok()?,
+                changed = self.changes.changed() => changed.map(|()| false).ok()?,
+                changed = self.pictures.changed() => changed.map(|()| true).ok()?,
+                () = sleep(LOOK_EVERY) => false,
+            };
             sleep(GATHER).await;
+            let is_picture = is_picture && self.looked.elapsed() < LOOK_EVERY;
+            if is_picture && !self.live.has_changed().ok()? && !self.changes.has_changed().ok()? {
+                self.pictures.mark_unchanged();
+                self.look_at_pictures();
+                continue;
+            }
             self.live.mark_unchanged();
             self.changes.mark_unchanged();
+            self.pictures.mark_unchanged();
             match self.look().await {
                 Ok(true) => {}
                 Ok(false) => return None,
@@ -105,8 +119,22 @@ impl Feed {
         }
     }
 
+    /// Queues what has a new picture. These come often, and say nothing of who may see what: the store is
+    /// not asked.
+    fn look_at_pictures(&mut self) {
+        for (id, number) in self.api.desktops().gallery().numbers() {
+            let Some(session) = self.sent.get_mut(id.as_str()) else { continue };
+            if session.picture.replace(number) != Some(number)
+                && let Ok(event) = Event::default().event("session").json_data(&*session)
+            {
+                self.queue.push_back(event);
+            }
+        }
+    }
+
     /// Queues what is different; whether the login is still good.
     async fn look(&mut self) -> Result<bool, StoreError> {
+        self.looked = Instant::now();
         if !self.renew().await? {
             return Ok(false);
         }
@@ -145,9 +173,9 @@ impl Feed {
     }
 
     async fn seen(&self) -> Result<HashMap<String, SessionView>, StoreError> {
-        let live = self.api.desktops().list();
+        let shown = self.api.desktops().shown();
         let sessions = self.api.visible(&self.identity, self.all).await?.into_iter();
-        let views = sessions.map(|(session, role)| view(session, role, &live));
+        let views = sessions.map(|(session, role)| view(session, role, &shown));
         Ok(views.map(|view| (view.id.clone(), view)).collect())
     }
 }

@@ -81,7 +81,11 @@ pub(super) async fn gate(
     check_page(&site, request.headers(), safe, proof)?;
     let named = params.iter().find(|(name, _)| *name == "id").map(|(_, id)| id);
     let about = named.filter(|_| action.is_about_session());
-    let tie = api.tie(&identity, about).await?;
+    let tie = match action {
+        // What was thrown away is there for nothing else.
+        Action::RecoverSession | Action::DeleteSession => api.tie_kept(&identity, about).await?,
+        _ => api.tie(&identity, about).await?,
+    };
     let who = tie.who;
     let permit = policy::decide(who, action);
     let permit = permit.ok_or_else(|| refused(&identity, who, action))?;
@@ -107,10 +111,19 @@ impl Api {
         identity: &Identity,
         named: Option<&str>,
     ) -> Result<Tie, StoreError> {
+        let tie = self.tie_kept(identity, named).await?;
+        match &tie.session {
+            Some(session) if session.discarded.is_some() => self.tie_kept(identity, None).await,
+            _ => Ok(tie),
+        }
+    }
+
+    /// The same, also where it was thrown away and can be had back.
+    async fn tie_kept(&self, identity: &Identity, named: Option<&str>) -> Result<Tie, StoreError> {
         let id = named.and_then(|id| id.parse::<SessionId>().ok());
         let (session, grant) = match (id, identity.holder()) {
             (Some(id), Some(holder)) => (
-                self.store().session(&id).await?,
+                self.store().session_or_discarded(&id).await?,
                 self.store().grant(&id, holder, Timestamp::now()).await?,
             ),
             _ => (None, None),
@@ -166,6 +179,7 @@ pub(super) fn refused(identity: &Identity, who: Who, action: Action) -> Problem 
         return no_such("session");
     }
     let detail = match (action.is_about_session(), identity) {
+        (true, _) if action == Action::DuplicateSession => "only the session's owner may do this",
         (true, _) => "only the session's owner and administrators may do this",
         (false, Identity::Guest(_)) => "this needs an account; sign in with yours",
         (false, _) => "only administrators may do this",

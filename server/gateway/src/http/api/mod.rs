@@ -9,11 +9,15 @@ mod answers;
 mod apps;
 mod desktops;
 mod events;
+mod gallery;
 mod gate;
+mod keep;
 mod links;
 mod logins;
 mod openapi;
+mod pictures;
 mod previews;
+mod session_view;
 mod sessions;
 #[cfg(test)]
 mod tests;
@@ -23,6 +27,7 @@ mod viewers;
 
 pub use admission::Admission;
 pub use desktops::{Answer, AppOrder, Desktops, Inbox, Live, NoSuchViewer, Order, Presence, Queue};
+pub use gallery::Gallery;
 pub use previews::Target;
 
 use crate::auth::Auth;
@@ -56,6 +61,8 @@ pub struct Template {
     pub title: String,
     /// What is in it.
     pub summary: String,
+    /// What there is to know, as Markdown; may be empty. Whoever wrote the template wrote it.
+    pub readme: String,
     /// The apps that can be opened on it.
     pub apps: Vec<TemplateApp>,
 }
@@ -163,11 +170,17 @@ fn routes() -> Vec<Route> {
         route(GET, "/api/v1/sessions", Action::ListSessions, sessions::list),
         route(POST, "/api/v1/sessions", Action::CreateSession, sessions::create),
         route(GET, "/api/v1/sessions/{id}", Action::ReadSession, sessions::read),
+        route(PATCH, "/api/v1/sessions/{id}", Action::RenameSession, keep::rename),
         route(DELETE, "/api/v1/sessions/{id}", Action::DeleteSession, sessions::delete),
+        route(POST, "/api/v1/sessions/{id}/duplicate", Action::DuplicateSession, keep::duplicate),
+        route(POST, "/api/v1/sessions/{id}/discard", Action::DiscardSession, keep::discard),
+        route(POST, "/api/v1/sessions/{id}/recover", Action::RecoverSession, keep::recover),
         route(POST, "/api/v1/sessions/{id}/start", Action::RunSession, sessions::start),
         route(POST, "/api/v1/sessions/{id}/stop", Action::RunSession, sessions::stop),
         route(POST, "/api/v1/sessions/{id}/pause", Action::RunSession, sessions::pause),
+        route(POST, "/api/v1/sessions/{id}/restart", Action::RunSession, sessions::restart),
         route(POST, "/api/v1/sessions/{id}/reset", Action::ResetSession, sessions::reset),
+        route(GET, "/api/v1/sessions/{id}/picture", Action::Watch, pictures::read),
         route(GET, "/api/v1/sessions/{id}/links", Action::ShareSession, links::list),
         route(POST, "/api/v1/sessions/{id}/links", Action::ShareSession, links::create),
         route(DELETE, "/api/v1/sessions/{id}/links/{link}", Action::ShareSession, links::revoke),

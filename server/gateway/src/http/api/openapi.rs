@@ -1,6 +1,8 @@
 //! What the API takes and gives, for programs and their authors.
 
-use super::{apps, events, links, logins, previews, sessions, users, viewers};
+use super::{
+    apps, events, keep, links, logins, pictures, previews, sessions, users, viewers,
+};
 use axum::response::{IntoResponse as _, Response};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
@@ -28,9 +30,15 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
         sessions::create,
         sessions::read,
         sessions::delete,
+        keep::rename,
+        keep::duplicate,
+        keep::discard,
+        keep::recover,
+        pictures::read,
         sessions::start,
         sessions::stop,
         sessions::pause,
+        sessions::restart,
         sessions::reset,
         links::list,
         links::create,

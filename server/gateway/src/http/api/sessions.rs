@@ -1,14 +1,13 @@
 //! Sessions: what people have, and what they want of it.
 
 use super::answers::{Read, conflict, internal, invalid};
-use super::desktops::{Live, Queue};
 use super::gate::{AboutSession, Pass};
+use super::session_view::{SessionView, view};
 use super::users::check_label;
 use super::{Api, MOST_SESSIONS, Template};
 use crate::auth::Identity;
-use crate::broker::protocol::{Held, Stored};
 use crate::http::problem::Problem;
-use crate::store::{Desired, NewSession, Session, StoreError, Timestamp};
+use crate::store::{Desired, NewSession, Session, StoreError, Timestamp, UserId};
 use axum::Json;
 use axum::extract::{self, RawQuery};
 use axum::http::{StatusCode, header};
@@ -22,79 +21,6 @@ use utoipa::ToSchema;
 
 /// When to come again where sessions cannot be looked after.
 const TROUBLE_S: u64 = 5;
-
-/// A session, as whoever asks sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = Session)]
-pub(super) struct SessionView {
-    #[schema(example = "mzxw6ytboinquzjm")]
-    pub(super) id: String,
-    name: String,
-    template: String,
-    owner: OwnerView,
-    /// `requested`, `queued`, `starting`, `running`, `idle` (paused), `stopping`, `stopped` or `failed`.
-    state: &'static str,
-    /// Why it is in that state, for a person; may be empty.
-    reason: String,
-    #[schema(format = DateTime)]
-    created_at: String,
-    /// Where its desktop is to be seen.
-    url: String,
-    /// What the asker is to it: `owner`, `admin`, `control`, `assist` or `view`.
-    role: &'static str,
-    /// How many look.
-    viewers: usize,
-    /// Its place in line, where it is `queued`.
-    queue: Option<Queue>,
-    /// Whether it can be paused.
-    can_pause: bool,
-    /// What its owner keeps, for them and administrators, where that was measured.
-    storage: Option<StorageView>,
-}
-
-/// What somebody keeps, in all of their sessions together.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = Storage)]
-struct StorageView {
-    data: PlaceView,
-    home: PlaceView,
-    /// The homes of all apps.
-    apps: PlaceView,
-    /// Whether no more than the limits can be kept; else they only say what should not be exceeded.
-    enforced: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-struct PlaceView {
-    used_bytes: u64,
-    /// Nothing where it is not limited.
-    limit_bytes: Option<u64>,
-    /// Whether less than a twentieth of the limit is left.
-    full: bool,
-}
-
-impl From<Stored> for StorageView {
-    fn from(stored: Stored) -> Self {
-        let view = |held: Held| PlaceView {
-            used_bytes: held.used,
-            limit_bytes: held.limit,
-            full: held.is_full(),
-        };
-        Self {
-            data: view(stored.data),
-            home: view(stored.home),
-            apps: view(stored.apps),
-            enforced: stored.is_enforced,
-        }
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-struct OwnerView {
-    id: String,
-    name: String,
-    display_name: String,
-}
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Sessions {
@@ -132,7 +58,7 @@ impl Api {
         };
         if all && admin {
             let mut sessions = self.store().all_sessions().await?;
-            sessions.retain(|session| !session.deleted);
+            sessions.retain(|session| !session.deleted && session.discarded.is_none());
             let seen = |session: Session| role(&session, None).map(|role| (session, role));
             return Ok(sessions.into_iter().filter_map(seen).collect());
         }
@@ -150,7 +76,7 @@ impl Api {
     }
 
     /// What would not be done now is not promised.
-    fn check_manager(&self) -> Result<(), Problem> {
+    pub(super) fn check_manager(&self) -> Result<(), Problem> {
         if !self.desktops().in_trouble() {
             return Ok(());
         }
@@ -160,53 +86,10 @@ impl Api {
         Err(Problem::new(code, title, detail).retry_after(TROUBLE_S))
     }
 
-    async fn view_again(&self, about: &AboutSession) -> Result<SessionView, Problem> {
-        let session = self.store().session(&about.session.id).await?;
+    pub(super) async fn view_again(&self, about: &AboutSession) -> Result<SessionView, Problem> {
+        let session = self.store().session_or_discarded(&about.session.id).await?;
         let session = session.ok_or(StoreError::Missing("session"))?;
-        Ok(view(session, about.role, &self.desktops().list()))
-    }
-}
-
-pub(super) fn view(
-    session: Session,
-    role: SessionRole,
-    live: &HashMap<SessionId, Live>,
-) -> SessionView {
-    let found = live.get(&session.id);
-    let state = state(session.desired, found.map(|live| live.state));
-    SessionView {
-        state: state.name(),
-        queue: found.and_then(|live| live.queue).filter(|_| state == State::Queued),
-        can_pause: found.is_some_and(|live| live.can_pause),
-        reason: found.map(|live| live.reason.clone()).unwrap_or_default(),
-        viewers: found.map_or(0, |live| live.viewers),
-        storage: found
-            .filter(|_| matches!(role, SessionRole::Owner | SessionRole::Admin))
-            .and_then(|live| live.stored)
-            .map(StorageView::from),
-        url: format!("/d/{}", session.id),
-        role: role.as_str(),
-        id: session.id.to_string(),
-        name: session.name,
-        template: session.template,
-        owner: OwnerView {
-            id: session.owner.id.0.to_string(),
-            name: session.owner.name,
-            display_name: session.owner.display_name,
-        },
-        created_at: session.created_at.to_string(),
-    }
-}
-
-/// What is, read with what is wanted: the manager may not have looked yet.
-fn state(desired: Desired, live: Option<State>) -> State {
-    match (desired, live.unwrap_or(State::Stopped)) {
-        (Desired::Running, State::Stopped | State::Stopping) => State::Requested,
-        (
-            Desired::Stopped,
-            State::Requested | State::Queued | State::Starting | State::Running | State::Idle,
-        ) => State::Stopping,
-        (_, state) => state,
+        Ok(view(session, about.role, &self.desktops().shown()))
     }
 }
 
@@ -216,7 +99,7 @@ pub(super) fn wants_all(pass: &Pass, query: Option<&str>) -> Result<bool, Proble
         "" | "all=0" => Ok(false),
         "all=1" if decide(pass.who, Action::ListAllSessions).is_some() => Ok(true),
         "all=1" => Err(super::gate::refused(&pass.identity, pass.who, Action::ListAllSessions)),
-        _ => Err(invalid("the query may be all=1 and nothing else")),
+        _ => Err(invalid("the query may be all=1, or discarded=1 for a list, and nothing else")),
     }
 }
 
@@ -232,7 +115,8 @@ pub(super) async fn templates(extract::State(api): extract::State<Api>) -> Json<
 /// One's own sessions and those shared with one.
 #[utoipa::path(
     get, path = "/api/v1/sessions", tag = "sessions",
-    params(("all" = Option<u8>, Query, description = "1: everybody's, for administrators")),
+    params(("all" = Option<u8>, Query, description = "1: everybody's, for administrators"),
+        ("discarded" = Option<u8>, Query, description = "1: one's own that were thrown away and can be had back")),
     responses((status = 200, body = Sessions))
 )]
 pub(super) async fn list(
@@ -240,8 +124,16 @@ pub(super) async fn list(
     pass: Pass,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Sessions>, Problem> {
+    if query.as_deref() == Some("discarded=1") {
+        let Some(user) = pass.identity.user() else {
+            return Ok(Json(Sessions { sessions: vec![] }));
+        };
+        let (found, live) = (api.store().discarded_of(user.id).await?, api.desktops().shown());
+        let views = found.into_iter().map(|session| view(session, SessionRole::Owner, &live));
+        return Ok(Json(Sessions { sessions: views.collect() }));
+    }
     let all = wants_all(&pass, query.as_deref())?;
-    let (sessions, live) = (api.visible(&pass.identity, all).await?, api.desktops().list());
+    let (sessions, live) = (api.visible(&pass.identity, all).await?, api.desktops().shown());
     let sessions = sessions.into_iter().map(|(session, role)| view(session, role, &live));
     Ok(Json(Sessions { sessions: sessions.collect() }))
 }
@@ -266,17 +158,27 @@ pub(super) async fn create(
     })?;
     let name = given.name.as_deref().map_or(template.title.as_str(), str::trim);
     check_label("name", name)?;
+    made(&api, user.id, &template.id, name).await
+}
+
+/// Makes a session, which starts.
+pub(super) async fn made(
+    api: &Api,
+    owner: UserId,
+    template: &str,
+    name: &str,
+) -> Result<Response, Problem> {
     let id = match api.desktops().reserve().await {
         // One that waits in line for long may be offered a second time.
-        Some(ready) if api.store().session(&ready).await?.is_none() => ready,
+        Some(ready) if api.store().session_or_discarded(&ready).await?.is_none() => ready,
         Some(_) | None => fresh_id()?,
     };
-    let new = NewSession { id: &id, owner: user.id, template: &template.id, name };
+    let new = NewSession { id: &id, owner, template, name };
     api.store().create_session(&new, MOST_SESSIONS, Timestamp::now()).await?;
     api.desktops().wake(&id).await;
     api.note_change();
     let session = api.store().session(&id).await?.ok_or(StoreError::Missing("session"))?;
-    let view = view(session, SessionRole::Owner, &api.desktops().list());
+    let view = view(session, SessionRole::Owner, &api.desktops().shown());
     let location = [(header::LOCATION, format!("/api/v1/sessions/{id}"))];
     Ok((StatusCode::CREATED, location, Json(view)).into_response())
 }
@@ -296,7 +198,7 @@ pub(super) async fn read(
     extract::State(api): extract::State<Api>,
     about: AboutSession,
 ) -> Json<SessionView> {
-    Json(view(about.session, about.role, &api.desktops().list()))
+    Json(view(about.session, about.role, &api.desktops().shown()))
 }
 
 /// End a session for good. Its owner's files stay.
@@ -369,6 +271,30 @@ pub(super) async fn pause(
     Ok((StatusCode::ACCEPTED, Json(api.view_again(&about).await?)).into_response())
 }
 
+/// Have a session end and start again as it is: its programs are closed, its files stay. One that does
+/// not run starts.
+#[utoipa::path(
+    post, path = "/api/v1/sessions/{id}/restart", tag = "sessions", params(("id" = String, Path)),
+    responses((status = 202, body = SessionView),
+        (status = 409, description = "It does not end"),
+        (status = 503, description = "Desktops cannot be started at this moment"))
+)]
+pub(super) async fn restart(
+    extract::State(api): extract::State<Api>,
+    about: AboutSession,
+) -> Result<Response, Problem> {
+    api.check_manager()?;
+    let id = &about.session.id;
+    let state = api.desktops().list().get(id).map(|live| live.state);
+    let runs = matches!(state, Some(State::Starting | State::Running | State::Idle));
+    let answer = desire(&api, &about, Desired::Running).await?;
+    if runs && about.session.desired == Desired::Running {
+        api.desktops().restart(id).await.map_err(conflict)?;
+        return Ok((StatusCode::ACCEPTED, Json(api.view_again(&about).await?)).into_response());
+    }
+    Ok(answer)
+}
+
 /// Have a session begin anew: it is stopped, its home becomes as it is at first, and it starts. Data
 /// stays.
 #[utoipa::path(
@@ -396,29 +322,4 @@ async fn desire(api: &Api, about: &AboutSession, desired: Desired) -> Result<Res
     api.desktops().wake(id).await;
     api.note_change();
     Ok((StatusCode::ACCEPTED, Json(api.view_again(about).await?)).into_response())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_wanted_shows_before_the_manager_has_looked() {
-        let table = [
-            (Desired::Running, None, State::Requested),
-            (Desired::Running, Some(State::Stopped), State::Requested),
-            (Desired::Running, Some(State::Starting), State::Starting),
-            (Desired::Running, Some(State::Failed), State::Failed),
-            (Desired::Stopped, None, State::Stopped),
-            (Desired::Running, Some(State::Queued), State::Queued),
-            (Desired::Running, Some(State::Idle), State::Idle),
-            (Desired::Stopped, Some(State::Running), State::Stopping),
-            (Desired::Stopped, Some(State::Queued), State::Stopping),
-            (Desired::Stopped, Some(State::Idle), State::Stopping),
-            (Desired::Stopped, Some(State::Failed), State::Failed),
-        ];
-        for (desired, live, shown) in table {
-            assert_eq!(state(desired, live), shown, "{desired:?} {live:?}");
-        }
-    }
 }

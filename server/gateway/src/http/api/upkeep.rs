@@ -67,6 +67,9 @@ impl Api {
             self.note_change();
         }
         if now.since(done.pruned) >= PRUNE_S {
+            if self.store().delete_discarded(now).await? > 0 {
+                self.note_change();
+            }
             self.store().prune_links(now).await?;
             self.store().prune_audit(now).await?;
             done.pruned = now;

@@ -2,8 +2,8 @@ use super::*;
 use crate::hub::{Right, Whose};
 use crate::store::LinkId;
 use lattice_wire::{
-    Bottleneck, Epoch, Frame, FrameFlags, FrameId, Key, Modifiers, Op, OpKind, Point, Rect, Role,
-    Standing, Video,
+    AgentHello, Bottleneck, Epoch, Frame, FrameFlags, FrameId, Key, Modifiers, Op, OpKind, Point,
+    Rect, Role, Standing, Video,
 };
 
 const NOW: Micros = Micros(1);
@@ -403,4 +403,37 @@ async fn standings(seat: &Seat) -> Vec<Standing> {
         }
     }
     standings
+}
+
+#[test]
+fn a_still_picture_is_asked_for_once_of_an_agent_that_makes_them() {
+    let mut room = Room::new(0, 99);
+    let still = room.session.still();
+    let asks = |told: Vec<ToAgent>| {
+        let still = |packet| match packet {
+            ToAgent::Still { at_once } => Some(at_once),
+            _ => None,
+        };
+        told.into_iter().filter_map(still).collect::<Vec<_>>()
+    };
+    room.session.handle_event(Event::WantStill, NOW);
+    assert_eq!(asks(room.told()), [false; 0], "an older agent would take it for a fault");
+    let version = VERSION | lattice_wire::link::MAKES_STILLS;
+    let hello = AgentHello { version, limits: UNKNOWN_LIMITS, name: String::new() };
+    for _ in 0..2 {
+        let again = AgentEvent::Packet(FromAgent::Hello(hello.clone()));
+        room.session.handle_agent(again, NOW);
+        room.session.handle_event(Event::WantStill, NOW);
+    }
+    assert_eq!(asks(room.told()), [true]);
+    for picture in [b"one", b"two"] {
+        let png = AgentEvent::Packet(FromAgent::Still(Bytes::from_static(picture)));
+        room.session.handle_agent(png, NOW);
+    }
+    assert_eq!(&**still.borrow(), b"one", "what nobody asked for is dropped");
+    room.session.handle_event(Event::WantStill, NOW);
+    assert_eq!(asks(room.told()), [false]);
+    let live = DisplayState { state: Availability::Live, reason: String::new() };
+    room.session.handle_agent(AgentEvent::Packet(FromAgent::DisplayState(live)), NOW);
+    assert_eq!(asks(room.told()), [false], "another display has not heard of it");
 }

@@ -13,6 +13,7 @@
 pub(crate) mod home;
 pub mod place;
 pub(crate) mod probe;
+mod usage;
 mod watcher;
 
 pub use place::Limits;
@@ -86,6 +87,7 @@ pub struct Process {
     watcher: Watcher,
     /// One of start, stop and remove at a time for each session.
     turns: Turns,
+    meter: usage::Meter,
 }
 
 impl Process {
@@ -98,7 +100,13 @@ impl Process {
         let bwrap = probe::sandbox(&settings).await?;
         limits::make_room();
         let watcher = Watcher::start().map_err(RuntimeError::step("watch", &settings.run))?;
-        let process = Self { settings, bwrap, watcher, turns: Turns::default() };
+        let process = Self {
+            settings,
+            bwrap,
+            watcher,
+            turns: Turns::default(),
+            meter: usage::Meter::default(),
+        };
         for (_, place) in process.places()? {
             process.watch(&place);
         }
@@ -160,10 +168,13 @@ impl Process {
 
     pub(super) async fn list(&self) -> Result<Vec<Instance>, RuntimeError> {
         let mut found = Vec::new();
-        for (session, place) in self.places()? {
+        let places = self.places()?;
+        let usage = self.meter.look(&places);
+        for (session, place) in places {
             let Some(state) = observe(&place) else { continue };
             let Some(owner) = place.order().ok().map(|order| order.owner) else { continue };
-            found.push(Instance { session, owner, state, apps: Vec::new() });
+            let usage = usage.get(&session).cloned().unwrap_or_default();
+            found.push(Instance { session, owner, state, apps: Vec::new(), usage });
         }
         Ok(found)
     }

@@ -58,6 +58,19 @@ async fn a_page_hears_of_its_own_sessions_and_no_others() {
     world.show(&session, State::Running, 3);
     assert_eq!(stream.next().await.expect("an event").1["viewers"], 3);
 
+    let (agent, newest) = watch::channel(Bytes::new());
+    let gallery = world.api.desktops().gallery().clone();
+    tokio::spawn(gallery.follow(session.clone(), newest));
+    for picture in [&b"one"[..], b"two"] {
+        agent.send_replace(Bytes::from_static(picture));
+        let told = stream.next().await.expect("an event").1;
+        let path = format!("/api/v1/sessions/{session}/picture");
+        let answer = world.get(&path, &hers).await;
+        assert_eq!((answer.status, &*answer.body), (StatusCode::OK, picture), "as it came");
+        let number = told["picture"].as_u64().expect("a number");
+        assert_eq!(answer.headers[header::ETAG], format!("\"{number}\""));
+    }
+
     let path = format!("/api/v1/sessions/{session}");
     world.ask(Method::DELETE, &path, &hers, Value::Null).await;
     let gone = stream.next().await;

@@ -128,6 +128,9 @@ impl World {
             ("POST", "/api/v1/sessions/{id}/pause") => {
                 self.show(&case.session, State::Running, 0);
             }
+            ("PATCH", "/api/v1/sessions/{id}") | ("POST", "/api/v1/sessions/{id}/duplicate") => {
+                body = json!({ "name": "Renamed" });
+            }
             ("POST", "/api/v1/sessions") => body = json!({ "template": "desktop" }),
             ("POST", "/api/v1/sessions/{id}/links") => body = json!({ "role": "view" }),
             ("DELETE", "/api/v1/sessions/{id}/links/{link}") => {

@@ -13,6 +13,7 @@ mod sessions;
 use super::*;
 use crate::accept::{Connection, Drain};
 use crate::auth::{Token, admin};
+use crate::broker::protocol::Usage;
 use crate::http::origin::Site;
 use crate::preview::Book;
 use crate::session_api::AppError;
@@ -89,6 +90,7 @@ impl World {
             id: "desktop".into(),
             title: "Plain desktop".into(),
             summary: "A window manager and a terminal".into(),
+            readme: "# Begin".into(),
             apps: vec![TemplateApp {
                 name: "code".into(),
                 title: "VS Code".into(),
@@ -229,7 +231,8 @@ impl World {
     fn show(&self, session: &SessionId, state: State, viewers: usize) {
         let queue = (state == State::Queued).then_some(Queue { position: 3, eta_s: Some(120) });
         let (reason, apps) = (String::new(), Vec::new());
-        let live = Live { state, reason, viewers, apps, queue, can_pause: true, stored: None };
+        let (stored, usage) = (None, Usage::default());
+        let live = Live { state, reason, viewers, apps, queue, can_pause: true, stored, usage };
         self.live.send_modify(|all| {
             Arc::make_mut(all).insert(session.clone(), live);
         });
@@ -262,6 +265,10 @@ async fn manager(mut orders: tokio::sync::mpsc::Receiver<Order>, told: Arc<Mutex
                 let _ = answer.send(Ok(()));
                 format!("pause {session}")
             }
+            Order::Restart(session, answer) => {
+                let _ = answer.send(Ok(()));
+                format!("restart {session}")
+            }
             Order::Reset(session, answer) => {
                 let _ = answer.send(Ok(()));
                 format!("reset {session}")
@@ -271,6 +278,7 @@ async fn manager(mut orders: tokio::sync::mpsc::Receiver<Order>, told: Arc<Mutex
                 let _ = reply.send(None);
                 continue;
             }
+            Order::Picture(session) => format!("picture {session}"),
             Order::App(_, what, reply) => {
                 let (AppOrder::Open(app) | AppOrder::Close(app)) = &what;
                 let done = match app.as_str() {

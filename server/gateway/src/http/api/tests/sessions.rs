@@ -1,7 +1,7 @@
 //! Sessions as their owners meet them.
 
 use super::*;
-use crate::runtime::{Held, Stored};
+use crate::runtime::{Held, PartState, SeenPart, Stored, Usage};
 
 #[tokio::test]
 async fn a_session_is_made_shown_stopped_started_and_deleted() {
@@ -68,19 +68,26 @@ async fn what_its_owner_keeps_is_told_to_them_and_not_to_whom_they_share_with() 
     let data = Held { used: 95, limit: Some(100) };
     let stored = Stored { data, home: nothing, apps: nothing, is_enforced: true };
     world.live.send_modify(|all| {
-        Arc::make_mut(all).get_mut(&session).expect("shown").stored = Some(stored);
+        let live = Arc::make_mut(all).get_mut(&session).expect("shown");
+        let part = SeenPart { name: "xorg".into(), is_app: false, state: PartState::Running };
+        live.stored = Some(stored);
+        live.usage = Usage { since: Some(0), memory: Some(7), cpu: None, parts: vec![part] };
     });
     let shown = world.get(&path, &who).await.json();
     let data = json!({ "used_bytes": 95, "limit_bytes": 100, "full": true });
     assert_eq!(shown["storage"]["data"], data);
     assert_eq!(shown["storage"]["home"]["limit_bytes"], Value::Null);
     assert_eq!(shown["storage"]["enforced"], true);
+    let part = json!({ "name": "xorg", "app": false, "state": "running" });
+    let usage = json!({ "since": "1970-01-01T00:00:00Z", "memory_bytes": 7, "cpu_percent": null, "parts": [part] });
+    assert_eq!(shown["usage"], usage);
     let (secret, _) = world.link(&who, &session, json!({ "role": "control" })).await;
     let other = world.user().await;
     let guest = world.browser(&other).await;
     assert_eq!(world.redeem(&guest, &secret).await.status, StatusCode::OK);
     let shown = world.get(&path, &guest).await;
     assert_eq!((shown.status, shown.json()["storage"].clone()), (StatusCode::OK, Value::Null));
+    assert_eq!(shown.json()["usage"], Value::Null);
 }
 
 #[tokio::test]
@@ -208,4 +215,64 @@ async fn a_locked_database_is_told_as_busy() {
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers()[header::RETRY_AFTER], "2");
     drop(world);
+}
+
+#[tokio::test]
+async fn a_session_is_renamed_duplicated_thrown_away_and_taken_back() {
+    let world = World::new().await;
+    let user = world.user().await;
+    let (who, session) = (world.browser(&user).await, world.session_of(&user).await);
+    let path = format!("/api/v1/sessions/{session}");
+    let body = json!({ "name": "  Maths " });
+    let renamed = world.ask(Method::PATCH, &path, &who, body).await;
+    assert_eq!((renamed.status, &renamed.json()["name"]), (StatusCode::OK, &json!("Maths")));
+    for wrong in [json!({ "name": " " }), json!({ "name": "a\u{202e}b" }), json!({ "owner": 1 })] {
+        let refused = world.ask(Method::PATCH, &path, &who, wrong).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    }
+    let twin = format!("{path}/duplicate");
+    let twin = world.ask(Method::POST, &twin, &who, json!({ "name": "Maths 2" })).await;
+    assert_eq!(twin.status, StatusCode::CREATED, "{}", twin.detail());
+    let twin = twin.json();
+    assert_eq!((&twin["name"], &twin["template"]), (&json!("Maths 2"), &json!("desktop")));
+    assert_ne!(twin["id"], session.as_str());
+
+    let (secret, _) = world.link(&who, &session, json!({ "role": "view" })).await;
+    let thrown = world.ask(Method::POST, &format!("{path}/discard"), &who, Value::Null).await;
+    assert_eq!(thrown.status, StatusCode::OK, "{}", thrown.detail());
+    assert!(thrown.json()["discarded"]["until"].is_string());
+    for (method, path) in [
+        (Method::GET, path.clone()),
+        (Method::POST, format!("{path}/start")),
+        (Method::POST, format!("{path}/links")),
+        (Method::POST, format!("{path}/discard")),
+    ] {
+        let refused = world.ask(method, &path, &who, json!({ "role": "view" })).await;
+        assert_eq!(refused.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    assert_eq!(world.redeem(&Proof::default(), &secret).await.status, StatusCode::NOT_FOUND);
+    let listed = world.get("/api/v1/sessions", &who).await.json();
+    assert_eq!(listed["sessions"].as_array().map(Vec::len), Some(1));
+    let all = world.get("/api/v1/sessions?all=1", &world.browser(&world.admin().await).await).await;
+    assert_eq!(all.json()["sessions"].as_array().map(Vec::len), Some(1));
+    let thrown = world.get("/api/v1/sessions?discarded=1", &who).await.json();
+    assert_eq!(thrown["sessions"][0]["id"], session.as_str());
+    let stranger = world.browser(&world.user().await).await;
+    let others = world.get("/api/v1/sessions?discarded=1", &stranger).await.json();
+    assert_eq!(others, json!({ "sessions": [] }));
+
+    world.told().await;
+    let recover = format!("{path}/recover");
+    let refused = world.ask(Method::POST, &recover, &stranger, Value::Null).await;
+    assert_eq!(refused.status, StatusCode::NOT_FOUND);
+    let back = world.ask(Method::POST, &recover, &who, Value::Null).await;
+    assert_eq!(back.status, StatusCode::OK, "{}", back.detail());
+    assert_eq!(world.told().await, [format!("look {session}")]);
+    assert_eq!(world.redeem(&Proof::default(), &secret).await.status, StatusCode::OK);
+    for order in [(Method::POST, format!("{path}/discard")), (Method::DELETE, path.clone())] {
+        let done = world.ask(order.0, &order.1, &who, Value::Null).await;
+        assert!(done.status.is_success(), "what was thrown away can be deleted for good");
+    }
+    let recovered = world.ask(Method::POST, &recover, &who, Value::Null).await;
+    assert_eq!(recovered.status, StatusCode::NOT_FOUND);
 }

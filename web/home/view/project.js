@@ -1,0 +1,204 @@
+/** The page of one desktop: how it is, what it takes, who is there, and all that can be done with it. */
+
+import { Component, h } from '../../vendor/preact/preact.mjs';
+import { called, sessionOf, titled } from '../state.js';
+import { amount, offers, since, span, stateSentence, stateTone, t } from '../words.js';
+import { Main, Screen, kindOf, mayManage } from './desktops.js';
+import { Failed, IconButton, icon } from './parts.js';
+import { Readme } from './readme.js';
+import { Viewers } from './share.js';
+
+/** @import { Actions } from '../main.js' */
+/** @import { App, Held, Model, Session, Template, Usage } from '../types.js' */
+/** @import { Child } from '../../vendor/preact/preact.mjs' */
+
+/** @typedef {{ model: Model, actions: Actions }} Props */
+/** @typedef {Props & { session: Session }} OfOne */
+
+/** @param {Props} props */
+export function Project(props) {
+  const { model, actions } = props;
+  const { items, problem } = model.sessions;
+  const session = sessionOf(model, model.subject);
+  return h('main', { class: 'content project', id: 'content' },
+    h('a', { class: 'back', href: model.me?.role === 'admin' && session?.role === 'admin' ? '#all' : '#mine' },
+      icon('back'), t(session?.role === 'admin' ? 'project.back-all' : 'project.back')),
+    session && mayManage(session) ? h(Whole, { session, ...props })
+      : items ? h(Gone, {})
+        : problem ? h(Failed, { title: 'The desktops could not be read', problem, onRetry: () => void actions.readSessions() })
+          : h('div', { class: 'project-head', 'aria-busy': 'true', 'aria-label': 'Reading the desktops' }, h('span', { class: 'bone' })));
+}
+
+const Gone = () => h('div', { class: 'empty' },
+  h('span', { class: 'glyph' }, icon('screen')),
+  h('h1', null, t('project.gone')),
+  h('p', null, t('project.gone-hint')),
+  h('a', { class: 'button', href: '#mine' }, t('project.to-list')));
+
+/** @param {OfOne} props */
+function Whole(props) {
+  const { session, model, actions } = props;
+  const { id, state, role } = session;
+  const can = offers(state);
+  const isActing = model.acting.has(id);
+  const kind = model.templates.find((template) => template.id === session.template);
+  const act = (/** @type {keyof typeof import('./icons.js').ICONS} */ glyph, /** @type {import('../words.js').TextKey} */ word, /** @type {() => void} */ go) => (
+    h('button', { type: 'button', class: 'button', disabled: isActing, onClick: go }, icon(glyph), t(word)));
+  return [
+    h('div', { key: 'head', class: 'project-head' },
+      h('div', { class: 'project-title' },
+        h('h1', null, titled(session)),
+        h(IconButton, { label: t('project.rename'), icon: 'pen', disabled: isActing, onClick: () => actions.openRename(id) })),
+      h('span', { class: 'state', 'data-tone': stateTone(state) }, icon(`state-${stateTone(state)}`), stateSentence(session))),
+    h('div', { key: 'body', class: 'project-body' },
+      h('div', { class: 'project-side' },
+        h('div', { class: 'desk big', 'data-tone': stateTone(state), 'data-session': id, 'data-state': state },
+          h(Screen, { session, actions }),
+          state === 'failed' && session.reason && h('p', { class: 'reason' }, session.reason),
+          state === 'queued' && h('p', { class: 'note' }, t('line.hint')),
+          h('div', { class: 'desk-actions' },
+            h(Main, { session, actions, isActing }),
+            act('share', 'project.share', () => actions.openShare(id)),
+            can.stop && act('stop', 'project.stop', () => actions.openStop(id)),
+            can.open && act('update', 'project.restart', () => actions.openRestart(id)),
+            session.can_pause && can.pause && act('pause', 'project.pause', () => void actions.pause(id)),
+            role === 'owner' && act('copy', 'project.duplicate', () => actions.openDuplicate(id)))),
+        h(People, props),
+        h(Apps, props),
+        h(About, { key: `${session.template} ${kind?.readme?.length ?? 0}`, kind, tokens: model.readmes[session.template], actions })),
+      h('div', { class: 'project-side' },
+        h(Facts, props),
+        h(Files, props),
+        h(Parts, props),
+        h(Danger, props))),
+  ];
+}
+
+/** @param {string} id @param {import('../words.js').TextKey} title @param {...Child} children */
+const panel = (id, title, ...children) => h('section', { class: 'panel rows', 'aria-labelledby': `p-${id}` },
+  h('h2', { id: `p-${id}` }, t(title)), ...children);
+
+/** @param {OfOne} props */
+function Facts({ session, model }) {
+  const { usage, role, owner, created_at: made } = session;
+  const up = usage?.since ? span(Math.max((model.now - Date.parse(usage.since)) / 1000, 0)) : null;
+  return panel('facts', 'project.facts', h('dl', { class: 'facts' },
+    fact('project.kind', kindOf(session, model)),
+    role === 'admin' && fact('project.owner', called(owner)),
+    fact('project.made', since(made, model.now)),
+    up !== null && fact('project.up', up),
+    usage && fact('project.memory', told(usage.memory_bytes, amount)),
+    usage && fact('project.cpu', told(usage.cpu_percent, (percent) => t('project.cpu-value', { percent })))));
+}
+
+/** @param {import('../words.js').TextKey} name @param {string} value */
+const fact = (name, value) => h('div', { key: name }, h('dt', null, t(name)), h('dd', null, value));
+
+/** @param {number | null} value @param {(value: number) => string} say */
+const told = (value, say) => (value === null ? t('project.unknown') : say(value));
+
+/** @param {OfOne} props */
+function People({ session, model, actions }) {
+  const people = model.people ?? [];
+  return panel('people', 'project.people', session.viewers === 0 || people.length === 0
+    ? h('p', { class: 'soft' }, t('project.nobody'))
+    : h(Viewers, { viewers: people, session: session.id, mayHand: true, actions }));
+}
+
+/**
+ * What whoever made the template wrote about it.
+ * @typedef {{ kind: Template | undefined, tokens: Model['readmes'][string] | undefined, actions: Actions }} KindProps
+ * @extends {Component<KindProps>}
+ */
+class About extends Component {
+  componentDidMount() {
+    const { kind, actions } = this.props;
+    if (kind) void actions.readReadme(kind);
+  }
+
+  render() {
+    const { kind, tokens } = this.props;
+    return kind?.readme ? panel('readme', 'project.readme', tokens && h(Readme, { tokens })) : null;
+  }
+}
+
+/** @param {OfOne} props */
+function Apps({ session, model, actions }) {
+  const apps = session.apps ?? [];
+  if (apps.length === 0) return null;
+  const runs = session.state === 'running';
+  return panel('apps', 'project.apps',
+    !runs && h('p', { class: 'soft' }, t('project.apps-rest')),
+    h('ul', null, ...apps.map((app) => h('li', { key: app.name },
+      h('span', { class: 'row-main' },
+        h('b', { class: 'clip' }, app.title),
+        h('span', { class: 'soft' }, [t(`app.${app.state}`), app.reason].filter(Boolean).join(': '))),
+      runs && toggle(app, session, model, actions)))));
+}
+
+/** @param {App} app @param {Session} session @param {Model} model @param {Actions} actions */
+function toggle(app, session, model, actions) {
+  const isOpen = app.state === 'running' || app.state === 'starting';
+  const label = t(isOpen ? 'project.close-app-name' : 'project.open-app-name', { name: app.title });
+  return h('button', {
+    type: 'button', class: 'button small', disabled: model.acting.has(`${session.id} ${app.name}`), 'aria-label': label,
+    onClick: () => void actions.setApp(session.id, app.name, !isOpen),
+  }, t(isOpen ? 'project.close-app' : 'project.open-app'));
+}
+
+/** @param {OfOne} props */
+function Files({ session }) {
+  const { storage, role, owner } = session;
+  if (!storage) return null;
+  const isFull = storage.data.full || storage.home.full || storage.apps.full;
+  return panel('files', 'project.storage',
+    h('p', { class: 'soft' }, role === 'owner' ? t('project.storage-hint') : t('project.storage-hint-other', { name: called(owner) })),
+    meter('project.data', storage.data), meter('project.home', storage.home), meter('project.app-homes', storage.apps),
+    isFull && h('p', { class: 'hint warn' }, t('project.storage-full')),
+    !storage.enforced && storage.data.limit_bytes !== null && h('p', { class: 'hint' }, t('project.storage-soft')));
+}
+
+/** @param {import('../words.js').TextKey} name @param {Held} held */
+function meter(name, { used_bytes: used, limit_bytes: limit, full }) {
+  const values = { used: amount(used), limit: amount(limit ?? 0) };
+  const text = limit === null ? t('project.used', values) : t('project.used-of', values);
+  return h('div', { key: name, class: 'meter' },
+    h('span', { id: `m-${name}` }, t(name)), h('span', { class: 'soft' }, text),
+    limit !== null && h('div', {
+      class: 'meter-bar', role: 'meter', 'aria-labelledby': `m-${name}`, 'aria-valuemin': 0, 'aria-valuemax': limit, 'aria-valuenow': Math.min(used, limit), 'aria-valuetext': text, 'data-full': String(full),
+    }, h('div', { style: { inlineSize: `${Math.min(used / Math.max(limit, 1), 1) * 100}%` } })));
+}
+
+/** @type {Readonly<Record<string, import('../words.js').TextKey>>} */
+const PARTS = { xorg: 'part.xorg', dbus: 'part.dbus', api: 'part.api', desktop: 'part.desktop' };
+/** @type {Readonly<Record<Usage['parts'][number]['state'], 'good' | 'busy' | 'still' | 'stop'>>} */
+const TONES = { starting: 'busy', running: 'good', paused: 'still', ended: 'stop' };
+
+/** @param {OfOne} props */
+function Parts({ session: { usage, apps = [] } }) {
+  if (!usage || usage.parts.length === 0) return null;
+  const title = (/** @type {Usage['parts'][number]} */ { name, app }) => {
+    const key = app ? undefined : PARTS[name];
+    return key ? t(key) : apps.find((known) => known.name === name)?.title ?? name;
+  };
+  return panel('parts', 'project.parts',
+    h('p', { class: 'soft' }, t('project.parts-hint')),
+    h('ul', null, ...usage.parts.map((part) => h('li', { key: `${part.app} ${part.name}` },
+      h('span', { class: 'row-main' }, h('b', { class: 'clip' }, title(part))),
+      h('span', { class: 'state', 'data-tone': TONES[part.state] }, icon(`state-${TONES[part.state]}`), t(`part.${part.state}`))))));
+}
+
+/** @param {OfOne} props */
+function Danger({ session, model, actions }) {
+  const { id, state } = session;
+  const isActing = model.acting.has(id);
+  return h('section', { class: 'panel rows danger-zone', 'aria-labelledby': 'p-danger' },
+    h('h2', { id: 'p-danger' }, t('project.danger')),
+    h('ul', null,
+      h('li', null,
+        h('span', { class: 'row-main' }, h('b', null, t('project.reset-title')), h('span', { class: 'soft' }, t('project.reset-text'))),
+        h('button', { type: 'button', class: 'button small danger', disabled: isActing || !offers(state).reset, onClick: () => actions.openReset(id) }, t('project.reset'))),
+      h('li', null,
+        h('span', { class: 'row-main' }, h('b', null, t('project.delete-title')), h('span', { class: 'soft' }, t('project.delete-text'))),
+        h('button', { type: 'button', class: 'button small danger', disabled: isActing, onClick: () => void actions.remove(id) }, t('project.delete')))));
+}
