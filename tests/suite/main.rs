@@ -17,6 +17,7 @@ mod idle;
 mod packets;
 mod runtime;
 mod serve;
+mod snapshots;
 mod soak;
 mod survive;
 mod typing;

@@ -106,6 +106,7 @@ export type Dialog = { readonly busy: boolean, readonly problem: Problem | null 
   | { readonly kind: 'share', readonly session: string, readonly made: Link | null,
       readonly links: readonly Link[] | null, readonly viewers: readonly Viewer[] | null }
   | { readonly kind: 'stop' | 'reset' | 'delete', readonly session: string }
+  | { readonly kind: 'snapshots', readonly session: string }
   | { readonly kind: 'password' }
   | { readonly kind: 'person' }
   /** A one-time sign-in, shown once. */

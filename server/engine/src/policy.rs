@@ -135,6 +135,12 @@ pub enum Action {
     GiveControl,
     /// Read which apps there are on it, open and close them.
     UseApps,
+    /// Read which snapshots there are of its owner's Data, and what is in them.
+    ReadSnapshots,
+    /// Make one.
+    TakeSnapshot,
+    /// Put back what is in one.
+    RestoreSnapshot,
     /// Look at its screen.
     Watch,
     /// Point at things on it.
@@ -149,7 +155,7 @@ pub enum Action {
 
 impl Action {
     /// All of them, for whoever must not forget one.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 27] = [
         Self::SignIn,
         Self::Redeem,
         Self::ReadDescription,
@@ -169,6 +175,9 @@ impl Action {
         Self::ListViewers,
         Self::GiveControl,
         Self::UseApps,
+        Self::ReadSnapshots,
+        Self::TakeSnapshot,
+        Self::RestoreSnapshot,
         Self::Watch,
         Self::Point,
         Self::Drive,
@@ -188,6 +197,9 @@ impl Action {
                 | Self::ListViewers
                 | Self::GiveControl
                 | Self::UseApps
+                | Self::ReadSnapshots
+                | Self::TakeSnapshot
+                | Self::RestoreSnapshot
                 | Self::Watch
                 | Self::Point
                 | Self::Drive
@@ -257,6 +269,9 @@ fn allowed(action: Action) -> Set {
         Action::ListViewers => MASTER,
         Action::GiveControl => MASTER,
         Action::UseApps => MASTER,
+        Action::ReadSnapshots => MASTER,
+        Action::TakeSnapshot => MASTER,
+        Action::RestoreSnapshot => MASTER,
         Action::Watch => MASTER | VIEW | ASSIST | CONTROL,
         Action::Point => MASTER | ASSIST | CONTROL,
         Action::Drive => MASTER | CONTROL,
@@ -343,6 +358,9 @@ mod tests {
             Action::ListViewers,
             Action::GiveControl,
             Action::UseApps,
+            Action::ReadSnapshots,
+            Action::TakeSnapshot,
+            Action::RestoreSnapshot,
         ] {
             check(action, &[OWNER, ADMIN]);
         }

@@ -21,6 +21,7 @@ use crate::manager::Manager;
 use crate::runtime::{OwnBroker, Runtime};
 use crate::share::{encoders, tell_of, warn_of_plain};
 use crate::signals::Signals;
+use crate::snapshots::Snapshots;
 use crate::store::{Actor, Desired, NewSession, Session, Store, Timestamp};
 use crate::telemetry::Metrics;
 use crate::tls::Tls;
@@ -191,7 +192,9 @@ impl Server {
         let (manager, desktops, managing) =
             Manager::spawn(store.clone(), runtime.clone(), settings, rules);
         let auth = Auth::new(store.clone(), address.port()).await?;
-        let api = Api::new(store.clone(), auth, desktops, templates);
+        let snapshots = Snapshots::new(runtime.clone());
+        tokio::spawn(snapshots.clone().go_round());
+        let api = Api::new(store.clone(), auth, desktops, snapshots, templates);
         tokio::spawn(api.clone().upkeep());
         let app = App { api, manager: manager.clone(), metrics: metrics.clone() };
         let drain = Drain::default();

@@ -98,10 +98,11 @@ function more(session, actions, isActing) {
   const { id, state } = session;
   const name = titled(session);
   const menu = `more-${id}`;
-  const item = (/** @type {'pause' | 'update'} */ glyph, /** @type {string} */ word, /** @type {() => void} */ act) => (
+  const item = (/** @type {'clock' | 'pause' | 'update'} */ glyph, /** @type {string} */ word, /** @type {() => void} */ act) => (
     h('button', { type: 'button', class: 'item', disabled: isActing, onClick: () => { hide(menu); act(); } }, icon(glyph), word));
   return h('div', { id: menu, class: 'popover more', popover: 'auto', role: 'group', 'aria-label': `More for ${name}` },
     session.can_pause && offers(state).pause && item('pause', 'Pause', () => void actions.pause(id)),
+    item('clock', 'Snapshots…', () => actions.openSnapshots(id)),
     item('update', 'Reset…', () => actions.openReset(id)));
 }
 

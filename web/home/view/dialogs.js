@@ -5,6 +5,7 @@ import { called, sessionOf, titled } from '../state.js';
 import { CopyField, FIRST, Field, Modal, Password, Trouble, filledIn, icon } from './parts.js';
 import { QrCode } from './qr-code.js';
 import { Share } from './share.js';
+import { Snapshots } from './snapshots.js';
 
 /** @import { Actions } from '../main.js' */
 /** @import { Dialog, Model } from '../types.js' */
@@ -19,6 +20,7 @@ export function Dialogs({ model, actions }) {
     case undefined: return null;
     case 'new': return h(NewDesktop, { model, dialog, actions, key: dialog.kind });
     case 'share': return h(Share, { model, dialog, actions, key: dialog.kind });
+    case 'snapshots': return h(Snapshots, { model, dialog, actions, key: dialog.kind });
     case 'stop': return h(Stop, { model, dialog, actions, key: dialog.kind });
     case 'reset': return h(Reset, { model, dialog, actions, key: dialog.kind });
     case 'delete': return h(Delete, { model, dialog, actions, key: dialog.kind });

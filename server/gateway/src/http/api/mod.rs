@@ -14,6 +14,7 @@ mod links;
 mod logins;
 mod openapi;
 mod sessions;
+mod snapshots;
 #[cfg(test)]
 mod tests;
 mod upkeep;
@@ -25,6 +26,7 @@ pub use desktops::{Answer, AppOrder, Desktops, Inbox, Live, NoSuchViewer, Order,
 
 use crate::auth::Auth;
 use crate::session_api::TemplateApp;
+use crate::snapshots::Snapshots;
 use crate::store::Store;
 use axum::Router;
 use axum::handler::Handler;
@@ -66,6 +68,7 @@ struct Parts {
     store: Store,
     auth: Auth,
     desktops: Desktops,
+    snapshots: Snapshots,
     templates: Vec<Template>,
     /// Bumped whenever the store may say something else than before.
     changed: watch::Sender<u64>,
@@ -73,9 +76,15 @@ struct Parts {
 
 impl Api {
     /// The API over these parts.
-    pub fn new(store: Store, auth: Auth, desktops: Desktops, templates: Vec<Template>) -> Self {
+    pub fn new(
+        store: Store,
+        auth: Auth,
+        desktops: Desktops,
+        snapshots: Snapshots,
+        templates: Vec<Template>,
+    ) -> Self {
         let changed = watch::Sender::new(0);
-        Self(Arc::new(Parts { store, auth, desktops, templates, changed }))
+        Self(Arc::new(Parts { store, auth, desktops, snapshots, templates, changed }))
     }
 
     /// The database.
@@ -91,6 +100,11 @@ impl Api {
     /// The manager.
     pub fn desktops(&self) -> &Desktops {
         &self.0.desktops
+    }
+
+    /// What is kept of people's Data.
+    pub fn snapshots(&self) -> &Snapshots {
+        &self.0.snapshots
     }
 
     fn templates(&self) -> &[Template] {
@@ -161,6 +175,32 @@ fn routes() -> Vec<Route> {
         route(GET, "/api/v1/sessions/{id}/apps", Action::UseApps, apps::list),
         route(POST, "/api/v1/sessions/{id}/apps", Action::UseApps, apps::open),
         route(DELETE, "/api/v1/sessions/{id}/apps/{app}", Action::UseApps, apps::close),
+        route(GET, "/api/v1/sessions/{id}/snapshots", Action::ReadSnapshots, snapshots::list),
+        route(POST, "/api/v1/sessions/{id}/snapshots", Action::TakeSnapshot, snapshots::take),
+        route(
+            GET,
+            "/api/v1/sessions/{id}/snapshots/{snapshot}/tree",
+            Action::ReadSnapshots,
+            snapshots::tree,
+        ),
+        route(
+            GET,
+            "/api/v1/sessions/{id}/snapshots/{snapshot}/file",
+            Action::ReadSnapshots,
+            snapshots::file,
+        ),
+        route(
+            GET,
+            "/api/v1/sessions/{id}/snapshots/{snapshot}/zip",
+            Action::ReadSnapshots,
+            snapshots::zip,
+        ),
+        route(
+            POST,
+            "/api/v1/sessions/{id}/snapshots/{snapshot}/restore",
+            Action::RestoreSnapshot,
+            snapshots::restore,
+        ),
         route(POST, "/api/v1/redeem", Action::Redeem, links::redeem),
         route(GET, "/api/v1/events", Action::FollowEvents, events::follow),
     ]

@@ -1,6 +1,6 @@
 //! What the API takes and gives, for programs and their authors.
 
-use super::{apps, events, links, logins, sessions, users, viewers};
+use super::{apps, events, links, logins, sessions, snapshots, users, viewers};
 use axum::response::{IntoResponse as _, Response};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
@@ -41,6 +41,12 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
         apps::list,
         apps::open,
         apps::close,
+        snapshots::list,
+        snapshots::take,
+        snapshots::tree,
+        snapshots::file,
+        snapshots::zip,
+        snapshots::restore,
         events::follow,
     ),
     modifiers(&Secrets),

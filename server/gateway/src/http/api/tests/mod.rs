@@ -8,11 +8,13 @@ mod links;
 mod matrix;
 mod people;
 mod sessions;
+mod snapshots;
 
 use super::*;
 use crate::accept::{Connection, Drain};
 use crate::auth::{Token, admin};
 use crate::http::origin::Site;
+use crate::runtime::{Fake, Runtime};
 use crate::session_api::AppError;
 use crate::store::{Actor, NewSession, NewUser, Timestamp, TokenHash, User, UserRole};
 use axum::body::{Body, Bytes};
@@ -35,6 +37,8 @@ const ORIGIN: &str = "http://localhost:8080";
 struct World {
     api: Api,
     router: Router,
+    /// Where snapshots are kept.
+    runtime: Fake,
     live: watch::Sender<Arc<HashMap<SessionId, Live>>>,
     trouble: watch::Sender<bool>,
     told: Arc<Mutex<Vec<String>>>,
@@ -89,10 +93,13 @@ impl World {
             summary: "A window manager and a terminal".into(),
             apps: Vec::new(),
         };
-        let api = Api::new(store, auth, desktops, vec![template]);
+        let runtime = Fake::new(dir.path().to_owned());
+        let snapshots = Snapshots::new(Arc::new(Runtime::Fake(runtime.clone())));
+        let api = Api::new(store, auth, desktops, snapshots, vec![template]);
         Self {
             router: router(api.clone()),
             api,
+            runtime,
             live: inbox.live,
             trouble: inbox.trouble,
             told,
