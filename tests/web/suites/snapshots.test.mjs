@@ -46,6 +46,7 @@ function write(name, content) {
 
 test('a snapshot is made, looked into, and put back, by mouse and by keyboard', async () => {
   const { page, complaints, close } = await open(browser, await serve.admin('url'));
+  await page.getByRole('button', { name: 'Not now' }).click();
   await page.getByRole('heading', { name: 'My desktops' }).waitFor();
   const token = await serve.admin('token');
   const made = /** @type {{ id: string }} */ (await serve.ask(token, 'POST', '/api/v1/sessions', { template: 'desktop', name: 'Maths' }));

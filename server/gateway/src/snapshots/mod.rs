@@ -12,12 +12,13 @@ mod rounds;
 pub use keeper::{Content, Kept};
 
 use crate::runtime::{InstanceState, Runtime, RuntimeError};
+use crate::telemetry;
 use lattice_wire::snapshots::{
     Cause, Entry, Inside, Kind, Refusal, Reply, Request, Snapshot, SnapshotId,
 };
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
@@ -126,7 +127,7 @@ impl Snapshots {
         let own = self.clone();
         alone(async move {
             let _turn = own.turn(owner).await?;
-            let taken = own.take_now(owner, cause, false).await?;
+            let taken = counted(own.take_now(owner, cause, false).await)?;
             taken.ok_or_else(|| odd(&Reply::Unchanged {}))
         })
         .await
@@ -137,7 +138,7 @@ impl Snapshots {
         let own = self.clone();
         alone(async move {
             let _turn = own.turn(owner).await?;
-            own.take_now(owner, Cause::Schedule, true).await
+            counted(own.take_now(owner, Cause::Schedule, true).await)
         })
         .await
     }
@@ -161,6 +162,7 @@ impl Snapshots {
                 tracing::warn!(owner, %error, "what was laid out could not be thrown away yet");
             }
             own.tidy(owner).await;
+            telemetry::count_snapshot(if restored.is_ok() { "restored" } else { "not-restored" });
             restored
         })
         .await
@@ -218,6 +220,7 @@ impl Snapshots {
             return self.ask(owner, request).await;
         }
         let runtime = &self.0.runtime;
+        let begun = Instant::now();
         let frozen = runtime.freeze(owner).await;
         let asked = match frozen {
             Ok(()) => timeout(at_most, self.ask(owner, request)).await,
@@ -225,6 +228,7 @@ impl Snapshots {
         };
         // Also what was frozen in part.
         let thawed = runtime.thaw(owner).await;
+        telemetry::count_frozen(begun.elapsed());
         let reply = asked.unwrap_or_else(|_| {
             let detail = format!(
                 "Data could not be read in {} s, for which the desktop stood still; try again when \
@@ -306,6 +310,17 @@ async fn alone<T: Send + 'static>(
 ) -> Result<T, SnapshotError> {
     let broke = |_| SnapshotError::Runtime(RuntimeError::Refused("the snapshot broke".into()));
     tokio::spawn(work).await.map_err(broke)?
+}
+
+fn counted(
+    taken: Result<Option<Snapshot>, SnapshotError>,
+) -> Result<Option<Snapshot>, SnapshotError> {
+    match &taken {
+        Ok(Some(_)) => telemetry::count_snapshot("made"),
+        Ok(None) => {}
+        Err(_) => telemetry::count_snapshot("failed"),
+    }
+    taken
 }
 
 fn taken(reply: Reply) -> Result<Snapshot, SnapshotError> {

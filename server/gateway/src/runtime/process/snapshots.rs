@@ -1,11 +1,15 @@
 //! Snapshots of what desktops of this machine keep: a keeper is started for each request, as root's or
 //! this user's process, outside of every sandbox.
 
+use super::place::private_dir;
 use super::{Process, home, own_uid};
 use crate::runtime::{InstanceState, RuntimeError};
 use crate::snapshots::keeper::{self, Kept};
 use lattice_wire::snapshots::Request;
 use rustix::fs::statfs;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use tokio::process::Command;
 
@@ -35,13 +39,19 @@ impl Process {
         if !is_btrfs || !rustix::process::geteuid().is_root() || data.symlink_metadata().is_ok() {
             return;
         }
-        let _ = super::place::private_dir(&user);
-        let mut command = Command::new("btrfs");
-        let made = command.args(["--quiet", "subvolume", "create"]).arg(&data).output().await;
-        let made = made.is_ok_and(|output| output.status.success());
-        let kept =
-            std::fs::set_permissions(&data, std::os::unix::fs::PermissionsExt::from_mode(0o700));
-        tracing::info!(owner, made, kept = kept.is_ok(), "a subvolume for Data");
+        let made = async {
+            private_dir(&user)?;
+            let mut command = Command::new("btrfs");
+            let output = command.args(["subvolume", "create"]).arg(&data).output().await?;
+            if !output.status.success() {
+                let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+                return Err(io::Error::other(said));
+            }
+            fs::set_permissions(&data, fs::Permissions::from_mode(0o700))
+        };
+        if let Err(error) = made.await {
+            tracing::warn!(owner, %error, "Data is a plain directory, since no subvolume could be made");
+        }
     }
 
     /// Stops all that may write to that person's Data.
@@ -54,10 +64,12 @@ impl Process {
 
     /// Lets it go on.
     pub(in crate::runtime) async fn thaw(&self, owner: i64) -> Result<(), RuntimeError> {
+        // All of them, also where one fails.
+        let mut result = Ok(());
         for (session, place) in self.places_of(owner)? {
-            super::freeze::thaw(&place, &session)?;
+            result = result.and(super::freeze::thaw(&place, &session));
         }
-        Ok(())
+        result
     }
 
     fn places_of(&self, owner: i64) -> Result<Vec<(String, PathBuf)>, RuntimeError> {
