@@ -122,7 +122,7 @@ export class Snapshots extends Component {
 
   #all() {
     const { busy, kind, snapshots, problem } = this.state;
-    return h('section', { class: 'rows', 'aria-labelledby': 'snapshots-title' },
+    return h('section', { key: 'all', class: 'rows', 'aria-labelledby': 'snapshots-title' },
       h('p', { class: 'soft' }, 'What is in Data is kept every 15 minutes while it changes. ', kind && SNAPSHOT_KINDS[kind]),
       h('div', { class: 'snapshots-head' },
         h('h3', { id: 'snapshots-title', tabindex: -1 }, 'Kept'),
@@ -152,10 +152,11 @@ export class Snapshots extends Component {
   /** @param {Browsed} folder */
   #folder(folder) {
     const { snapshot, path, entries, cut } = folder;
-    return h('section', { class: 'rows', 'aria-labelledby': 'folder-title' },
+    // Drawn anew for each, so that the keyboard goes on at its top.
+    return h('section', { key: `folder ${path}`, class: 'rows', 'aria-labelledby': 'folder-title' },
       h('h3', { id: 'folder-title', class: 'away' }, `Data ${since(snapshot.created_at, this.props.model.now)}`),
       h('nav', { class: 'crumbs', 'aria-label': 'Folder' },
-        h('button', { type: 'button', class: 'button small', onClick: () => this.#dispatch({ type: 'back' }) }, 'Snapshots'),
+        h('button', { type: 'button', class: 'button small', ...FIRST, onClick: () => this.#dispatch({ type: 'back' }) }, 'Snapshots'),
         this.#crumb(snapshot, '', 'Data', path === ''),
         ...crumbs(path).map((crumb) => this.#crumb(snapshot, crumb.path, crumb.name, crumb.path === path)),
         h('span', { class: 'push' }),
@@ -198,7 +199,7 @@ export class Snapshots extends Component {
 
   /** @param {Browsed} folder @param {Preview} preview */
   #shown(folder, { name, path, picture, text, cut }) {
-    return h('section', { class: 'preview', 'aria-labelledby': 'preview-title' },
+    return h('section', { key: 'preview', class: 'preview', 'aria-labelledby': 'preview-title' },
       h('nav', { class: 'crumbs', 'aria-label': 'File' },
         h('button', { type: 'button', class: 'button small', ...FIRST, onClick: () => this.#dispatch({ type: 'back' }) }, 'Back'),
         h('h3', { id: 'preview-title', class: 'clip' }, name),
@@ -216,7 +217,7 @@ export class Snapshots extends Component {
     const when = since(snapshot.created_at, this.props.model.now);
     const isBusy = this.state.busy !== '';
     const what = path === '' ? `All of Data becomes as it was ${when}.` : `“${path}” becomes as it was ${when}. What else is in Data stays.`;
-    return h('section', { 'aria-label': 'Restore' },
+    return h('section', { key: 'question', 'aria-label': 'Restore' },
       h('p', { class: 'question' }, `${what} What is there now is kept in a snapshot first, so you can take this back. Close programs that have these files open.`),
       h('div', { class: 'modal-foot' },
         h('button', { type: 'button', class: 'button', disabled: isBusy, ...FIRST, onClick: () => this.#dispatch({ type: 'back' }) }, 'Cancel'),
