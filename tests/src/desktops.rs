@@ -49,6 +49,7 @@ impl Desktops {
             run: dir.path().join("data/run"),
             supervisor: binary("lattice"),
             agent: binary("lattice-agent"),
+            keeper: binary("lattice-keeper"),
             containers,
             limits: Limits { memory: 2 << 30, pids: 600, cpus: None },
         };

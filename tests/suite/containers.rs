@@ -7,6 +7,7 @@ mod internet;
 mod isolation;
 mod load;
 mod refusals;
+mod snapshots;
 mod storage;
 
 use lattice_engine::session::SessionId;

@@ -18,6 +18,7 @@ mod keep;
 mod packets;
 mod runtime;
 mod serve;
+mod snapshots;
 mod soak;
 mod survive;
 mod typing;

@@ -30,18 +30,37 @@ export class Api {
    * @param {'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'} method
    * @param {string} path below `/api/v1/`
    * @param {object} [body]
+   * @param {number} [patienceMs]
    * @returns {Promise<Answer<T>>} the value of an answer without a body is null
    */
-  async ask(method, path, body) {
+  ask(method, path, body, patienceMs = PATIENCE_MS) {
+    return this.#send(method, path, body, patienceMs, (response) => response.json().catch(() => null));
+  }
+
+  /** What is in a file. @param {string} path below `/api/v1/` @returns {Promise<Answer<Uint8Array<ArrayBuffer>>>} */
+  read(path) {
+    return this.#send('GET', path, undefined, PATIENCE_MS, async (response) => new Uint8Array(await response.arrayBuffer()));
+  }
+
+  /**
+   * @template T
+   * @param {string} method
+   * @param {string} path
+   * @param {object | undefined} body
+   * @param {number} patienceMs
+   * @param {(response: Response) => Promise<T>} read
+   * @returns {Promise<Answer<T>>}
+   */
+  async #send(method, path, body, patienceMs, read) {
     try {
       const response = await fetch(new URL(path, this.#root), {
-        method, credentials: 'same-origin', cache: 'no-store', signal: AbortSignal.timeout(PATIENCE_MS),
+        method, credentials: 'same-origin', cache: 'no-store', signal: AbortSignal.timeout(patienceMs),
         ...(body && { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }),
       });
       this.#onRelease(response.headers.get(RELEASE_HEADER));
-      const value = await response.json().catch(() => null);
-      if (response.ok) return { ok: true, value };
-      return { ok: false, problem: problemOf(response.status, value, response.headers.get('Retry-After')) };
+      if (response.ok) return { ok: true, value: await read(response) };
+      const said = await response.json().catch(() => null);
+      return { ok: false, problem: problemOf(response.status, said, response.headers.get('Retry-After')) };
     } catch {
       return { ok: false, problem: AWAY };
     }

@@ -355,7 +355,8 @@ const quiet = Object.freeze({ busy: false, problem: null });
 
 const actions = {
   check, signIn, signOut, setPassword, readSessions, create, startFirst, rename, duplicate, remove, recover, forget, setApp, readReadme, openShare, makeLink, revoke, giveControl,
-  readUsers, addPerson, setDisabled, removePerson,
+  readUsers, addPerson, setDisabled, removePerson, say,
+  ask: api.ask.bind(api), read: api.read.bind(api), url: api.url.bind(api),
   /** @param {string} id */
   desktop: (id) => desktopUrl(base, id),
   /** @param {string} id */
@@ -390,6 +391,8 @@ const actions = {
   openPerson: () => dispatch({ type: 'open', dialog: { kind: 'person', ...quiet } }),
   /** @param {string} session */
   openStop: (session) => dispatch({ type: 'open', dialog: { kind: 'stop', session, ...quiet } }),
+  /** @param {string} session */
+  openSnapshots: (session) => dispatch({ type: 'open', dialog: { kind: 'snapshots', session, ...quiet } }),
   /** @param {string} session */
   openReset: (session) => dispatch({ type: 'open', dialog: { kind: 'reset', session, ...quiet } }),
   /** @param {string} session */

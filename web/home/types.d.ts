@@ -152,6 +152,7 @@ export type Dialog = { readonly busy: boolean, readonly problem: Problem | null 
   | { readonly kind: 'stop' | 'restart' | 'reset' | 'rename' | 'duplicate', readonly session: string }
   /** Of what was thrown away, for good. */
   | { readonly kind: 'forget', readonly thrown: Session }
+  | { readonly kind: 'snapshots', readonly session: string }
   | { readonly kind: 'password' }
   | { readonly kind: 'person' }
   /** A one-time sign-in, shown once. */

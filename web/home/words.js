@@ -58,6 +58,19 @@ const STANDINGS = {
 /** What somebody is to a desktop, said to them. @param {Standing} role */
 export const standing = (role) => STANDINGS[role] ?? '';
 
+/** @import { SnapshotCause, SnapshotKind } from './kept.js' */
+
+/** @type {Readonly<Record<SnapshotKind, string>>} */
+export const SNAPSHOT_KINDS = {
+  btrfs: 'The disk itself keeps it, all of it at the same instant.',
+  repository: 'It is copied, and the desktop stands still for a moment meanwhile.',
+};
+
+/** @type {Readonly<Record<SnapshotCause, string>>} */
+export const SNAPSHOT_CAUSES = {
+  schedule: 'By itself', asked: 'Asked for', reset: 'Before a reset', restore: 'Before a restore',
+};
+
 /** @param {number} count @param {string} one @param {string} many */
 export const counted = (count, one, many) => `${count} ${count === 1 ? one : many}`;
 
@@ -127,6 +140,7 @@ const TEXT = Object.freeze({
   'more.restart': 'Restart…',
   'more.rename': 'Rename…',
   'more.duplicate': 'Duplicate…',
+  'more.snapshots': 'Snapshots…',
   'more.reset': 'Reset…',
   'restart.title': 'Restart {name}?',
   'restart.text': 'Its programs are closed, and what is not saved in them is lost. Files and settings stay.',

@@ -9,7 +9,8 @@
 //! the gateway: [`fanout`]. From a viewer to the desktop: [`arbiter`] (who drives), [`keys`] (which
 //! keycodes type this). [`session`] names desktops, [`reconcile`]
 //! says what to do about each, [`idle`] when nobody works at it, [`admission`] whether there is a place
-//! for it, [`policy`] who may.
+//! for it, [`policy`] who may,
+//! [`snapshots`] when Data is kept, and for how long.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -32,4 +33,5 @@ pub mod rate;
 pub mod reconcile;
 pub mod region;
 pub mod session;
+pub mod snapshots;
 pub mod video;

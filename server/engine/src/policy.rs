@@ -145,6 +145,12 @@ pub enum Action {
     UseApps,
     /// Look at the pages of programs that run on it.
     Preview,
+    /// Read which snapshots there are of its owner's Data, and what is in them.
+    ReadSnapshots,
+    /// Make one.
+    TakeSnapshot,
+    /// Put back what is in one.
+    RestoreSnapshot,
     /// Look at its screen.
     Watch,
     /// Point at things on it.
@@ -159,7 +165,7 @@ pub enum Action {
 
 impl Action {
     /// All of them, for whoever must not forget one.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 32] = [
         Self::SignIn,
         Self::Redeem,
         Self::ReadDescription,
@@ -184,6 +190,9 @@ impl Action {
         Self::GiveControl,
         Self::UseApps,
         Self::Preview,
+        Self::ReadSnapshots,
+        Self::TakeSnapshot,
+        Self::RestoreSnapshot,
         Self::Watch,
         Self::Point,
         Self::Drive,
@@ -208,6 +217,9 @@ impl Action {
                 | Self::GiveControl
                 | Self::UseApps
                 | Self::Preview
+                | Self::ReadSnapshots
+                | Self::TakeSnapshot
+                | Self::RestoreSnapshot
                 | Self::Watch
                 | Self::Point
                 | Self::Drive
@@ -282,6 +294,9 @@ fn allowed(action: Action) -> Set {
         Action::GiveControl => MASTER,
         Action::UseApps => MASTER,
         Action::Preview => MASTER | VIEW | ASSIST | CONTROL,
+        Action::ReadSnapshots => MASTER,
+        Action::TakeSnapshot => MASTER,
+        Action::RestoreSnapshot => MASTER,
         Action::Watch => MASTER | VIEW | ASSIST | CONTROL,
         Action::Point => MASTER | ASSIST | CONTROL,
         Action::Drive => MASTER | CONTROL,
@@ -372,6 +387,9 @@ mod tests {
             Action::ListViewers,
             Action::GiveControl,
             Action::UseApps,
+            Action::ReadSnapshots,
+            Action::TakeSnapshot,
+            Action::RestoreSnapshot,
         ] {
             check(action, &[OWNER, ADMIN]);
         }

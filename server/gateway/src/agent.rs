@@ -83,10 +83,14 @@ pub struct ChildSpec {
 
 /// Finds `lattice-agent`: where `LATTICE_AGENT` says, beside this program, or on the path.
 pub fn find_program() -> anyhow::Result<PathBuf> {
-    let name = "lattice-agent";
-    if let Some(path) = std::env::var_os("LATTICE_AGENT") {
+    find_beside("lattice-agent", "LATTICE_AGENT")
+}
+
+/// A program of ours: where the variable says, beside this one, or on PATH.
+pub(crate) fn find_beside(name: &str, variable: &str) -> anyhow::Result<PathBuf> {
+    if let Some(path) = std::env::var_os(variable) {
         let path = PathBuf::from(path);
-        anyhow::ensure!(path.is_file(), "LATTICE_AGENT names {}, which is no file", path.display());
+        anyhow::ensure!(path.is_file(), "{variable} names {}, which is no file", path.display());
         return Ok(path);
     }
     let own = std::env::current_exe().context("find out where this program is")?;
@@ -95,7 +99,7 @@ pub fn find_program() -> anyhow::Result<PathBuf> {
     let on_path = std::env::split_paths(&path).map(|dir| dir.join(name));
     std::iter::once(beside.clone()).chain(on_path).find(|path| path.is_file()).with_context(|| {
         format!(
-            "{name} is neither at {} nor on PATH; install it there or name it in LATTICE_AGENT",
+            "{name} is neither at {} nor on PATH; install it there or name it in {variable}",
             beside.display()
         )
     })

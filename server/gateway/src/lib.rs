@@ -30,6 +30,7 @@ pub mod serve;
 pub mod session_api;
 pub mod share;
 pub mod signals;
+pub mod snapshots;
 pub mod store;
 pub mod supervise;
 pub mod tcp;

@@ -22,6 +22,7 @@ use crate::preview::{Book, Previews};
 use crate::runtime::{OwnBroker, Runtime};
 use crate::share::{encoders, tell_of, warn_of_plain};
 use crate::signals::Signals;
+use crate::snapshots::Snapshots;
 use crate::store::{Actor, Desired, NewSession, Session, Store, Timestamp};
 use crate::telemetry::Metrics;
 use crate::tls::Tls;
@@ -199,7 +200,9 @@ impl Server {
         let (manager, desktops, managing) =
             Manager::spawn(store.clone(), runtime.clone(), settings, rules);
         let auth = Auth::new(store.clone(), address.port()).await?;
-        let api = Api::new(store.clone(), auth, desktops, templates, Book::new(domain));
+        let snapshots = Snapshots::new(runtime.clone());
+        tokio::spawn(snapshots.clone().go_round());
+        let api = Api::new(store.clone(), auth, desktops, snapshots, templates, Book::new(domain));
         tokio::spawn(api.clone().upkeep());
         let previews = Previews {
             api: api.clone(),

@@ -110,10 +110,12 @@ impl Metrics {
         let recorder = RECORDER.get_or_init(|| {
             let seconds = Matcher::Suffix("_seconds".into());
             let starts = Matcher::Full("lattice_session_start_seconds".into());
+            let frozen = Matcher::Full("lattice_snapshot_frozen_seconds".into());
             let builder = PrometheusBuilder::new();
             let recorder = builder
                 .set_buckets_for_metric(seconds, &BUCKETS)
                 .and_then(|builder| builder.set_buckets_for_metric(starts, &START_BUCKETS))
+                .and_then(|builder| builder.set_buckets_for_metric(frozen, &START_BUCKETS))
                 .expect("the buckets are not empty")
                 .build_recorder();
             let handle = recorder.handle();
@@ -160,6 +162,16 @@ pub fn count_start(took: Duration) {
     histogram!("lattice_session_start_seconds").record(took);
 }
 
+/// One more snapshot that was made or failed, or was put back or was not.
+pub fn count_snapshot(result: &'static str) {
+    counter!("lattice_snapshots_total", "result" => result).increment(1);
+}
+
+/// How long a desktop stood still for one.
+pub fn count_frozen(took: Duration) {
+    histogram!("lattice_snapshot_frozen_seconds").record(took);
+}
+
 /// Sums up what people keep who have sessions.
 pub fn count_stored<'a>(people: impl Iterator<Item = &'a Stored>) {
     let (mut sums, mut full) = ([0; 3], 0);
@@ -197,6 +209,12 @@ fn describe() {
     describe_gauge!("lattice_viewers", "Connected viewers by role");
     describe_gauge!("lattice_storage_bytes", Unit::Bytes, "What people keep who have sessions");
     describe_gauge!("lattice_storage_full_users", "Users with little or no room left for files");
+    describe_counter!("lattice_snapshots_total", "Snapshots made, failed, restored or not");
+    describe_histogram!(
+        "lattice_snapshot_frozen_seconds",
+        Unit::Seconds,
+        "How long desktops stood still for a snapshot"
+    );
     describe_counter!("lattice_ws_bytes_total", Unit::Bytes, "Payload of WebSocket messages");
     describe_counter!("lattice_packets_refused_total", "Packets that closed a connection");
     describe_counter!("lattice_input_dropped_total", "Input that did not reach a desktop");

@@ -13,7 +13,8 @@
 //! | `0x80..=0x8f` | viewer → gateway | [`client`] |
 //! | `0x90..=0x9f` | viewer → gateway → agent: input | [`input`] |
 //!
-//! Apart from these, [`apps`] is what programs of a desktop ask for: lines of JSON, which scripts can write.
+//! Apart from these, [`apps`] is what programs of a desktop ask for: lines of JSON, which scripts can write,
+//! and [`snapshots`] what is asked of the keeper of people's snapshots.
 //!
 //! `web/protocol` mirrors this crate; `tests/vectors` holds packets which both must read and write
 //! to the byte.
@@ -30,6 +31,7 @@ pub mod input;
 pub mod link;
 pub mod picture;
 pub mod server;
+pub mod snapshots;
 pub mod standing;
 pub mod units;
 

@@ -16,6 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("lattice-engine", &["lattice-wire"]),
     ("lattice-agent", &["lattice-wire", "lattice-engine"]),
     ("lattice-gateway", &["lattice-wire", "lattice-engine"]),
+    ("lattice-keeper", &["lattice-wire", "lattice-engine"]),
     ("lattice-session-api", &["lattice-wire"]),
     ("lattice-tests", &["lattice-wire", "lattice-engine", "lattice-agent", "lattice-gateway"]),
     ("xtask", &["lattice-wire", "lattice-engine", "lattice-tests"]),
@@ -38,6 +39,11 @@ const BANNED: &[(&str, &[&str], &str)] = &[
         "lattice-gateway",
         &["libdeflater", "openh264", "openh264-sys2", "png", "x11rb"],
         "the gateway never touches a pixel",
+    ),
+    (
+        "lattice-keeper",
+        &["axum", "bollard", "hyper", "reqwest"],
+        "it reads and writes files for a moment, and talks to nobody but whoever started it",
     ),
     (
         "lattice-session-api",

@@ -159,6 +159,7 @@ function more(session, actions, isActing) {
     can.open && item('update', 'more.restart', () => actions.openRestart(id)),
     item('pen', 'more.rename', () => actions.openRename(id)),
     role === 'owner' && item('copy', 'more.duplicate', () => actions.openDuplicate(id)),
+    item('clock', 'more.snapshots', () => actions.openSnapshots(id)),
     can.reset && item('broom', 'more.reset', () => actions.openReset(id)));
 }
 

@@ -6,6 +6,7 @@ import { t } from '../words.js';
 import { CopyField, FIRST, Field, Modal, Password, Trouble, filledIn, icon } from './parts.js';
 import { QrCode } from './qr-code.js';
 import { Share } from './share.js';
+import { Snapshots } from './snapshots.js';
 
 /** @import { Actions } from '../main.js' */
 /** @import { Dialog, Model } from '../types.js' */
@@ -20,6 +21,7 @@ export function Dialogs({ model, actions }) {
     case undefined: return null;
     case 'new': return h(NewDesktop, { model, dialog, actions, key: dialog.kind });
     case 'share': return h(Share, { model, dialog, actions, key: dialog.kind });
+    case 'snapshots': return h(Snapshots, { model, dialog, actions, key: dialog.kind });
     case 'stop': return h(Stop, { model, dialog, actions, key: dialog.kind });
     case 'restart': return h(Restart, { model, dialog, actions, key: dialog.kind });
     case 'rename': return h(Rename, { model, dialog, actions, key: dialog.kind });

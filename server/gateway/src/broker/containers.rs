@@ -125,6 +125,22 @@ pub(super) enum Source {
     Volume(String),
 }
 
+impl Source {
+    /// For a container that may write to it.
+    pub(super) fn mounted(&self, target: &str) -> Mount {
+        let (typ, source) = match self {
+            Self::Directory(path) => (MountType::BIND, path.to_string_lossy().into_owned()),
+            Self::Volume(name) => (MountType::VOLUME, name.clone()),
+        };
+        Mount {
+            typ: Some(typ),
+            source: Some(source),
+            target: Some(target.into()),
+            ..Mount::default()
+        }
+    }
+}
+
 /// The session that containers are made for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Site<'a> {

@@ -14,6 +14,7 @@ use super::host::HostPaths;
 use super::protocol::{Held, Stored};
 use crate::runtime::RuntimeError;
 use crate::runtime::process::home;
+use crate::runtime::process::place::private_dir;
 use bollard::models::{ContainerCreateBody, HostConfig, Mount};
 use std::collections::HashMap;
 use std::fmt;
@@ -96,6 +97,24 @@ impl Keeper {
                 home::set_aside(base, person.owner)
             }
             Self::Volume(volumes) => volumes.reset(person, engine).await,
+        }
+    }
+
+    /// Where snapshots of their Data are, which no container has but their keeper.
+    pub(super) async fn prepare_store(
+        &self,
+        person: Person,
+        engine: &Engine,
+        paths: &HostPaths,
+    ) -> Result<Source, RuntimeError> {
+        match self {
+            Self::Directory(Directories { base, .. }) | Self::Btrfs(Btrfs { base, .. }) => {
+                let store = base.join("snapshots").join(person.owner.to_string());
+                let failed = RuntimeError::step("make the directory for snapshots", &store);
+                private_dir(&store).map_err(failed)?;
+                Ok(Source::Directory(paths.host(&store)?))
+            }
+            Self::Volume(volumes) => volumes.prepare(person, "snapshots", engine).await,
         }
     }
 
@@ -194,7 +213,7 @@ fn in_directories(
 }
 
 /// A container that does something with people's files, and ends. It sees these and nothing else.
-fn chore(
+pub(super) fn chore(
     installation: &str,
     image: &str,
     rights: &[&str],

@@ -74,6 +74,8 @@ pub(super) struct Desktops {
     making: Mutex<BTreeSet<SessionId>>,
     /// Slots that a gateway took, until their desktop is started.
     reserved: Mutex<HashMap<SessionId, Instant>>,
+    /// What stands still while somebody's Data is read: whose, and which container.
+    frozen: Mutex<BTreeSet<(i64, String)>>,
     walls: Walls,
 }
 
@@ -101,16 +103,18 @@ struct Container {
 
 mod grants;
 mod pool;
+mod snapshots;
 mod storage;
 mod usage;
 
+pub(super) use snapshots::Keeping;
 use usage::Used;
 
 impl Desktops {
     pub(super) fn new(engine: Engine, settings: Settings) -> Self {
         let changes = watch::Sender::new(0);
         let (turns, starting, unopened, used, stored, making) = Default::default();
-        let (reserved, walls) = Default::default();
+        let (reserved, frozen, walls) = Default::default();
         Self {
             engine,
             settings,
@@ -122,6 +126,7 @@ impl Desktops {
             stored,
             making,
             reserved,
+            frozen,
             walls,
         }
     }
@@ -577,7 +582,9 @@ impl Desktops {
             (None, Err(error)) => Some(SeenState::Ended(format!("its directory is gone: {error}"))),
             (None, Ok(_)) if !place.agent_socket().exists() => Some(SeenState::Starting),
             (None, Ok(tokens)) => {
-                let is_paused = found.core.values().any(|part| part.state == State::PAUSED);
+                let rests =
+                    |part: &Container| part.state == State::PAUSED && !self.stands_still(part);
+                let is_paused = found.core.values().any(rests);
                 Some(if is_paused { SeenState::Paused(tokens) } else { SeenState::Running(tokens) })
             }
         }

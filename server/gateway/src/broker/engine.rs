@@ -8,11 +8,13 @@ use bollard::models::{
     Network, NetworkCreateRequest, SystemInfo, VolumeCreateRequest,
 };
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, EventsOptionsBuilder, ListContainersOptionsBuilder,
-    ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, LogsOptions, LogsOptionsBuilder,
-    RemoveContainerOptionsBuilder, StatsOptionsBuilder, StopContainerOptionsBuilder,
+    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, EventsOptionsBuilder,
+    ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
+    LogsOptions, LogsOptionsBuilder, RemoveContainerOptionsBuilder, StatsOptionsBuilder,
+    StopContainerOptionsBuilder,
 };
 use bollard::{API_DEFAULT_VERSION, Docker};
+use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt as _};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -297,6 +299,18 @@ impl Engine {
         let spare = kept.get("total_inactive_file").or_else(|| kept.get("inactive_file"));
         let memory = memory.usage?.saturating_sub(spare.copied().unwrap_or(0));
         Some(Taken { memory, cpu: Duration::from_nanos(cpu) })
+    }
+
+    /// What a container will say, which is yet to be started.
+    pub(super) async fn attach(
+        &self,
+        container: &str,
+    ) -> Result<BoxStream<'static, Result<LogOutput, Error>>, RuntimeError> {
+        let options =
+            AttachContainerOptionsBuilder::default().stream(true).stdout(true).stderr(true);
+        let docker = self.docker().await?;
+        let attached = docker.attach_container(container, Some(options.build())).await;
+        Ok(attached.map_err(|error| self.explain(error))?.output)
     }
 
     /// What it knows of a container; nothing where there is none.

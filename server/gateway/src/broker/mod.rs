@@ -25,13 +25,15 @@ use crate::runtime::process::place::write_atomically;
 use crate::signals::Signals;
 use crate::template::{self, Template};
 use anyhow::{Context as _, bail};
+use bollard::container::LogOutput;
 use containers::{APP, SESSION};
 use data::{Btrfs, Directories, Keeper, Quotas, Volumes};
-use desktops::{Desktops, Settings};
+use desktops::{Desktops, Keeping, Settings};
 use engine::Engine;
 use futures_util::StreamExt as _;
 use host::HostPaths;
 use lattice_engine::session::SessionId;
+use lattice_wire::snapshots;
 use protocol::{Id, MAX_REQUEST, Reply, Request};
 use rustix::fs::{Gid, Mode, Uid, chmod, chown};
 use std::collections::BTreeMap;
@@ -40,7 +42,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, BufReader};
+use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::unix::pipe;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
@@ -235,6 +237,9 @@ async fn serve(mut stream: UnixStream, desktops: &Arc<Desktops>) -> io::Result<(
             return protocol::write(&mut writer, &Reply::Refused { what, remedy }).await;
         }
     };
+    if let Request::Keep(owner, request) = request {
+        return keep(writer, desktops, owner, &request).await;
+    }
     if request != Request::Watch {
         // What was begun is brought to its end, also when whoever asked has gone: half a desktop is
         // of use to nobody.
@@ -256,7 +261,41 @@ async fn serve(mut stream: UnixStream, desktops: &Arc<Desktops>) -> io::Result<(
     }
 }
 
-async fn answer(desktops: &Desktops, request: Request) -> Reply {
+/// Hands on what a keeper says. What changes something is brought to its end, also when whoever asked
+/// has gone.
+async fn keep(
+    mut writer: impl AsyncWrite + Unpin,
+    desktops: &Arc<Desktops>,
+    owner: i64,
+    request: &snapshots::Request,
+) -> io::Result<()> {
+    let Keeping { container, mut output } = match desktops.keep(owner, request).await {
+        Ok(keeping) => keeping,
+        Err(error) => return protocol::write(&mut writer, &refused(&error)).await,
+    };
+    let mut handed = protocol::write(&mut writer, &Reply::Keeps).await;
+    while let Some(Ok(said)) = output.next().await {
+        match said {
+            LogOutput::StdErr { message } => {
+                let message = String::from_utf8_lossy(&message).trim().to_owned();
+                tracing::warn!(owner, message, "a keeper complains");
+            }
+            LogOutput::StdOut { message } | LogOutput::Console { message } if handed.is_ok() => {
+                handed = writer.write_all(&message).await;
+            }
+            LogOutput::StdOut { .. } | LogOutput::Console { .. } | LogOutput::StdIn { .. } => {}
+        }
+        let is_read =
+            matches!(request, snapshots::Request::File { .. } | snapshots::Request::Zip { .. });
+        if handed.is_err() && is_read {
+            desktops.end_keeper(&container).await;
+            break;
+        }
+    }
+    handed
+}
+
+async fn answer(desktops: &Arc<Desktops>, request: Request) -> Reply {
     let done = match request {
         Request::Hello => return or_refused(engine_of(desktops).await),
         Request::List => return or_refused(desktops.list().await.map(Reply::Instances)),
@@ -270,7 +309,10 @@ async fn answer(desktops: &Desktops, request: Request) -> Reply {
         Request::Resume(session) => desktops.resume(&session.0).await,
         Request::Open(session, app) => desktops.open(&session.0, &app).await,
         Request::Close(session, app) => desktops.close(&session.0, &app).await,
-        Request::Watch => Ok(()),
+        Request::Freeze(owner) => desktops.hold_still(owner).await,
+        Request::Thaw(owner) => desktops.let_go_on(owner).await,
+        // Answered before, with more than one line.
+        Request::Watch | Request::Keep(..) => Ok(()),
     };
     or_refused(done.map(|()| Reply::Done))
 }

@@ -2,11 +2,12 @@
 //! socket, answered by a line.
 //!
 //! INVARIANT: nothing in a [`Request`] says how a container is made. It names a session, its owner, a
-//! template and an app; whatever else a container has comes from the broker's own files. So whoever
+//! template and an app, or something in a snapshot, by a path that cannot lead out of it; whatever else a container has comes from the broker's own files. So whoever
 //! breaks into the gateway can start and end desktops, and not more.
 
 use crate::auth::Token;
 use lattice_engine::session::SessionId;
+use lattice_wire::snapshots;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -45,6 +46,12 @@ pub enum Request {
     Open(Id, String),
     /// End one of its apps.
     Close(Id, String),
+    /// Ask a keeper of this user's snapshots; see [`Reply::Keeps`].
+    Keep(i64, snapshots::Request),
+    /// Have all that may write to this user's Data stand still, a minute and a half at most.
+    Freeze(i64),
+    /// Let it go on.
+    Thaw(i64),
     /// All there are.
     List,
     /// Say [`Reply::Changed`] whenever the list may differ, until the connection ends.
@@ -79,6 +86,8 @@ pub enum Reply {
     Reserved(Option<Id>),
     /// What there is.
     Instances(Vec<Seen>),
+    /// What a keeper answers follows, as it gives it.
+    Keeps,
     /// Something may have changed.
     Changed,
     /// It was not done.
@@ -333,6 +342,8 @@ mod tests {
             Request::Start(order),
             Request::Open(session.clone(), "code".into()),
             Request::Stop(session),
+            Request::Keep(7, snapshots::Request::List {}),
+            Request::Thaw(7),
             Request::Watch,
         ];
         for one in all {
@@ -353,6 +364,10 @@ mod tests {
             r#"{"stop":"ABCDEFGHIJKLMNOP"}"#,
             &format!("{start},\"privileged\":true}}}}"),
             &format!("{start},\"image\":\"evil\"}}}}"),
+            r#"{"keep":[7,{"tree":{"snapshot":"0123456789abcdef0123","path":"../../etc"}}]}"#,
+            r#"{"keep":[7,{"tree":{"snapshot":"../../etc/passwd/abc","path":""}}]}"#,
+            r#"{"keep":["../7",{"list":{}}]}"#,
+            r#"{"keep":[7,{"list":{"store":"/etc"}}]}"#,
             "\"hello",
             "[]",
             "\u{0}",

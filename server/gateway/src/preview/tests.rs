@@ -7,6 +7,7 @@ use crate::http::api::{Desktops, Inbox, Live, Template};
 use crate::http::origin::Scheme;
 use crate::runtime::Fake;
 use crate::session_api::TemplateApp;
+use crate::snapshots::Snapshots;
 use crate::store::{Actor, NewSession, Store, Timestamp};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -76,11 +77,13 @@ impl World {
             apps: vec![app],
         };
         let book = Book::new(Some("localhost".into()));
-        let api = Api::new(store, auth, desktops, vec![template], book);
         let programs = dir.path().join("run");
+        let runtime = Arc::new(Runtime::Fake(Fake::new(programs.clone())));
+        let snapshots = Snapshots::new(runtime.clone());
+        let api = Api::new(store, auth, desktops, snapshots, vec![template], book);
         let previews = Previews {
             api: api.clone(),
-            runtime: Arc::new(Runtime::Fake(Fake::new(programs.clone()))),
+            runtime,
             home: "http://127.0.0.1:8080".into(),
             sites: Sites::new(Scheme::Http, 8080, &[], &[]).expect("good names"),
             proxies: Proxies::default(),
@@ -116,6 +119,7 @@ impl World {
             queue: None,
             can_pause: true,
             stored: None,
+            usage: crate::runtime::Usage::default(),
         };
         self.live.send_modify(|all| drop(Arc::make_mut(all).insert(self.session.clone(), live)));
     }

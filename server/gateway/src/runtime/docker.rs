@@ -5,7 +5,9 @@ use super::{Address, AppInstance, AppState, Instance, InstanceState, Relay, Runt
 use crate::broker::protocol::{
     self, Engine, Id, MAX_REPLY, Order, Reply, Request, Seen, SeenState, Stored, Tokens,
 };
+use crate::snapshots::Kept;
 use lattice_engine::session::SessionId;
+use lattice_wire::snapshots;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -124,6 +126,38 @@ impl Docker {
         self.have_done(&Request::Close(Id(session.clone()), app.to_owned())).await
     }
 
+    /// The answer comes over the connection as the keeper gives it, however long that takes.
+    pub(super) async fn keep(
+        &self,
+        owner: i64,
+        request: &snapshots::Request,
+    ) -> Result<Kept, RuntimeError> {
+        let failed = |error: io::Error| no_broker(&self.socket, &error);
+        let stream = UnixStream::connect(&self.socket).await.map_err(failed)?;
+        let (reader, mut writer) = tokio::io::split(stream);
+        let request = Request::Keep(owner, request.clone());
+        protocol::write(&mut writer, &request).await.map_err(failed)?;
+        let mut reader = BufReader::new(reader);
+        let reply = protocol::read(&mut reader, MAX_REPLY).await.map_err(failed)?;
+        match understood(reply.ok_or_else(|| failed(io::ErrorKind::UnexpectedEof.into()))?)? {
+            Reply::Keeps => {
+                let kept = Kept::read(reader, None).await;
+                kept.map_err(|error| {
+                    RuntimeError::Refused(format!("the keeper of snapshots: {error}"))
+                })
+            }
+            other => Err(odd(&other)),
+        }
+    }
+
+    pub(super) async fn freeze(&self, owner: i64) -> Result<(), RuntimeError> {
+        self.have_done(&Request::Freeze(owner)).await
+    }
+
+    pub(super) async fn thaw(&self, owner: i64) -> Result<(), RuntimeError> {
+        self.have_done(&Request::Thaw(owner)).await
+    }
+
     pub(super) async fn list(&self) -> Result<Vec<Instance>, RuntimeError> {
         match self.ask(&Request::List).await? {
             Reply::Instances(seen) => {
@@ -180,13 +214,17 @@ impl Docker {
     async fn ask(&self, request: &Request) -> Result<Reply, RuntimeError> {
         let asked = timeout(PATIENCE, ask(&self.socket, request)).await;
         let reply = asked.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-        match reply.map_err(|error| no_broker(&self.socket, &error))? {
-            Reply::Refused { what, remedy: Some(remedy) } => {
-                Err(RuntimeError::Unusable { what, remedy })
-            }
-            Reply::Refused { what, remedy: None } => Err(RuntimeError::Refused(what)),
-            reply => Ok(reply),
+        understood(reply.map_err(|error| no_broker(&self.socket, &error))?)
+    }
+}
+
+fn understood(reply: Reply) -> Result<Reply, RuntimeError> {
+    match reply {
+        Reply::Refused { what, remedy: Some(remedy) } => {
+            Err(RuntimeError::Unusable { what, remedy })
         }
+        Reply::Refused { what, remedy: None } => Err(RuntimeError::Refused(what)),
+        reply => Ok(reply),
     }
 }
 
@@ -221,6 +259,7 @@ fn odd(reply: &Reply) -> RuntimeError {
         Reply::Engine(_) => "an engine",
         Reply::Reserved(_) => "a reservation",
         Reply::Instances(_) => "a list",
+        Reply::Keeps => "what a keeper says",
         Reply::Changed => "a change",
         Reply::Refused { .. } => "a refusal",
     };

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::auth::Token;
 use lattice_engine::session::SessionId;
+use lattice_wire::snapshots::Snapshot;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
@@ -23,7 +24,7 @@ pub struct Fake {
 }
 
 #[derive(Debug, Default)]
-struct World {
+pub(super) struct World {
     instances: BTreeMap<SessionId, Instance>,
     starts: u64,
     holds: bool,
@@ -31,6 +32,7 @@ struct World {
     failures: BTreeMap<Call, Failure>,
     needs: BTreeMap<String, u64>,
     stored: BTreeMap<i64, Stored>,
+    pub(super) kept: BTreeMap<i64, Vec<Snapshot>>,
 }
 
 /// What a runtime is asked to do.
@@ -52,6 +54,12 @@ pub enum Call {
     Open,
     /// [`super::Runtime::close`].
     Close,
+    /// [`super::Runtime::keep`].
+    Keep,
+    /// [`super::Runtime::freeze`].
+    Freeze,
+    /// [`super::Runtime::thaw`].
+    Thaw,
 }
 
 /// How it fails to.
@@ -252,7 +260,7 @@ impl Fake {
     }
 
     /// Counts a call, and fails where it is to.
-    fn enter(&self, call: Call) -> Result<(), RuntimeError> {
+    pub(super) fn enter(&self, call: Call) -> Result<(), RuntimeError> {
         let mut world = self.world();
         *world.calls.entry(call).or_default() += 1;
         let failure = world.failures.get(&call).cloned();
@@ -300,7 +308,7 @@ impl Fake {
         self.changes.send_modify(|count| *count += 1);
     }
 
-    fn world(&self) -> MutexGuard<'_, World> {
+    pub(super) fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

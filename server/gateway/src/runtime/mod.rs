@@ -7,6 +7,7 @@
 
 pub mod docker;
 mod fake;
+mod fake_keeper;
 mod own_broker;
 pub mod process;
 pub(crate) mod turns;
@@ -18,7 +19,9 @@ pub use process::{Process, Settings};
 
 use crate::auth::Token;
 pub use crate::broker::protocol::{Held, PartState, SeenPart, Stored, Usage};
+use crate::snapshots::Kept;
 use lattice_engine::session::SessionId;
+use lattice_wire::snapshots::Request;
 use std::io;
 use std::path::{Path, PathBuf};
 use tokio::sync::watch;
@@ -281,6 +284,33 @@ impl Runtime {
             Self::Process(_) => None,
             Self::Docker(docker) => Some(docker.port_socket(session, app, port)),
             Self::Fake(fake) => fake.port_socket(session, app, port),
+        }
+    }
+
+    /// Asks the keeper of that person's snapshots.
+    pub async fn keep(&self, owner: i64, request: &Request) -> Result<Kept, RuntimeError> {
+        match self {
+            Self::Process(process) => process.keep(owner, request).await,
+            Self::Docker(docker) => docker.keep(owner, request).await,
+            Self::Fake(fake) => fake.keep(owner, request).await,
+        }
+    }
+
+    /// Stops all that may write to that person's Data until [`Self::thaw`]. It is listed as before.
+    pub async fn freeze(&self, owner: i64) -> Result<(), RuntimeError> {
+        match self {
+            Self::Process(process) => process.freeze(owner).await,
+            Self::Docker(docker) => docker.freeze(owner).await,
+            Self::Fake(fake) => fake.enter(Call::Freeze),
+        }
+    }
+
+    /// Lets it go on. What was not frozen is left as it is.
+    pub async fn thaw(&self, owner: i64) -> Result<(), RuntimeError> {
+        match self {
+            Self::Process(process) => process.thaw(owner).await,
+            Self::Docker(docker) => docker.thaw(owner).await,
+            Self::Fake(fake) => fake.enter(Call::Thaw),
         }
     }
 

@@ -189,6 +189,21 @@ impl Store {
         self.desire(id, Desired::Running, "session.reset", actor, now).await
     }
 
+    /// Notes what was done with a session that changes nothing here.
+    pub async fn note_of_session(
+        &self,
+        id: &SessionId,
+        action: &'static str,
+        detail: &str,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        note(&mut tx, now, actor, action, format!("session {id}"), detail).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
     async fn desire(
         &self,
         id: &SessionId,

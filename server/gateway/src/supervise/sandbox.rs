@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 /// The user id inside where it cannot be chosen outside.
 pub(super) const INNER_UID: u32 = 1000;
-pub(super) const HOME: &str = "/home/student";
+pub(crate) const HOME: &str = "/home/student";
 /// Where the sandbox finds what is ours.
 const OURS: &str = "/run/lattice";
 /// What a desktop takes over of the environment that the server was started with.

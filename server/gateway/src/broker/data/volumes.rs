@@ -101,8 +101,10 @@ impl Volumes {
     /// What somebody keeps, as `du` counts it; at leisure, and of no more than the volumes there are.
     pub(super) async fn measure(&self, owner: i64, engine: &Engine) -> Option<Stored> {
         let ours = self.volumes_of(owner, engine).await.ok()?;
+        // What is kept of Data is nobody's to clear away.
+        let ours = ours.iter().filter(|(_, what)| what != "snapshots");
         let mounts: Vec<_> =
-            ours.iter().map(|(name, what)| mount(name, &format!("/kept/{what}"), true)).collect();
+            ours.map(|(name, what)| mount(name, &format!("/kept/{what}"), true)).collect();
         if mounts.is_empty() {
             return None;
         }

@@ -19,6 +19,7 @@ mod pictures;
 mod previews;
 mod session_view;
 mod sessions;
+mod snapshots;
 #[cfg(test)]
 mod tests;
 mod upkeep;
@@ -33,6 +34,7 @@ pub use previews::Target;
 use crate::auth::Auth;
 use crate::preview::Book;
 use crate::session_api::TemplateApp;
+use crate::snapshots::Snapshots;
 use crate::store::Store;
 use axum::Router;
 use axum::handler::Handler;
@@ -76,6 +78,7 @@ struct Parts {
     store: Store,
     auth: Auth,
     desktops: Desktops,
+    snapshots: Snapshots,
     templates: Vec<Template>,
     previews: Book,
     /// Bumped whenever the store may say something else than before.
@@ -88,11 +91,12 @@ impl Api {
         store: Store,
         auth: Auth,
         desktops: Desktops,
+        snapshots: Snapshots,
         templates: Vec<Template>,
         previews: Book,
     ) -> Self {
         let changed = watch::Sender::new(0);
-        Self(Arc::new(Parts { store, auth, desktops, templates, previews, changed }))
+        Self(Arc::new(Parts { store, auth, desktops, snapshots, templates, previews, changed }))
     }
 
     /// The database.
@@ -113,6 +117,11 @@ impl Api {
     /// Who may look at which program's pages.
     pub fn previews(&self) -> &Book {
         &self.0.previews
+    }
+
+    /// What is kept of people's Data.
+    pub fn snapshots(&self) -> &Snapshots {
+        &self.0.snapshots
     }
 
     fn templates(&self) -> &[Template] {
@@ -191,6 +200,32 @@ fn routes() -> Vec<Route> {
         route(DELETE, "/api/v1/sessions/{id}/apps/{app}", Action::UseApps, apps::close),
         route(GET, "/api/v1/sessions/{id}/previews", Action::Preview, previews::list),
         route(POST, "/api/v1/sessions/{id}/previews", Action::Preview, previews::open),
+        route(GET, "/api/v1/sessions/{id}/snapshots", Action::ReadSnapshots, snapshots::list),
+        route(POST, "/api/v1/sessions/{id}/snapshots", Action::TakeSnapshot, snapshots::take),
+        route(
+            GET,
+            "/api/v1/sessions/{id}/snapshots/{snapshot}/tree",
+            Action::ReadSnapshots,
+            snapshots::tree,
+        ),
+        route(
+            GET,
+            "/api/v1/sessions/{id}/snapshots/{snapshot}/file",
+            Action::ReadSnapshots,
+            snapshots::file,
+        ),
+        route(
+            GET,
+            "/api/v1/sessions/{id}/snapshots/{snapshot}/zip",
+            Action::ReadSnapshots,
+            snapshots::zip,
+        ),
+        route(
+            POST,
+            "/api/v1/sessions/{id}/snapshots/{snapshot}/restore",
+            Action::RestoreSnapshot,
+            snapshots::restore,
+        ),
         route(POST, "/api/v1/redeem", Action::Redeem, links::redeem),
         route(GET, "/api/v1/events", Action::FollowEvents, events::follow),
     ]

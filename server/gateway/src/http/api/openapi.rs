@@ -1,7 +1,7 @@
 //! What the API takes and gives, for programs and their authors.
 
 use super::{
-    apps, events, keep, links, logins, pictures, previews, sessions, users, viewers,
+    apps, events, keep, links, logins, pictures, previews, sessions, snapshots, users, viewers,
 };
 use axum::response::{IntoResponse as _, Response};
 use utoipa::OpenApi;
@@ -51,6 +51,12 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
         apps::close,
         previews::list,
         previews::open,
+        snapshots::list,
+        snapshots::take,
+        snapshots::tree,
+        snapshots::file,
+        snapshots::zip,
+        snapshots::restore,
         events::follow,
     ),
     modifiers(&Secrets),

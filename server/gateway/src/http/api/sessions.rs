@@ -15,6 +15,7 @@ use axum::response::{IntoResponse as _, Response};
 use lattice_engine::policy::{Action, SessionRole, decide};
 use lattice_engine::reconcile::State;
 use lattice_engine::session::SessionId;
+use lattice_wire::snapshots::Cause;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use utoipa::ToSchema;
@@ -296,7 +297,7 @@ pub(super) async fn restart(
 }
 
 /// Have a session begin anew: it is stopped, its home becomes as it is at first, and it starts. Data
-/// stays.
+/// stays, and a snapshot is made of it first.
 #[utoipa::path(
     post, path = "/api/v1/sessions/{id}/reset", tag = "sessions", params(("id" = String, Path)),
     responses((status = 202, body = SessionView),
@@ -309,6 +310,11 @@ pub(super) async fn reset(
 ) -> Result<Response, Problem> {
     api.check_manager()?;
     let (id, actor) = (&about.session.id, about.pass.identity.actor());
+    // It touches nothing in Data, so what fails here is no reason to refuse it.
+    if let Err(error) = api.snapshots().take(about.session.owner.id.0, Cause::Reset).await {
+        let error = format!("{:#}", anyhow::Error::new(error));
+        tracing::warn!(session = %id, error, "no snapshot could be made before a reset");
+    }
     api.store().note_reset(id, actor, Timestamp::now()).await?;
     let reset = api.desktops().reset(id).await;
     api.note_change();

@@ -10,9 +10,11 @@
 //! setting shares this machine's network: with it would come its abstract sockets, where whoever first
 //! binds the name that X clients try before any file would be given the keys of other desktops.
 
+mod freeze;
 pub(crate) mod home;
 pub mod place;
 pub(crate) mod probe;
+mod snapshots;
 mod usage;
 mod watcher;
 
@@ -59,6 +61,8 @@ pub struct Settings {
     pub supervisor: PathBuf,
     /// The agent's program.
     pub agent: PathBuf,
+    /// The program that keeps snapshots.
+    pub keeper: PathBuf,
     /// The directory with `xorg/` and `desktop/`.
     pub containers: PathBuf,
     /// What one desktop may use.
@@ -73,6 +77,7 @@ impl Settings {
             run,
             supervisor: probe::own_program()?,
             agent: crate::agent::find_program()?,
+            keeper: crate::agent::find_beside("lattice-keeper", "LATTICE_KEEPER")?,
             containers: probe::find_containers()?,
             limits: limits::defaults(),
         })
@@ -107,8 +112,10 @@ impl Process {
             turns: Turns::default(),
             meter: usage::Meter::default(),
         };
-        for (_, place) in process.places()? {
+        for (session, place) in process.places()? {
             process.watch(&place);
+            // Of a gateway that was killed over a snapshot.
+            freeze::thaw(place.dir(), session.as_str())?;
         }
         Ok(process)
     }
@@ -130,7 +137,7 @@ impl Process {
                 .map_err(RuntimeError::step("end what is left of", place.dir()))?,
             None => {}
         }
-        let order = self.order(spec)?;
+        let order = self.order(spec).await?;
         place.prepare(&order)?;
         self.spawn(&place)?;
         Ok(())
@@ -195,8 +202,9 @@ impl Process {
         Ok(sessions.map(with_place).collect())
     }
 
-    fn order(&self, spec: &Spec) -> Result<Order, RuntimeError> {
+    async fn order(&self, spec: &Spec) -> Result<Order, RuntimeError> {
         let uid = own_uid(spec.owner)?;
+        self.prepare_data(spec.owner).await;
         let (home, data) = home::prepare(&self.settings.data, spec.owner, uid)?;
         let Settings { agent, containers, limits, .. } = self.settings.clone();
         Ok(Order {

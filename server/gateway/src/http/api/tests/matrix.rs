@@ -143,6 +143,16 @@ impl World {
                 filled = filled.replace("{app}", "code");
             }
             ("POST", "/api/v1/sessions/{id}/previews") => body = json!({ "port": 5173 }),
+            (_, path) if path.contains("{snapshot}") => {
+                let owner = self.api.store().session(&case.session).await.expect("read");
+                self.runtime.give_snapshot(owner.expect("there").owner.id.0);
+                filled = filled.replace("{snapshot}", Fake::first_snapshot().as_str());
+                match path.rsplit('/').next() {
+                    Some("file") => filled += "?path=essay.txt",
+                    Some("restore") => body = json!({ "path": "" }),
+                    _ => {}
+                }
+            }
             ("POST", "/api/v1/sessions/{id}/control") => body = json!({ "to": 2 }),
             _ => {}
         }

@@ -9,6 +9,7 @@ mod matrix;
 mod people;
 mod previews;
 mod sessions;
+mod snapshots;
 
 use super::*;
 use crate::accept::{Connection, Drain};
@@ -16,6 +17,7 @@ use crate::auth::{Token, admin};
 use crate::broker::protocol::Usage;
 use crate::http::origin::Site;
 use crate::preview::Book;
+use crate::runtime::{Fake, Runtime};
 use crate::session_api::AppError;
 use crate::store::{Actor, NewSession, NewUser, Timestamp, TokenHash, User, UserRole};
 use axum::body::{Body, Bytes};
@@ -38,6 +40,8 @@ const ORIGIN: &str = "http://localhost:8080";
 struct World {
     api: Api,
     router: Router,
+    /// Where snapshots are kept.
+    runtime: Fake,
     live: watch::Sender<Arc<HashMap<SessionId, Live>>>,
     trouble: watch::Sender<bool>,
     told: Arc<Mutex<Vec<String>>>,
@@ -98,11 +102,14 @@ impl World {
                 ports: vec![5173],
             }],
         };
+        let runtime = Fake::new(dir.path().to_owned());
+        let snapshots = Snapshots::new(Arc::new(Runtime::Fake(runtime.clone())));
         let book = Book::new(Some("localhost".into()));
-        let api = Api::new(store, auth, desktops, vec![template], book);
+        let api = Api::new(store, auth, desktops, snapshots, vec![template], book);
         Self {
             router: router(api.clone()),
             api,
+            runtime,
             live: inbox.live,
             trouble: inbox.trouble,
             told,

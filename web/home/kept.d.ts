@@ -1,0 +1,68 @@
+/** What the API says of snapshots, and what their dialog keeps of it. */
+
+import type { Problem } from './types.js';
+
+export type SnapshotKind = 'btrfs' | 'repository';
+export type SnapshotCause = 'schedule' | 'asked' | 'reset' | 'restore';
+
+export interface Snapshot {
+  readonly id: string;
+  readonly created_at: string;
+  readonly cause: SnapshotCause;
+  readonly kind: SnapshotKind;
+  readonly files: number;
+  readonly bytes: number;
+  readonly left_out: number;
+}
+
+export interface SnapshotEntry {
+  readonly name: string;
+  readonly what: 'folder' | 'file' | 'link';
+  readonly bytes: number;
+  readonly modified_at: string;
+}
+
+/** A folder that is looked into; all of Data where its path is empty. */
+export interface Browsed {
+  readonly snapshot: Snapshot;
+  readonly path: string;
+  readonly entries: readonly SnapshotEntry[];
+  readonly cut: boolean;
+}
+
+/** A file that is looked at: a picture by its address, or a text, or neither. */
+export interface Preview {
+  readonly name: string;
+  readonly path: string;
+  readonly picture: string | null;
+  readonly text: string | null;
+  /** Whether there is more of it. */
+  readonly cut: boolean;
+}
+
+/** What is to be restored once it is said again. All of Data where the path is empty. */
+export interface Asked {
+  readonly snapshot: Snapshot;
+  readonly path: string;
+}
+
+export interface SnapshotsModel {
+  readonly kind: SnapshotKind | null;
+  readonly snapshots: readonly Snapshot[] | null;
+  readonly folder: Browsed | null;
+  readonly preview: Preview | null;
+  readonly asked: Asked | null;
+  /** What an answer is awaited of, or nothing. */
+  readonly busy: '' | 'take' | 'restore' | 'read';
+  readonly problem: Problem | null;
+}
+
+export type SnapshotsEvent =
+  | { readonly type: 'asking', readonly what: 'take' | 'restore' | 'read' }
+  | { readonly type: 'refused', readonly problem: Problem }
+  | { readonly type: 'listed', readonly kind: SnapshotKind, readonly snapshots: readonly Snapshot[] }
+  | { readonly type: 'browsed', readonly folder: Browsed }
+  | { readonly type: 'previewed', readonly preview: Preview }
+  | { readonly type: 'ask', readonly asked: Asked }
+  | { readonly type: 'restored' }
+  | { readonly type: 'back' };

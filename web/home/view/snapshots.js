@@ -1,0 +1,226 @@
+/** The snapshots of what a person keeps: which there are, what is in them, and putting it back. */
+
+import { Component, h } from '../../vendor/preact/preact.mjs';
+import { path as joined } from '../api.js';
+import { MOST_PICTURE, MOST_TEXT, apply, crumbs, initial, pictureType, size, textOf, within } from '../snapshots.js';
+import { sessionOf, titled } from '../state.js';
+import { SNAPSHOT_CAUSES, SNAPSHOT_KINDS, counted, since } from '../words.js';
+import { FIRST, Modal, Trouble, icon } from './parts.js';
+
+/** @import { Actions } from '../main.js' */
+/** @import { Answer, Dialog, Model } from '../types.js' */
+/** @import { Browsed, Preview, Snapshot, SnapshotEntry, SnapshotKind, SnapshotsEvent, SnapshotsModel } from '../kept.js' */
+/** @import { Child } from '../../vendor/preact/preact.mjs' */
+
+/** @typedef {{ model: Model, dialog: Extract<Dialog, { kind: 'snapshots' }>, actions: Actions }} Props */
+
+/** The first snapshot of very much takes its time. */
+const PATIENCE_MS = 30 * 60_000;
+
+/** A picture stays in memory as long as it has an address. @param {Preview | null} preview */
+const forget = (preview) => { if (preview?.picture) URL.revokeObjectURL(preview.picture); };
+
+/** @extends {Component<Props, SnapshotsModel>} */
+export class Snapshots extends Component {
+  #model = initial();
+
+  /** @param {Props} props */
+  constructor(props) {
+    super(props);
+    this.state = this.#model;
+  }
+
+  componentDidMount() {
+    void this.#list();
+  }
+
+  componentWillUnmount() {
+    forget(this.#model.preview);
+  }
+
+  /** @param {SnapshotsEvent} event */
+  #dispatch(event) {
+    const before = this.#model.preview;
+    this.#model = apply(this.#model, event);
+    if (before !== this.#model.preview) forget(before);
+    this.setState(this.#model);
+  }
+
+  get #root() {
+    return joined('sessions', this.props.dialog.session, 'snapshots');
+  }
+
+  /** @param {Snapshot} snapshot @param {'tree' | 'file' | 'zip'} what @param {Record<string, string>} query */
+  #path = (snapshot, what, query) => `${this.#root}/${snapshot.id}/${what}?${new URLSearchParams(query)}`;
+
+  /** Its value, where it is a good one. @template T @param {Answer<T>} answer */
+  #taken(answer) {
+    if (answer.ok) return answer.value;
+    this.#dispatch({ type: 'refused', problem: answer.problem });
+    return null;
+  }
+
+  async #list() {
+    /** @type {Answer<{ kind: SnapshotKind, snapshots: Snapshot[] }>} */
+    const answer = await this.props.actions.ask('GET', this.#root);
+    const listed = this.#taken(answer);
+    if (listed) this.#dispatch({ type: 'listed', ...listed });
+  }
+
+  async #take() {
+    this.#dispatch({ type: 'asking', what: 'take' });
+    const answer = await this.props.actions.ask('POST', this.#root, undefined, PATIENCE_MS);
+    if (this.#taken(answer) === null) return;
+    await this.#list();
+    this.props.actions.say('A snapshot is made');
+  }
+
+  /** @param {Snapshot} snapshot @param {string} path */
+  async #browse(snapshot, path) {
+    this.#dispatch({ type: 'asking', what: 'read' });
+    /** @type {Answer<{ entries: SnapshotEntry[], cut: boolean }>} */
+    const answer = await this.props.actions.ask('GET', this.#path(snapshot, 'tree', { path }));
+    const tree = this.#taken(answer);
+    if (tree) this.#dispatch({ type: 'browsed', folder: { snapshot, path, ...tree } });
+  }
+
+  /** @param {Browsed} folder @param {SnapshotEntry} entry */
+  async #look(folder, entry) {
+    const type = entry.bytes <= MOST_PICTURE ? pictureType(entry.name) : null;
+    const most = type ? MOST_PICTURE : MOST_TEXT;
+    const path = within(folder, entry.name);
+    this.#dispatch({ type: 'asking', what: 'read' });
+    const answer = await this.props.actions.read(this.#path(folder.snapshot, 'file', { path, most: String(most) }));
+    const bytes = this.#taken(answer);
+    if (!bytes) return;
+    const cut = entry.bytes > most;
+    const picture = type ? URL.createObjectURL(new Blob([bytes], { type })) : null;
+    const text = type ? null : textOf(bytes, cut);
+    this.#dispatch({ type: 'previewed', preview: { name: entry.name, path, picture, text, cut } });
+  }
+
+  async #restore() {
+    const { asked } = this.state;
+    if (!asked) return;
+    this.#dispatch({ type: 'asking', what: 'restore' });
+    const path = `${this.#root}/${asked.snapshot.id}/restore`;
+    const answer = await this.props.actions.ask('POST', path, { path: asked.path }, PATIENCE_MS);
+    if (this.#taken(answer) === null) return;
+    this.#dispatch({ type: 'restored' });
+    this.props.actions.say(asked.path === '' ? 'Everything is restored' : `${asked.path} is restored`);
+    void this.#list();
+  }
+
+  render() {
+    const { model, dialog, actions } = this.props;
+    const { asked, folder, preview, problem } = this.state;
+    const name = titled(sessionOf(model, dialog.session) ?? { name: '' });
+    return h(Modal, { title: `Snapshots of ${name}`, class: 'share snapshots', model, actions },
+      asked ? this.#question(asked) : folder && preview ? this.#shown(folder, preview) : folder ? this.#folder(folder) : this.#all(),
+      h(Trouble, { problem }));
+  }
+
+  #all() {
+    const { busy, kind, snapshots, problem } = this.state;
+    return h('section', { key: 'all', class: 'rows', 'aria-labelledby': 'snapshots-title' },
+      h('p', { class: 'soft' }, 'What is in Data is kept every 15 minutes while it changes. ', kind && SNAPSHOT_KINDS[kind]),
+      h('div', { class: 'snapshots-head' },
+        h('h3', { id: 'snapshots-title', tabindex: -1 }, 'Kept'),
+        h('button', { type: 'button', class: 'button primary small', disabled: busy !== '', ...FIRST, onClick: () => void this.#take() },
+          icon('plus'), busy === 'take' ? 'Making it…' : 'Make one now')),
+      snapshots === null && !problem && h('p', { class: 'soft row-ghost' }, 'Reading the snapshots…'),
+      snapshots?.length === 0 && h('p', { class: 'soft' }, 'None yet.'),
+      snapshots !== null && snapshots.length > 0 && h('ul', null, ...snapshots.map((snapshot) => this.#row(snapshot))));
+  }
+
+  /** @param {Snapshot} snapshot */
+  #row(snapshot) {
+    const { model } = this.props;
+    const when = since(snapshot.created_at, model.now);
+    const isBusy = this.state.busy !== '';
+    return h('li', { key: snapshot.id, 'data-snapshot': snapshot.id },
+      h('span', { class: 'row-main' },
+        h('b', { title: new Date(snapshot.created_at).toLocaleString() }, when),
+        h('span', { class: 'soft' }, `${SNAPSHOT_CAUSES[snapshot.cause] ?? ''}, ${counted(snapshot.files, 'file', 'files')}, ${size(snapshot.bytes)}`)),
+      h('button', { type: 'button', class: 'button small', disabled: isBusy, 'aria-label': `Look into the snapshot of ${when}`, onClick: () => void this.#browse(snapshot, '') }, 'Look into it'),
+      h('button', {
+        type: 'button', class: 'button small', disabled: isBusy, 'aria-label': `Restore everything as it was ${when}`,
+        onClick: () => this.#dispatch({ type: 'ask', asked: { snapshot, path: '' } }),
+      }, 'Restore…'));
+  }
+
+  /** @param {Browsed} folder */
+  #folder(folder) {
+    const { snapshot, path, entries, cut } = folder;
+    // Drawn anew for each, so that the keyboard goes on at its top.
+    return h('section', { key: `folder ${path}`, class: 'rows', 'aria-labelledby': 'folder-title' },
+      h('h3', { id: 'folder-title', class: 'away' }, `Data ${since(snapshot.created_at, this.props.model.now)}`),
+      h('nav', { class: 'crumbs', 'aria-label': 'Folder' },
+        h('button', { type: 'button', class: 'button small', ...FIRST, onClick: () => this.#dispatch({ type: 'back' }) }, 'Snapshots'),
+        this.#crumb(snapshot, '', 'Data', path === ''),
+        ...crumbs(path).map((crumb) => this.#crumb(snapshot, crumb.path, crumb.name, crumb.path === path)),
+        h('span', { class: 'push' }),
+        this.#download(this.#path(snapshot, 'zip', { path }), 'Download', 'this folder as a zip file'),
+        path !== '' && this.#restoreButton(snapshot, path)),
+      entries.length === 0 && h('p', { class: 'soft' }, 'Nothing is in this folder.'),
+      entries.length > 0 && h('ul', null, ...entries.map((entry) => this.#entry(folder, entry))),
+      cut && h('p', { class: 'hint' }, 'There is more in it than is shown. Download or restore the folder to have all of it.'));
+  }
+
+  /** @param {Snapshot} snapshot @param {string} path @param {string} name @param {boolean} isHere */
+  #crumb = (snapshot, path, name, isHere) => h('button', {
+    key: path, type: 'button', class: 'button small clip', disabled: this.state.busy !== '', ...(isHere && { 'aria-current': 'true' }),
+    onClick: () => void this.#browse(snapshot, path),
+  }, name);
+
+  /** @param {Browsed} folder @param {SnapshotEntry} entry */
+  #entry(folder, entry) {
+    const path = within(folder, entry.name);
+    const { snapshot } = folder;
+    const open = entry.what === 'folder' ? () => void this.#browse(snapshot, path) : () => void this.#look(folder, entry);
+    const label = entry.what === 'folder' ? `Open the folder ${entry.name}` : `Look at ${entry.name}`;
+    return h('li', { key: `${entry.what} ${entry.name}`, 'data-entry': entry.name },
+      icon(entry.what === 'folder' ? 'folder' : entry.what === 'link' ? 'link' : 'file'),
+      entry.what === 'link'
+        ? h('span', { class: 'row-main' }, h('span', { class: 'clip' }, entry.name), h('span', { class: 'soft' }, 'link'))
+        : h('button', { type: 'button', class: 'row-main plain', disabled: this.state.busy !== '', 'aria-label': label, onClick: open },
+          h('span', { class: 'clip' }, entry.name), entry.what === 'file' && h('span', { class: 'soft' }, size(entry.bytes))),
+      this.#restoreButton(snapshot, path, entry.name));
+  }
+
+  /** @param {Snapshot} snapshot @param {string} path @param {string} [name] */
+  #restoreButton = (snapshot, path, name = 'this folder') => h('button', {
+    type: 'button', class: 'button small', 'aria-label': `Restore ${name}`, disabled: this.state.busy !== '',
+    onClick: () => this.#dispatch({ type: 'ask', asked: { snapshot, path } }),
+  }, 'Restore…');
+
+  /** @param {string} path @param {string} word @param {string} what */
+  #download = (path, word, what) => h('a', { class: 'button small', href: this.props.actions.url(path), download: '', 'aria-label': `${word} ${what}` }, word);
+
+  /** @param {Browsed} folder @param {Preview} preview */
+  #shown(folder, { name, path, picture, text, cut }) {
+    return h('section', { key: 'preview', class: 'preview', 'aria-labelledby': 'preview-title' },
+      h('nav', { class: 'crumbs', 'aria-label': 'File' },
+        h('button', { type: 'button', class: 'button small', ...FIRST, onClick: () => this.#dispatch({ type: 'back' }) }, 'Back'),
+        h('h3', { id: 'preview-title', class: 'clip' }, name),
+        h('span', { class: 'push' }),
+        this.#download(this.#path(folder.snapshot, 'file', { path }), 'Download', name),
+        this.#restoreButton(folder.snapshot, path, name)),
+      picture ? h('img', { src: picture, alt: name })
+        : text !== null ? h('pre', { tabindex: 0, 'aria-label': `The text of ${name}` }, text)
+          : h('p', { class: 'soft' }, 'This is neither a text nor a picture that can be shown here. Download it to open it.'),
+      cut && text !== null && h('p', { class: 'hint' }, `The first ${size(MOST_TEXT)} are shown.`));
+  }
+
+  /** @param {{ snapshot: Snapshot, path: string }} asked @returns {Child} */
+  #question({ snapshot, path }) {
+    const when = since(snapshot.created_at, this.props.model.now);
+    const isBusy = this.state.busy !== '';
+    const what = path === '' ? `All of Data becomes as it was ${when}.` : `“${path}” becomes as it was ${when}. What else is in Data stays.`;
+    return h('section', { key: 'question', 'aria-label': 'Restore' },
+      h('p', { class: 'question' }, `${what} What is there now is kept in a snapshot first, so you can take this back. Close programs that have these files open.`),
+      h('div', { class: 'modal-foot' },
+        h('button', { type: 'button', class: 'button', disabled: isBusy, ...FIRST, onClick: () => this.#dispatch({ type: 'back' }) }, 'Cancel'),
+        h('button', { type: 'button', class: 'button primary', disabled: isBusy, onClick: () => void this.#restore() }, isBusy ? 'Restoring…' : 'Restore')));
+  }
+}
