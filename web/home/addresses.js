@@ -3,6 +3,9 @@
 /** @param {string} base absolute, ends with `/` @param {string} id a session's */
 export const desktopUrl = (base, id) => new URL(`d/${encodeURIComponent(id)}`, base).href;
 
+/** @param {string} base absolute, ends with `/` @param {string} id a session's @param {number} port that an app declares */
+export const previewUrl = (base, id, port) => new URL(`preview/${encodeURIComponent(id)}/${port}`, base).href;
+
 /**
  * Where a path that the server named leads: a desktop on this very server, or nowhere.
  * @param {string} base absolute, ends with `/`

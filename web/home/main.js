@@ -5,7 +5,7 @@
 
 import { newer, releaseOf } from '../client/release.js';
 import { h, render } from '../vendor/preact/preact.mjs';
-import { desktopUrl } from './addresses.js';
+import { desktopUrl, previewUrl } from './addresses.js';
 import { Api, path } from './api.js';
 import { LiveEvents } from './live.js';
 import { others } from './others.js';
@@ -359,6 +359,8 @@ const actions = {
   ask: api.ask.bind(api), read: api.read.bind(api), url: api.url.bind(api),
   /** @param {string} id */
   desktop: (id) => desktopUrl(base, id),
+  /** @param {string} id @param {number} port */
+  preview: (id, port) => previewUrl(base, id, port),
   /** @param {string} id */
   picture: (id) => api.picture(id),
   /** @param {string} query */

@@ -94,6 +94,8 @@ export interface Template {
   readonly summary: string;
   /** Markdown. */
   readonly readme?: string;
+  /** Its apps, each with the ports on which what it runs may be looked at. */
+  readonly apps?: readonly { readonly name: string, readonly ports?: readonly number[] }[];
 }
 
 export interface Link {

@@ -116,11 +116,17 @@ async function openPreview(seat) {
   assert.deepEqual([found.port, found.app, found.is_open], [5173, 'code', true]);
   const shows = (/** @type {import('playwright-core').Page} */ page) => page.getByRole('heading', { name: /^Hello, / }).waitFor({ timeout: PROGRAM_MS });
 
-  const preview = await seat.page.context().newPage();
-  await preview.goto(found.url);
+  // By the desktop's page, as its owner finds it.
+  const home = await seat.page.context().newPage();
+  await home.goto(new URL(`/#desktop/${seat.session}`, serve.url).href);
+  const [preview] = await Promise.all([
+    home.context().waitForEvent('page'), home.getByRole('link', { name: 'See what VS Code serves on port 5173' }).click(),
+  ]);
+  await shoot(home, 'vue-home');
   await shows(preview);
   assert.equal(new URL(preview.url()).origin, found.url);
   await preview.evaluate(() => { (/** @type {any} */ (window)).isFirstLoad = true; });
+  await home.close();
 
   const stranger = await open(browser, found.url);
   await stranger.page.getByRole('heading', { name: 'Sign in to see this preview' }).waitFor();

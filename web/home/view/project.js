@@ -125,6 +125,8 @@ class About extends Component {
 /** @param {OfOne} props */
 function Apps({ session, model, actions }) {
   const apps = session.apps ?? [];
+  const declared = model.templates.find((template) => template.id === session.template)?.apps ?? [];
+  const ports = (/** @type {string} */ name) => declared.find((app) => app.name === name)?.ports ?? [];
   if (apps.length === 0) return null;
   const runs = session.state === 'running';
   return panel('apps', 'project.apps',
@@ -133,6 +135,10 @@ function Apps({ session, model, actions }) {
       h('span', { class: 'row-main' },
         h('b', { class: 'clip' }, app.title),
         h('span', { class: 'soft' }, [t(`app.${app.state}`), app.reason].filter(Boolean).join(': '))),
+      runs && app.state === 'running' && ports(app.name).map((port) => h('a', {
+        key: port, class: 'button small', href: actions.preview(session.id, port), target: '_blank', rel: 'noopener',
+        'aria-label': t('project.preview-name', { name: app.title, port }), title: t('project.preview-hint', { port }),
+      }, t('project.preview', { port }))),
       runs && toggle(app, session, model, actions)))));
 }
 
