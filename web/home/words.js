@@ -191,7 +191,7 @@ const TEXT = Object.freeze({
   'project.apps': 'Apps',
   'project.apps-rest': 'Start the desktop to open them.',
   'project.preview': 'See port {port}',
-  'project.preview-name': 'See what {name} serves on port {port}',
+  'project.preview-name': 'See port {port} of {name}',
   'project.preview-hint': 'The pages of a program that listens on port {port}, in a tab of their own',
   'project.open-app': 'Open',
   'project.open-app-name': 'Open {name} on the desktop',

@@ -184,9 +184,7 @@ impl Server {
             None if address.ip().is_loopback() && public.is_empty() => Some("localhost".to_owned()),
             None => None,
         };
-        let wild = domain.iter().map(|domain| format!("*.{domain}"));
-        let certified = hosts.iter().cloned().chain(wild).collect();
-        let tls = asked.settings(address.ip(), certified, public)?;
+        let tls = asked.settings(address.ip(), hosts.clone(), public)?;
         let tls = tls.map(Tls::start).transpose()?;
         let scheme = if tls.is_some() { Scheme::Https } else { Scheme::Http };
         let sites = Sites::new(scheme, address.port(), &hosts, public)?;

@@ -120,7 +120,7 @@ async function openPreview(seat) {
   const home = await seat.page.context().newPage();
   await home.goto(new URL(`/#desktop/${seat.session}`, serve.url).href);
   const [preview] = await Promise.all([
-    home.context().waitForEvent('page'), home.getByRole('link', { name: 'See what VS Code serves on port 5173' }).click(),
+    home.context().waitForEvent('page'), home.getByRole('link', { name: 'See port 5173 of VS Code' }).click(),
   ]);
   await shoot(home, 'vue-home');
   await shows(preview);

@@ -142,7 +142,7 @@ export class Snapshots extends Component {
       h('span', { class: 'row-main' },
         h('b', { title: new Date(snapshot.created_at).toLocaleString() }, when),
         h('span', { class: 'soft' }, `${SNAPSHOT_CAUSES[snapshot.cause] ?? ''}, ${counted(snapshot.files, 'file', 'files')}, ${size(snapshot.bytes)}`)),
-      h('button', { type: 'button', class: 'button small', disabled: isBusy, 'aria-label': `Look into the snapshot of ${when}`, onClick: () => void this.#browse(snapshot, '') }, 'Look into it'),
+      h('button', { type: 'button', class: 'button small', disabled: isBusy, 'aria-label': `Look into it, the snapshot of ${when}`, onClick: () => void this.#browse(snapshot, '') }, 'Look into it'),
       h('button', {
         type: 'button', class: 'button small', disabled: isBusy, 'aria-label': `Restore everything as it was ${when}`,
         onClick: () => this.#dispatch({ type: 'ask', asked: { snapshot, path: '' } }),
@@ -178,13 +178,13 @@ export class Snapshots extends Component {
     const path = within(folder, entry.name);
     const { snapshot } = folder;
     const open = entry.what === 'folder' ? () => void this.#browse(snapshot, path) : () => void this.#look(folder, entry);
-    const label = entry.what === 'folder' ? `Open the folder ${entry.name}` : `Look at ${entry.name}`;
+    const act = entry.what === 'folder' ? 'Open the folder ' : 'Look at ';
     return h('li', { key: `${entry.what} ${entry.name}`, 'data-entry': entry.name },
       icon(entry.what === 'folder' ? 'folder' : entry.what === 'link' ? 'link' : 'file'),
       entry.what === 'link'
         ? h('span', { class: 'row-main' }, h('span', { class: 'clip' }, entry.name), h('span', { class: 'soft' }, 'link'))
-        : h('button', { type: 'button', class: 'row-main plain', disabled: this.state.busy !== '', 'aria-label': label, onClick: open },
-          h('span', { class: 'clip' }, entry.name), entry.what === 'file' && h('span', { class: 'soft' }, size(entry.bytes))),
+        : h('button', { type: 'button', class: 'row-main plain', disabled: this.state.busy !== '', onClick: open },
+          h('span', { class: 'away' }, act), h('span', { class: 'clip' }, entry.name), entry.what === 'file' && h('span', { class: 'soft' }, size(entry.bytes))),
       this.#restoreButton(snapshot, path, entry.name));
   }
 

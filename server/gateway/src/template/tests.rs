@@ -159,11 +159,11 @@ fn values_out_of_bounds_are_refused_where_they_stand() {
             "3g",
             "is 4096 MiB, but the desktop's own parts may use 1728 MiB and its apps 3072 MiB",
         ),
-        ("memory: 4g", "memory: 1g", "make it 3232m, or mem_limit"),
+        ("memory: 4g", "memory: 1g", "make it 3264m, or mem_limit"),
         (
             "pids: 800",
             "pids: 300",
-            "is 300, but the desktop's own parts may have 368 and its apps 16",
+            "is 300, but the desktop's own parts may have 512 and its apps 16",
         ),
         ("mem_limit: 1.5g", "shm_size: 3g", "is more than the app may use"),
         ("cpus: 1.5", "cpus: 3", "more than the desktop has"),
