@@ -428,15 +428,8 @@ impl Plan {
     }
 
     fn mount(&mut self, source: &Source, target: &str, is_read_only: bool) {
-        let (typ, name) = match source {
-            Source::Directory(path) => (MountType::BIND, path.to_string_lossy().into_owned()),
-            Source::Volume(name) => (MountType::VOLUME, name.clone()),
-        };
         let is_bind = matches!(source, Source::Directory(_));
         let mount = Mount {
-            typ: Some(typ),
-            source: Some(name),
-            target: Some(target.into()),
             read_only: Some(is_read_only),
             // How mounts propagate is left to the engine: private, but for what is below its own root,
             // as volumes are, which it refuses to make private.
@@ -445,7 +438,7 @@ impl Plan {
                 no_copy: Some(true),
                 ..MountVolumeOptions::default()
             }),
-            ..Mount::default()
+            ..source.mounted(target)
         };
         self.host().mounts.get_or_insert_default().push(mount);
     }

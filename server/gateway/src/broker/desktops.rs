@@ -74,8 +74,8 @@ pub(super) struct Desktops {
     making: Mutex<BTreeSet<SessionId>>,
     /// Slots that a gateway took, until their desktop is started.
     reserved: Mutex<HashMap<SessionId, Instant>>,
-    /// What stands still while somebody's Data is read: whose, and which container.
-    frozen: Mutex<BTreeSet<(i64, String)>>,
+    /// What stands still while somebody's Data is read: whose, which container, and since when.
+    frozen: Mutex<BTreeMap<(i64, String), Instant>>,
     walls: Walls,
 }
 

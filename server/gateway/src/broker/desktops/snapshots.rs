@@ -10,9 +10,9 @@ use bollard::errors::Error;
 use bollard::models::{ContainerCreateBody, HostConfigLogConfig};
 use futures_util::stream::BoxStream;
 use lattice_wire::snapshots::Request;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 /// Files are their owner's, and so are those that are put back.
@@ -83,6 +83,7 @@ impl Desktops {
         self: &Arc<Self>,
         owner: i64,
     ) -> Result<(), RuntimeError> {
+        let begun = Instant::now();
         let all = group(self.engine.list(vec![self.label()]).await?);
         for (session, found) in all.into_iter().filter(|(_, found)| found.owner == owner) {
             let _turn = self.turns.take(&session).await;
@@ -90,14 +91,15 @@ impl Desktops {
             let runs = |container: &&Container| container.state == State::RUNNING;
             for container in found.apps.values().chain(desktop).filter(runs) {
                 // Noted first, so that it is never told of as one that rests.
-                self.frozen().insert((owner, container.id.clone()));
+                self.frozen().insert((owner, container.id.clone()), begun);
                 self.engine.pause(&container.id).await?;
             }
         }
         let own = self.clone();
         tokio::spawn(async move {
             sleep(FROZEN_AT_MOST).await;
-            if let Err(error) = own.let_go_on(owner).await {
+            // Not what stands still again for a later one.
+            if let Err(error) = own.let_go_on_since(owner, begun).await {
                 tracing::warn!(owner, %error, "a desktop that stood still could not be let go on");
             }
         });
@@ -106,7 +108,14 @@ impl Desktops {
 
     /// Lets go on what [`Self::hold_still`] froze.
     pub(in crate::broker) async fn let_go_on(&self, owner: i64) -> Result<(), RuntimeError> {
-        let own: Vec<_> = self.frozen().iter().filter(|(of, _)| *of == owner).cloned().collect();
+        self.let_go_on_since(owner, Instant::now()).await
+    }
+
+    /// The same of what stands still since then at the latest.
+    async fn let_go_on_since(&self, owner: i64, since: Instant) -> Result<(), RuntimeError> {
+        let is_meant = |((of, _), at): &(&(i64, String), &Instant)| *of == owner && **at <= since;
+        let own: Vec<_> =
+            self.frozen().iter().filter(is_meant).map(|(frozen, _)| frozen.clone()).collect();
         let mut result = Ok(());
         for frozen in own {
             let thawed = resume(&self.engine, &frozen.1).await;
@@ -119,10 +128,10 @@ impl Desktops {
 
     /// Whether it stands still for a snapshot, and is not paused.
     pub(super) fn stands_still(&self, container: &Container) -> bool {
-        self.frozen().iter().any(|(_, frozen)| *frozen == container.id)
+        self.frozen().keys().any(|(_, frozen)| *frozen == container.id)
     }
 
-    fn frozen(&self) -> MutexGuard<'_, BTreeSet<(i64, String)>> {
+    fn frozen(&self) -> MutexGuard<'_, BTreeMap<(i64, String), Instant>> {
         self.frozen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
