@@ -209,10 +209,15 @@ fn kills_in_the_middle_of_starts_and_ends_leave_nothing_behind() {
         delete(&serve, session);
     }
     let data = serve.desktops().data().to_owned();
-    until_some("only the slot to be left", 3 * GENEROUS, || {
+    let deadline = Instant::now() + 3 * GENEROUS;
+    loop {
         let left: BTreeSet<_> = names(&data).into_iter().collect();
-        (left.len() == 3 && ready(&serve) == 1).then_some(())
-    });
+        if left.len() == 3 && ready(&serve) == 1 {
+            break;
+        }
+        assert!(Instant::now() < deadline, "only the slot was to be left, and there are {left:?}");
+        thread::sleep(Duration::from_millis(200));
+    }
     let rooms = fs::read_dir(data.join("desktops")).expect("there").flatten();
     let rooms = rooms.filter(|entry| entry.file_name().to_string_lossy().len() == 16).count();
     assert_eq!(rooms, 1, "only the slot has a directory");

@@ -28,6 +28,8 @@ pub(super) const OWNER: &str = "io.lattice.owner";
 pub(super) const TEMPLATE: &str = "io.lattice.template";
 /// Which app.
 pub(super) const APP: &str = "io.lattice.app";
+/// On what does one thing and ends: which broker process made it and will remove it.
+pub(super) const BROKER: &str = "io.lattice.broker";
 /// On images of ours: which system calls they need beside the engine's usual ones.
 pub(super) const SANDBOX: &str = "io.lattice.sandbox";
 

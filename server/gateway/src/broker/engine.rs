@@ -1,11 +1,12 @@
 //! The container engine: the few things that the broker asks of it, and what its errors mean.
 
+use super::containers::BROKER;
 use crate::runtime::RuntimeError;
 use bollard::container::LogOutput;
 use bollard::errors::Error;
 use bollard::models::{
-    ContainerCreateBody, ContainerInspectResponse, ContainerSummary, EventMessage, ImageInspect,
-    Network, NetworkCreateRequest, SystemInfo, VolumeCreateRequest,
+    ContainerCreateBody, ContainerInspectResponse, ContainerSummary, ContainerSummaryStateEnum,
+    EventMessage, ImageInspect, Network, NetworkCreateRequest, SystemInfo, VolumeCreateRequest,
 };
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, EventsOptionsBuilder,
@@ -32,6 +33,8 @@ const PATIENCE: u64 = 90;
 pub(super) struct Engine {
     socket: PathBuf,
     docker: Mutex<Option<Docker>>,
+    /// This process among all that ever used the engine.
+    process: String,
 }
 
 /// What a container takes.
@@ -52,7 +55,9 @@ impl Taken {
 
 impl Engine {
     pub(super) fn new(socket: PathBuf) -> Self {
-        Self { socket, docker: Mutex::default() }
+        let since_1970 = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        let process = format!("{:x}-{}", since_1970.as_nanos(), std::process::id());
+        Self { socket, docker: Mutex::default(), process }
     }
 
     pub(super) fn socket(&self) -> &Path {
@@ -135,6 +140,30 @@ impl Engine {
         }
     }
 
+    /// Makes a container that does one thing and ends, for as long as this process is there to see it.
+    pub(super) async fn create_chore(
+        &self,
+        name: &str,
+        mut body: ContainerCreateBody,
+    ) -> Result<String, RuntimeError> {
+        body.labels.get_or_insert_default().insert(BROKER.into(), self.process.clone());
+        self.create(name, body).await
+    }
+
+    /// Removes chores that an earlier process was killed over, among the containers with this label: it
+    /// had made them and not started, or they have ended since. Those at work are let end their work.
+    pub(super) async fn sweep_chores(&self, label: String) -> Result<(), RuntimeError> {
+        for chore in self.list(vec![label, BROKER.into()]).await? {
+            let labels = chore.labels.unwrap_or_default();
+            let is_own = labels.get(BROKER).is_none_or(|of| *of == self.process);
+            let is_at_work = chore.state == Some(ContainerSummaryStateEnum::RUNNING);
+            if let Some(id) = chore.id.filter(|_| !is_own && !is_at_work) {
+                self.remove(&id).await?;
+            }
+        }
+        Ok(())
+    }
+
     pub(super) async fn start(&self, container: &str) -> Result<(), RuntimeError> {
         let docker = self.docker().await?;
         docker.start_container(container, None).await.map_err(|error| self.explain(error))
@@ -165,7 +194,7 @@ impl Engine {
         body: ContainerCreateBody,
     ) -> Result<String, RuntimeError> {
         self.remove(name).await?;
-        let container = self.create(name, body).await?;
+        let container = self.create_chore(name, body).await?;
         let ran = self.run_to_end(&container).await;
         let printed = LogsOptionsBuilder::default().stdout(true);
         let lines = self.lines(&container, printed.build()).await.concat();
@@ -181,7 +210,7 @@ impl Engine {
     ) -> Result<(), RuntimeError> {
         // An earlier broker may have been killed over it.
         self.remove(name).await?;
-        let container = self.create(name, body).await?;
+        let container = self.create_chore(name, body).await?;
         let ran = self.run_to_end(&container).await;
         self.remove(&container).await?;
         ran

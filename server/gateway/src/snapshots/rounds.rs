@@ -2,7 +2,7 @@
 //! something in the last quarter of an hour.
 
 use super::Snapshots;
-use crate::runtime::InstanceState;
+use crate::runtime::{Instance, InstanceState};
 use crate::store::Timestamp;
 use lattice_engine::snapshots::is_due;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,7 +29,10 @@ impl Snapshots {
                 let works = |state: &InstanceState| {
                     matches!(state, InstanceState::Running(_) | InstanceState::Starting)
                 };
-                let there = instances.iter().filter(|instance| works(&instance.state));
+                // One that has hardly begun does not say yet whose it is.
+                let is_known = |instance: &&Instance| instance.owner != 0;
+                let there = instances.iter().filter(is_known);
+                let there = there.filter(|instance| works(&instance.state));
                 let now = seconds();
                 for owner in rounds.due(there.map(|instance| instance.owner).collect(), now) {
                     if let Err(error) = self.take_if_changed(owner).await {

@@ -65,7 +65,7 @@ impl Desktops {
         let mut bits = [0; 8];
         getrandom::fill(&mut bits).map_err(|error| RuntimeError::Refused(error.to_string()))?;
         let name = format!("lattice-{installation}-keep-{owner}-{:016x}", u64::from_le_bytes(bits));
-        let container = self.engine.create(&name, body).await?;
+        let container = self.engine.create_chore(&name, body).await?;
         let output = self.engine.attach(&container).await?;
         self.engine.start(&container).await?;
         Ok(Keeping { container, output })
