@@ -8,6 +8,7 @@ use lattice_gateway::snapshots::Snapshots;
 use lattice_tests::btrfs::Btrfs;
 use lattice_tests::containers::{Containers, docker};
 use lattice_tests::desktops::{running, state};
+use lattice_tests::eventually;
 use lattice_tests::xserver::TempDir;
 use lattice_wire::snapshots::{Cause, Inside, Kind};
 use std::fs;
@@ -90,4 +91,27 @@ async fn stands_still(
     runtime.thaw(1).await.expect("it goes on");
     lattice_tests::eventually("it to go on", || number() != then);
     runtime.thaw(1).await.expect("nothing to do");
+}
+
+/// What an earlier broker had made and not started belongs to nobody; what it had started goes on.
+#[test]
+fn what_an_earlier_broker_was_killed_over_is_removed() {
+    let mut containers = Containers::with_options(&["--pool", "0"]);
+    let installation = fs::read_to_string(containers.path().join("data/installation"));
+    let installation = format!("io.lattice.installation={}", installation.expect("there").trim());
+    let rest = ["--label", &installation, "--label", "io.lattice.broker=earlier"];
+    let make = |how: &[&str]| {
+        let what = ["--entrypoint", "/bin/sleep", "lattice/base", "1000"];
+        docker(&[how, &rest, &what].concat());
+    };
+    containers.restart_broker_after(|| {
+        make(&["create", "--name", "lattice-tests-not-started"]);
+        make(&["run", "--detach", "--name", "lattice-tests-at-work"]);
+    });
+    eventually("one to be left", || containers.names() == ["lattice-tests-at-work"]);
+    // It is there to stay, however often is looked; and when it has ended, it goes.
+    containers.restart_broker();
+    assert_eq!(containers.names(), ["lattice-tests-at-work"]);
+    containers.restart_broker_after(|| drop(docker(&["kill", "lattice-tests-at-work"])));
+    eventually("none to be left", || containers.names().is_empty());
 }

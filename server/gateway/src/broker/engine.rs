@@ -5,8 +5,8 @@ use crate::runtime::RuntimeError;
 use bollard::container::LogOutput;
 use bollard::errors::Error;
 use bollard::models::{
-    ContainerCreateBody, ContainerInspectResponse, ContainerSummary, ContainerSummaryStateEnum,
-    EventMessage, ImageInspect, Network, NetworkCreateRequest, SystemInfo, VolumeCreateRequest,
+    ContainerCreateBody, ContainerInspectResponse, ContainerSummary, EventMessage, ImageInspect,
+    Network, NetworkCreateRequest, SystemInfo, VolumeCreateRequest,
 };
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, EventsOptionsBuilder,
@@ -156,8 +156,10 @@ impl Engine {
         for chore in self.list(vec![label, BROKER.into()]).await? {
             let labels = chore.labels.unwrap_or_default();
             let is_own = labels.get(BROKER).is_none_or(|of| *of == self.process);
-            let is_at_work = chore.state == Some(ContainerSummaryStateEnum::RUNNING);
-            if let Some(id) = chore.id.filter(|_| !is_own && !is_at_work) {
+            let Some(id) = chore.id.filter(|_| !is_own) else { continue };
+            // The list lags behind: what has just been started is in it as if it had not.
+            let state = self.known(&id).await?.and_then(|known| known.state);
+            if !state.and_then(|state| state.running).unwrap_or(false) {
                 self.remove(&id).await?;
             }
         }
