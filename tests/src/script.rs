@@ -23,7 +23,21 @@ impl Script {
     /// # Panics
     /// Where it cannot, or ends instead.
     pub fn start(name: &str, args: &[&str]) -> Self {
-        let mut command = Command::new("node");
+        Self::run(Command::new("node"), name, args)
+    }
+
+    /// The same; it and its browser run whenever they want to, before all else here, as they would on a
+    /// machine of their own.
+    ///
+    /// # Panics
+    /// The same, and where it may not come first: only root may.
+    pub fn start_before_all_else(name: &str, args: &[&str]) -> Self {
+        let mut command = Command::new("chrt");
+        command.args(["--rr", "1", "node"]);
+        Self::run(command, name, args)
+    }
+
+    fn run(mut command: Command, name: &str, args: &[&str]) -> Self {
         command.arg(repository().join("tests/web/bench").join(name)).args(args);
         command.env("LATTICE_PASSWORD", PASSWORD).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("node is there");

@@ -149,7 +149,7 @@ impl Desk<'_> {
         match role {
             "xorg" => {
                 let processors = thread::available_parallelism().map_or(1, NonZero::get);
-                wanted.quota = 25_000 * 5 * processors.max(2) as u64 / 8;
+                wanted.quota = 25_000 * processors.max(2) as u64 / 2;
                 self.own(&mut wanted, "x", "/tmp/.X11-unix", true);
                 self.own(&mut wanted, "auth", "/run/lattice/auth", false);
                 self.own(&mut wanted, "link", "/run/lattice/link", true);

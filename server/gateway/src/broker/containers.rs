@@ -360,11 +360,11 @@ impl Subject<'_> {
     }
 }
 
-/// What a display may take of each [`PERIOD_US`]: five eighths of the machine, and never less than one and a
-/// quarter processors, which is more than a film on the whole screen takes. Shares alone are not enough: a
-/// display that draws without end keeps all processors, and a neighbour's key waits for each of its turns.
+/// What a display may take of each [`PERIOD_US`]: half of the machine, and never less than one processor,
+/// which is more than a film on the whole screen takes. Shares alone are not enough: a display that draws
+/// without end keeps all processors, and a neighbour's key waits for each of its turns.
 fn display_quota(processors: usize) -> i64 {
-    PERIOD_US * 5 * processors.max(2) as i64 / 8
+    PERIOD_US * processors.max(2) as i64 / 2
 }
 
 fn available_parallelism() -> usize {
