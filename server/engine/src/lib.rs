@@ -17,6 +17,7 @@
 
 pub mod admission;
 pub mod arbiter;
+pub mod backups;
 pub mod classify;
 pub mod damage;
 pub mod digest;

@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod backup;
 mod beneath;
 mod btrfs;
 mod contents;
@@ -33,6 +34,7 @@ const HELP: &str = "\
 Keeps snapshots of one person's Data: a request is answered, which is given or read from standard input.
 
 Usage: lattice-keeper --data DIRECTORY --store DIRECTORY [--owner UID] [--request JSON]
+       lattice-keeper --backup
 ";
 
 fn main() -> ExitCode {
@@ -56,6 +58,11 @@ fn run() -> Result<(), Box<dyn Error>> {
             Some("--store") => store = Some(value()?),
             Some("--owner") => owner = Some(number(&value()?)?),
             Some("--request") => request = Some(value()?),
+            Some("--backup") => {
+                let _ = rustix::process::nice(10);
+                more_files();
+                return Ok(backup::serve(io::stdin().lock(), io::stdout().lock())?);
+            }
             Some("--version") => {
                 return say(concat!("lattice-keeper ", env!("CARGO_PKG_VERSION"), "\n"));
             }
@@ -68,8 +75,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     };
     let keeper = Keeper { data: PathBuf::from(data), store: PathBuf::from(store), owner };
     // Each folder that is laid out is held open.
-    let files = getrlimit(Resource::Nofile);
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: files.maximum, maximum: files.maximum });
+    more_files();
     // Whoever waits for it at a desktop comes first, but not whoever waits for this.
     let _ = rustix::process::nice(2);
     let line = match request {
@@ -87,6 +93,11 @@ fn run() -> Result<(), Box<dyn Error>> {
         content.write(&mut out)?;
     }
     Ok(out.flush()?)
+}
+
+fn more_files() {
+    let files = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: files.maximum, maximum: files.maximum });
 }
 
 /// The line; one that would be too long is none.

@@ -148,14 +148,15 @@ struct Entries {
     failed: Arc<AtomicU64>,
 }
 
-struct Opener {
+/// Opens a file, and counts it where it cannot be.
+pub(crate) struct Opener {
     data: Arc<Root>,
     path: PathBuf,
     failed: Arc<AtomicU64>,
 }
 
 /// A file that counts its faults, and ends where it ended when it was opened.
-struct Reading {
+pub(crate) struct Reading {
     file: Take<File>,
     failed: Arc<AtomicU64>,
 }
@@ -210,6 +211,12 @@ impl Iterator for Entries {
             let open = is_file.then(|| Opener { data, path: found.path.clone(), failed });
             return Some(Ok(ReadSourceEntry { path: found.path, node, open }));
         }
+    }
+}
+
+impl Opener {
+    pub(crate) fn new(data: Arc<Root>, path: PathBuf, failed: Arc<AtomicU64>) -> Self {
+        Self { data, path, failed }
     }
 }
 

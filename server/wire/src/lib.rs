@@ -14,7 +14,7 @@
 //! | `0x90..=0x9f` | viewer → gateway → agent: input | [`input`] |
 //!
 //! Apart from these, [`apps`] is what programs of a desktop ask for: lines of JSON, which scripts can write,
-//! and [`snapshots`] what is asked of the keeper of people's snapshots.
+//! [`snapshots`] what is asked of the keeper of people's snapshots, and [`backup`] of backups.
 //!
 //! `web/protocol` mirrors this crate; `tests/vectors` holds packets which both must read and write
 //! to the byte.
@@ -23,6 +23,7 @@
 #![warn(missing_docs)]
 
 pub mod apps;
+pub mod backup;
 pub mod client;
 pub mod close;
 mod codec;
