@@ -56,7 +56,14 @@ impl Serve {
     /// # Panics
     /// With the program's log where it does not become ready.
     pub fn start_with(options: ServeOptions) -> Self {
-        let desktops = Desktops::new();
+        Self::start_over(Desktops::new(), options)
+    }
+
+    /// The same, over what is there.
+    ///
+    /// # Panics
+    /// With the program's log where it does not become ready.
+    pub fn start_over(desktops: Desktops, options: ServeOptions) -> Self {
         fs::create_dir_all(desktops.data()).expect("a directory");
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let socket = options.handed.then(|| {

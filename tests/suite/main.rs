@@ -6,6 +6,7 @@
 
 mod apps;
 mod attacks;
+mod backup;
 mod containers;
 mod deploy;
 mod docker;

@@ -159,13 +159,15 @@ pub enum Action {
     Drive,
     /// Read, make, change and delete accounts.
     ManageUsers,
+    /// See how backups went, make one, and see whether one can be put back.
+    ManageBackups,
     /// Read what the server has done, in numbers.
     ReadMetrics,
 }
 
 impl Action {
     /// All of them, for whoever must not forget one.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::SignIn,
         Self::Redeem,
         Self::ReadDescription,
@@ -197,6 +199,7 @@ impl Action {
         Self::Point,
         Self::Drive,
         Self::ManageUsers,
+        Self::ManageBackups,
         Self::ReadMetrics,
     ];
 
@@ -301,6 +304,7 @@ fn allowed(action: Action) -> Set {
         Action::Point => MASTER | ASSIST | CONTROL,
         Action::Drive => MASTER | CONTROL,
         Action::ManageUsers => ADMIN,
+        Action::ManageBackups => ADMIN,
         Action::ReadMetrics => ADMIN,
     })
 }
@@ -396,6 +400,7 @@ mod tests {
         // A copy is whoever's who makes it.
         check(Action::DuplicateSession, &[OWNER]);
         check(Action::ManageUsers, &[ADMIN]);
+        check(Action::ManageBackups, &[ADMIN]);
         check(Action::ReadMetrics, &[ADMIN]);
         check(Action::ListAllSessions, &[ADMIN]);
     }

@@ -2,7 +2,10 @@
 //! for `--max-viewers` of `lattice share`, `LATTICE_VIDEO__H264` for what is the same for all
 //! desktops; the command line wins.
 
+mod backup;
 pub mod tls;
+
+pub use backup::{BackupArgs, BackupStep, RestoreArgs};
 
 use crate::broker::Gateway;
 use crate::config::RuntimeChoice;
@@ -43,6 +46,11 @@ pub enum Command {
     /// Print a one-time sign-in or a token, from the machine that `lattice serve` runs on.
     #[command(subcommand)]
     Admin(AdminCommand),
+    /// Make a backup of everybody's files and of the server's state in the repository that the
+    /// configuration names, or see to that repository.
+    Backup(BackupArgs),
+    /// Put a backup into an empty directory, which lattice serve can then be started over.
+    Restore(RestoreArgs),
     /// Look at templates, which say what desktops are made of.
     #[command(subcommand)]
     Template(TemplateCommand),

@@ -1,6 +1,7 @@
 //! What `lattice serve` is told: one struct, filled from flags over the environment over a file over
 //! defaults. A key that nothing reads is an error that names the nearest one that is read.
 
+use crate::backup::Backup;
 use crate::cli::tls::{TlsArgs, network};
 use crate::cli::{ServeArgs, Switch, nearest};
 use crate::http::origin::PublicUrlError;
@@ -21,8 +22,8 @@ const SYSTEM_FILE: &str = "/etc/lattice/lattice.toml";
 const SYSTEM_DATA: &str = "/var/lib/lattice";
 /// The parts of the environment that are ours to judge: `LATTICE_SERVER__LISTEN` and its like.
 /// `LATTICE_SHARE__…` is for `lattice share`.
-const SECTIONS: [&str; 7] =
-    ["server__", "desktops__", "video__", "tls__", "acme__", "http__", "preview__"];
+const SECTIONS: [&str; 8] =
+    ["server__", "desktops__", "video__", "tls__", "acme__", "http__", "preview__", "backup__"];
 
 /// All of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +52,9 @@ pub struct Config {
     /// Where pages of programs on desktops are looked at.
     #[serde(default)]
     pub preview: Preview,
+    /// Where backups go, and when.
+    #[serde(default)]
+    pub backup: Backup,
 }
 
 /// How the gateway is reached.
@@ -247,6 +251,7 @@ impl Config {
             bail!("data_dir must be an absolute path, and is {}", config.data_dir.display());
         }
         config.preview.check()?;
+        config.backup.check(&config.data_dir, config.desktops.broker.is_some())?;
         // What does not fit together is said when it is read, not when it is used.
         config.tls()?;
         Ok(config)

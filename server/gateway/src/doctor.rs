@@ -3,6 +3,7 @@
 //! Probes (`told`, `machine`) look at one thing each and find what is right or wrong with it; what they
 //! found is a list, and this file prints it. Nothing is changed, so it can be run beside a server.
 
+mod backups;
 mod containers;
 mod machine;
 mod told;
@@ -14,6 +15,7 @@ use crate::serve::Places;
 use anyhow::{Context as _, bail};
 use std::fmt;
 use std::io::Write as _;
+pub(crate) use told::has_server;
 
 /// What is known of one thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +93,7 @@ async fn with(config: &Config) -> Vec<Finding> {
         told::clock(&places.database()),
     ];
     findings.extend(told::time_servers());
+    findings.extend(backups::backups(config).await);
     let (apps, templates) = containers::templates(config);
     findings.push(templates);
     findings.extend(containers::containers(config, &apps).await);

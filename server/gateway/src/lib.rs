@@ -11,6 +11,7 @@ pub mod accept;
 pub mod admin;
 pub mod agent;
 pub mod auth;
+pub mod backup;
 pub mod broker;
 pub mod cli;
 pub mod clock;

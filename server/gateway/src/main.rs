@@ -7,7 +7,8 @@ use clap::Parser as _;
 use lattice_gateway::cli::{Cli, Command, TemplateCommand};
 use lattice_gateway::listen::Handed;
 use lattice_gateway::{
-    admin, broker, config, doctor, healthcheck, serve, share, supervise, telemetry, template, tls,
+    admin, backup, broker, config, doctor, healthcheck, serve, share, supervise, telemetry,
+    template, tls,
 };
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -49,6 +50,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Serve(args) => serve::run(args, handed).await,
             Command::CheckConfig(args) => config::check(&args),
             Command::Doctor(args) => doctor::run(&args).await,
+            Command::Backup(args) => backup::command::run(&args).await,
+            Command::Restore(args) => backup::command::restore(&args).await,
             Command::Admin(command) => admin::run(command).await,
             Command::Template(TemplateCommand::Check { files }) => template::check(&files),
             Command::Healthcheck(args) => healthcheck::check(&args).await,

@@ -6,6 +6,7 @@
 
 use crate::accept::Drain;
 use crate::auth::{Auth, Token, admin};
+use crate::backup::Backups;
 use crate::broker::bootstrap::Bootstrap;
 use crate::cli::ServeArgs;
 use crate::config::Config;
@@ -155,6 +156,7 @@ struct Server {
     /// Goes last: what ends desktops needs it.
     broker: Option<OwnBroker>,
     metrics: Metrics,
+    backups: Backups,
 }
 
 impl Server {
@@ -200,7 +202,11 @@ impl Server {
         let auth = Auth::new(store.clone(), address.port()).await?;
         let snapshots = Snapshots::new(runtime.clone());
         tokio::spawn(snapshots.clone().go_round());
-        let api = Api::new(store.clone(), auth, desktops, snapshots, templates, Book::new(domain));
+        let backups = Backups::of(config, &snapshots)?;
+        tokio::spawn(backups.clone().go_round());
+        let book = Book::new(domain);
+        let api =
+            Api::new(store.clone(), auth, desktops, snapshots, templates, book, backups.clone());
         tokio::spawn(api.clone().upkeep());
         let previews = Previews {
             api: api.clone(),
@@ -226,6 +232,7 @@ impl Server {
             runtime,
             broker,
             metrics,
+            backups,
         })
     }
 
@@ -271,7 +278,10 @@ impl Server {
                     return ended.context("look after the sessions").and(
                         Err(anyhow::anyhow!("nobody looks after the sessions any more")));
                 }
-                _ = upkeep.tick() => self.metrics.upkeep(),
+                _ = upkeep.tick() => {
+                    self.metrics.upkeep();
+                    self.backups.look();
+                }
             }
         }
     }

@@ -188,6 +188,11 @@ pub fn count_stored<'a>(people: impl Iterator<Item = &'a Stored>) {
     gauge!("lattice_storage_full_users").set(f64::from(full));
 }
 
+/// What is known of backups, which is nothing until the first.
+pub fn show_backup(name: &'static str, value: f64) {
+    gauge!(name).set(value);
+}
+
 const SESSION_STATES: [&str; 8] =
     ["requested", "queued", "starting", "running", "idle", "stopping", "stopped", "failed"];
 
@@ -207,6 +212,17 @@ fn describe() {
     }
     describe_gauge!("lattice_sessions", "Sessions by state");
     describe_gauge!("lattice_viewers", "Connected viewers by role");
+    describe_gauge!("lattice_backup_ok", "Whether the last try to make a backup succeeded");
+    describe_gauge!(
+        "lattice_backup_last_success_timestamp_seconds",
+        "When the last backup was begun"
+    );
+    describe_gauge!("lattice_backup_duration_seconds", "How long the last backup took");
+    describe_gauge!("lattice_backup_bytes", Unit::Bytes, "What is in the last backup");
+    describe_gauge!("lattice_backup_added_bytes", Unit::Bytes, "What the last backup added");
+    describe_gauge!("lattice_backup_left_out", "What the last backup could not have");
+    describe_gauge!("lattice_backup_drill_timestamp_seconds", "When the last drill was begun");
+    describe_gauge!("lattice_backup_drill_ok", "Whether the last drill succeeded");
     describe_gauge!("lattice_storage_bytes", Unit::Bytes, "What people keep who have sessions");
     describe_gauge!("lattice_storage_full_users", "Users with little or no room left for files");
     describe_counter!("lattice_snapshots_total", "Snapshots made, failed, restored or not");

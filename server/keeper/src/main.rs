@@ -23,7 +23,7 @@ mod walk;
 
 use keeper::{Answer, Keeper};
 use lattice_wire::snapshots::{MAX_REPLY, MAX_REQUEST, Refusal, Reply, Request};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use std::error::Error;
 use std::ffi::OsString;
 use std::io::{self, BufWriter, Read as _, Write as _};
@@ -60,6 +60,8 @@ fn run() -> Result<(), Box<dyn Error>> {
             Some("--request") => request = Some(value()?),
             Some("--backup") => {
                 let _ = rustix::process::nice(10);
+                // Nobody is left to name what is read on, so it would be half a backup.
+                let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
                 more_files();
                 return Ok(backup::serve(io::stdin().lock(), io::stdout().lock())?);
             }

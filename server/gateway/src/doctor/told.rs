@@ -92,7 +92,7 @@ pub(super) async fn database(path: &Path) -> Finding {
 }
 
 /// Whether a server runs over the directory: it holds a lock as long as it lives.
-pub(super) fn has_server(data: &Path) -> bool {
+pub(crate) fn has_server(data: &Path) -> bool {
     // Shared and for an instant: a server that starts just now would be in the way of itself.
     let lock = File::open(data.join("lock"));
     lock.is_ok_and(|file| flock(&file, FlockOperation::NonBlockingLockShared).is_err())

@@ -80,7 +80,15 @@ impl World {
         let programs = dir.path().join("run");
         let runtime = Arc::new(Runtime::Fake(Fake::new(programs.clone())));
         let snapshots = Snapshots::new(runtime.clone());
-        let api = Api::new(store, auth, desktops, snapshots, vec![template], book);
+        let api = Api::new(
+            store,
+            auth,
+            desktops,
+            snapshots,
+            vec![template],
+            book,
+            crate::backup::Backups::off(),
+        );
         let previews = Previews {
             api: api.clone(),
             runtime,

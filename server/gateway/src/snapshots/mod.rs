@@ -241,6 +241,35 @@ impl Snapshots {
         Ok(reply)
     }
 
+    /// Does that with the desktops of a person standing still, and whether they did so to its end: where
+    /// that takes too long, or they cannot be made to, it is done all the same.
+    pub(crate) async fn while_still<T>(
+        &self,
+        owner: i64,
+        work: impl Future<Output = T>,
+    ) -> Result<(T, bool), SnapshotError> {
+        let _turn = self.turn(owner).await?;
+        let runtime = &self.0.runtime;
+        let begun = Instant::now();
+        let frozen = runtime.freeze(owner).await;
+        if let Err(error) = &frozen {
+            let error = error.to_string();
+            tracing::warn!(owner, error, "a desktop could not be made to stand still");
+        }
+        tokio::pin!(work);
+        let done = match &frozen {
+            Ok(()) => timeout(FROZEN_AT_MOST, &mut work).await.ok(),
+            Err(_) => None,
+        };
+        // Also what was frozen in part.
+        runtime.thaw(owner).await?;
+        telemetry::count_frozen(begun.elapsed());
+        match done {
+            Some(done) => Ok((done, true)),
+            None => Ok((work.await, false)),
+        }
+    }
+
     /// Nobody waits for it, and what fails is tried again after the next snapshot.
     async fn tidy(&self, owner: i64) {
         if let Err(error) = self.ask(owner, &Request::Tidy {}).await {
@@ -249,7 +278,7 @@ impl Snapshots {
     }
 
     /// Whether anything runs that may write to Data.
-    async fn runs(&self, owner: i64) -> Result<bool, SnapshotError> {
+    pub(crate) async fn runs(&self, owner: i64) -> Result<bool, SnapshotError> {
         let instances = self.0.runtime.list().await?;
         Ok(instances.iter().any(|instance| {
             instance.owner == owner

@@ -8,6 +8,7 @@
 //! too, and longer: only others of ours can be in front of them.
 
 mod audit;
+mod copy;
 mod discarded;
 mod links;
 mod logins;
@@ -168,6 +169,11 @@ impl Store {
     /// The schema of the database in `path`, and the newest one known here. Nothing is changed.
     pub async fn inspect(path: &Path) -> Result<(i64, i64), StoreError> {
         Ok((migrate::inspect(path).await?, migrate::KNOWN))
+    }
+
+    /// Copies the database in `from`, which may be in use, to `to`: without logins, links and tokens.
+    pub async fn copy(from: &Path, to: &Path) -> Result<(), StoreError> {
+        copy::copy(from, to).await
     }
 
     async fn open_patient(path: &Path, patience: Duration) -> Result<Self, StoreError> {

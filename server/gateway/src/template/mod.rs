@@ -12,7 +12,7 @@ mod file;
 mod keys;
 mod values;
 
-pub(crate) use values::bytes;
+pub(crate) use values::{bytes, time};
 
 use anyhow::{Context as _, bail};
 use file::File;

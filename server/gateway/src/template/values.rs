@@ -79,7 +79,7 @@ pub(crate) fn bytes(text: &str) -> Result<u64, String> {
 }
 
 /// A time as Compose writes it: `90s`, `25m`, `1h30m`.
-pub(super) fn time(text: &str) -> Result<Duration, String> {
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
     let fault = || format!("{text:?} is no time; write it as 25m or 1h30m");
     let mut seconds: u64 = 0;
     let mut rest = text.trim();

@@ -2,10 +2,10 @@
 //! attributes; and back from there.
 
 use crate::beneath::{Found, Root};
-use lattice_wire::snapshots::What;
-use rustic_core::jiff::Timestamp;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use lattice_wire::snapshots::What;
+use rustic_core::jiff::Timestamp;
 use rustic_core::repofile::Metadata;
 use rustix::fs::{Stat, fgetxattr, flistxattr};
 use serde::de::DeserializeOwned;
@@ -13,8 +13,10 @@ use serde_json::{Value, json};
 use std::os::fd::AsFd;
 use std::path::Path;
 
-/// The bits of a mode beside the rights, as restic writes them, which is as Go has them.
-const GO_BITS: [(u32, u32); 3] = [(0o4000, 1 << 23), (0o2000, 1 << 22), (0o1000, 1 << 20)];
+/// The bit of a mode by which only owners remove files of a folder, and the same as restic writes it, which
+/// is as Go has it. Bits that lend a user or group id are kept of nobody, as in snapshots: no desktop can
+/// use them, and services may not set them.
+const STICKY: (u32, u32) = (0o1000, 1 << 20);
 /// The type of a node in a mode, in the same way.
 const GO_FOLDER: u32 = 1 << 31;
 const GO_LINK: u32 = 1 << 27;
@@ -42,12 +44,11 @@ fn from(stat: &Stat, what: What, attributes: Vec<Value>) -> Metadata {
         What::Link => GO_LINK,
         What::File => 0,
     };
-    let bits = GO_BITS.iter().filter(|(unix, _)| stat.st_mode & unix != 0);
-    let bits = bits.fold(0, |all, (_, go)| all | go);
+    let sticky = if stat.st_mode & STICKY.0 == 0 { 0 } else { STICKY.1 };
     let is_file = what == What::File;
     let mtime = time(stat.st_mtime, stat.st_mtime_nsec as i64);
     Metadata {
-        mode: Some(stat.st_mode & 0o777 | bits | kind),
+        mode: Some(stat.st_mode & 0o777 | sticky | kind),
         mtime,
         ctime: time(stat.st_ctime, stat.st_ctime_nsec as i64),
         uid: Some(stat.st_uid),
@@ -64,19 +65,16 @@ fn from(stat: &Stat, what: What, attributes: Vec<Value>) -> Metadata {
 
 /// The rights as the system has them.
 pub(super) fn unix_mode(go: u32) -> u32 {
-    GO_BITS.iter().fold(go & 0o777, |all, (unix, bit)| if go & bit != 0 { all | unix } else { all })
+    go & 0o777 | if go & STICKY.1 == 0 { 0 } else { STICKY.0 }
 }
 
-/// Those that the owner gave, and rights beyond the usual. What belongs to the machine stays.
+/// Those that the owner gave, and lists of who may what. What belongs to the machine stays.
 fn attributes(of: impl AsFd) -> Vec<Value> {
     let mut names = vec![0; MAX_ATTRIBUTE];
     let length = flistxattr(&of, names.as_mut_slice()).unwrap_or(0);
-    let names = names[..length].split(|byte| *byte == 0).filter_map(|name| str::from_utf8(name).ok());
-    let is_kept = |name: &&str| {
-        name.starts_with("user.")
-            || name.starts_with("system.posix_acl_")
-            || *name == "security.capability"
-    };
+    let names =
+        names[..length].split(|byte| *byte == 0).filter_map(|name| str::from_utf8(name).ok());
+    let is_kept = |name: &&str| name.starts_with("user.") || name.starts_with("system.posix_acl_");
     let read = |name: &str| {
         let mut value = vec![0; MAX_ATTRIBUTE];
         let length = fgetxattr(&of, Path::new(name), value.as_mut_slice()).ok()?;

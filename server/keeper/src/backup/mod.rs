@@ -51,7 +51,9 @@ fn answer(vault: &mut Vault, request: Request) -> Result<Reply> {
             Reply::Done {}
         }
         Request::Tidy { keep } => Reply::Tidied { forgotten: vault.tidy(keep)? },
-        Request::List {} => Reply::Sets { sets: vault.sets()?.into_iter().map(|it| it.set).collect() },
+        Request::List {} => {
+            Reply::Sets { sets: vault.sets()?.into_iter().map(|it| it.set).collect() }
+        }
         Request::Check {} => {
             vault.check()?;
             Reply::Done {}

@@ -9,9 +9,7 @@ use lattice_engine::snapshots::is_short_of_room;
 use lattice_wire::backup::{Of, Part, Person, Read};
 use lattice_wire::snapshots::What;
 use rustic_core::repofile::{Node, NodeType};
-use rustic_core::{
-    BackupOptions, ReadSource, ReadSourceEntry, RusticResult, SnapshotOptions,
-};
+use rustic_core::{BackupOptions, ReadSource, ReadSourceEntry, RusticResult, SnapshotOptions};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -120,9 +118,10 @@ impl Entries {
     /// The directory itself, where it has a name; what is in it comes next.
     fn begin(&mut self, name: PathBuf, root: Arc<Root>) -> Option<ReadSourceEntry<Opener>> {
         let walk = Walk::new(root.clone(), None, self.tally.clone());
-        let node = meta::of_root(&root).ok().filter(|_| !name.as_os_str().is_empty()).map(|meta| {
-            Node::new_node(name.file_name().unwrap_or_default(), NodeType::Dir, meta)
-        });
+        let node = meta::of_root(&root)
+            .ok()
+            .filter(|_| !name.as_os_str().is_empty())
+            .map(|meta| Node::new_node(name.file_name().unwrap_or_default(), NodeType::Dir, meta));
         self.now = Some((name.clone(), root, walk));
         Some(ReadSourceEntry { path: name, node: node?, open: None })
     }

@@ -6,7 +6,8 @@ use super::{Result, meta};
 use lattice_wire::backup::Restored;
 use rustic_core::repofile::{Metadata, Node, NodeType, SnapshotFile};
 use rustic_core::{
-    IndexedFullStatus, LocalDestination, LsOptions, Repository, RestoreOptions, RusticResult, TreeId,
+    IndexedFullStatus, LocalDestination, LsOptions, Repository, RestoreOptions, RusticResult,
+    TreeId,
 };
 use sha2::{Digest as _, Sha256};
 use std::ffi::OsStr;
@@ -26,9 +27,8 @@ pub(super) fn restore(vault: &mut Vault, set: Option<&str>, into: &Path) -> Resu
     let repository = repository.map_err(|error| vault.failed("read", &error))?;
     let mut restored =
         Restored { set: whole.set.clone(), files: 0, bytes: 0, differing: 0, examples: Vec::new() };
-    let unfinished = |error: String| {
-        format!("{error}; what is in {} is not whole, remove it", into.display())
-    };
+    let unfinished =
+        |error: String| format!("{error}; what is in {} is not whole, remove it", into.display());
     // What a server looks for first comes last.
     for person in &whole.people {
         let home = into.join("homes").join(person.number.to_string());
@@ -168,7 +168,8 @@ fn compare(
     }
     let changed = node.meta.mtime.map(|at| (at.as_second(), i64::from(at.subsec_nanosecond())));
     // Before 1970 the two parts have other signs.
-    if changed.is_some_and(|(s, _)| s >= 0) && changed != Some((found.mtime(), found.mtime_nsec())) {
+    if changed.is_some_and(|(s, _)| s >= 0) && changed != Some((found.mtime(), found.mtime_nsec()))
+    {
         return Err("its time is another".into());
     }
     if node.is_file() { contents(repository, path, node) } else { Ok(()) }

@@ -101,7 +101,7 @@ fn what_comes_back_is_what_was_there() {
     let place = init();
     let data = place.at("homes/7/data");
     fs::write(data.join("script"), vec![7; 3 << 20]).expect("written");
-    fs::set_permissions(data.join("script"), fs::Permissions::from_mode(0o4751)).expect("set");
+    fs::set_permissions(data.join("script"), fs::Permissions::from_mode(0o1751)).expect("set");
     fs::hard_link(data.join("script"), data.join("essay/same")).expect("made");
     symlink("/etc/passwd", data.join("link")).expect("made");
     fs::write(data.join("naïve \u{1b}[2J name"), "").expect("written");
@@ -122,8 +122,10 @@ fn what_comes_back_is_what_was_there() {
     let back = place.at("back/homes/7/data");
     assert_eq!(fs::read(back.join("essay/text")).expect("there"), b"words");
     assert_eq!(fs::read_link(back.join("link")).expect("there"), Path::new("/etc/passwd"));
-    let (before, after) =
-        (fs::metadata(data.join("script")).expect("there"), fs::metadata(back.join("script")).expect("there"));
+    let (before, after) = (
+        fs::metadata(data.join("script")).expect("there"),
+        fs::metadata(back.join("script")).expect("there"),
+    );
     assert_eq!((after.mode(), after.nlink()), (before.mode(), 2));
     assert_eq!((after.mtime(), after.mtime_nsec()), (before.mtime(), before.mtime_nsec()));
     assert_eq!(after.ino(), fs::metadata(back.join("essay/same")).expect("there").ino());
@@ -145,7 +147,8 @@ fn what_comes_back_is_what_was_there() {
 #[test]
 fn the_next_one_adds_what_is_new() {
     let place = init();
-    let big: Vec<u8> = (0..4_000_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    let big: Vec<u8> =
+        (0..4_000_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
     fs::write(place.at("homes/7/data/film"), &big).expect("written");
     let first = place.person();
     assert!(first.added > 1 << 20, "{first:?}");
@@ -158,7 +161,10 @@ fn the_next_one_adds_what_is_new() {
 #[test]
 fn what_is_half_made_or_old_goes_and_the_rest_stays() {
     let place = init();
-    place.refused(Request::Restore { set: None, into: place.at("back") }, &["no whole backup", "lattice backup"]);
+    place.refused(
+        Request::Restore { set: None, into: place.at("back") },
+        &["no whole backup", "lattice backup"],
+    );
     place.person();
     assert_eq!(place.sets(), []);
     let tidied = Reply::Tidied { forgotten: 0 };

@@ -51,7 +51,10 @@ impl Vault {
     pub(super) fn init(&mut self) -> Result<()> {
         let path = &self.place.repository;
         if path.join("config").exists() {
-            return Err(format!("there is a repository in {} already; it can be used", path.display()));
+            return Err(format!(
+                "there is a repository in {} already; it can be used",
+                path.display()
+            ));
         }
         let mut found = fs::read_dir(path).into_iter().flatten();
         if found.next().is_some() {
@@ -122,9 +125,9 @@ impl Vault {
 
     pub(super) fn forget(&mut self, snapshots: &[String]) -> Result<()> {
         let ids = snapshots.iter().map(|id| id.parse());
-        let ids: Vec<SnapshotId> = ids.collect::<std::result::Result<_, _>>().map_err(
-            |error: Box<RusticError>| self.failed("forget something of", &error),
-        )?;
+        let ids: Vec<SnapshotId> = ids
+            .collect::<std::result::Result<_, _>>()
+            .map_err(|error: Box<RusticError>| self.failed("forget something of", &error))?;
         let deleted = self.open()?.delete_snapshots(&ids);
         deleted.map_err(|error| self.failed("forget something of", &error))
     }

@@ -7,6 +7,7 @@
 mod admission;
 mod answers;
 mod apps;
+mod backups;
 mod desktops;
 mod events;
 mod gallery;
@@ -32,6 +33,7 @@ pub use gallery::Gallery;
 pub use previews::Target;
 
 use crate::auth::Auth;
+use crate::backup::Backups;
 use crate::preview::Book;
 use crate::session_api::TemplateApp;
 use crate::snapshots::Snapshots;
@@ -81,6 +83,7 @@ struct Parts {
     snapshots: Snapshots,
     templates: Vec<Template>,
     previews: Book,
+    backups: Backups,
     /// Bumped whenever the store may say something else than before.
     changed: watch::Sender<u64>,
 }
@@ -94,9 +97,19 @@ impl Api {
         snapshots: Snapshots,
         templates: Vec<Template>,
         previews: Book,
+        backups: Backups,
     ) -> Self {
         let changed = watch::Sender::new(0);
-        Self(Arc::new(Parts { store, auth, desktops, snapshots, templates, previews, changed }))
+        Self(Arc::new(Parts {
+            store,
+            auth,
+            desktops,
+            snapshots,
+            templates,
+            previews,
+            backups,
+            changed,
+        }))
     }
 
     /// The database.
@@ -122,6 +135,11 @@ impl Api {
     /// What is kept of people's Data.
     pub fn snapshots(&self) -> &Snapshots {
         &self.0.snapshots
+    }
+
+    /// Backups of everything.
+    pub(crate) fn backups(&self) -> &Backups {
+        &self.0.backups
     }
 
     fn templates(&self) -> &[Template] {
@@ -175,6 +193,9 @@ fn routes() -> Vec<Route> {
         route(POST, "/api/v1/users", Action::ManageUsers, users::create),
         route(PATCH, "/api/v1/users/{id}", Action::ManageUsers, users::change),
         route(DELETE, "/api/v1/users/{id}", Action::ManageUsers, users::delete),
+        route(GET, "/api/v1/backup", Action::ManageBackups, backups::read),
+        route(POST, "/api/v1/backup", Action::ManageBackups, backups::back_up),
+        route(POST, "/api/v1/backup/drill", Action::ManageBackups, backups::drill),
         route(GET, "/api/v1/templates", Action::ListTemplates, sessions::templates),
         route(GET, "/api/v1/sessions", Action::ListSessions, sessions::list),
         route(POST, "/api/v1/sessions", Action::CreateSession, sessions::create),

@@ -1,7 +1,8 @@
 //! What the API takes and gives, for programs and their authors.
 
 use super::{
-    apps, events, keep, links, logins, pictures, previews, sessions, snapshots, users, viewers,
+    apps, backups, events, keep, links, logins, pictures, previews, sessions, snapshots, users,
+    viewers,
 };
 use axum::response::{IntoResponse as _, Response};
 use utoipa::OpenApi;
@@ -25,6 +26,9 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
         users::create,
         users::change,
         users::delete,
+        backups::read,
+        backups::back_up,
+        backups::drill,
         sessions::templates,
         sessions::list,
         sessions::create,

@@ -116,6 +116,12 @@ impl World {
                 let (secret, _) = self.link(&case.owner, &case.session, with).await;
                 body = json!({ "token": secret });
             }
+            ("POST", "/api/v1/backup" | "/api/v1/backup/drill") => {
+                // One after the other.
+                while self.api.backups().now().is_some() {
+                    tokio::task::yield_now().await;
+                }
+            }
             ("PUT", "/api/v1/me/password") => body = json!({ "new": "a long password" }),
             ("POST", "/api/v1/users") => {
                 let n = self.names.fetch_add(1, Ordering::Relaxed);

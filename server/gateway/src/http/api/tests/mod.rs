@@ -2,6 +2,7 @@
 //! manager that only notes what it is told.
 
 mod apps;
+mod backups;
 mod events;
 mod guard;
 mod links;
@@ -14,6 +15,7 @@ mod snapshots;
 use super::*;
 use crate::accept::{Connection, Drain};
 use crate::auth::{Token, admin};
+use crate::backup::Backups;
 use crate::broker::protocol::Usage;
 use crate::http::origin::Site;
 use crate::preview::Book;
@@ -105,7 +107,8 @@ impl World {
         let runtime = Fake::new(dir.path().to_owned());
         let snapshots = Snapshots::new(Arc::new(Runtime::Fake(runtime.clone())));
         let book = Book::new(Some("localhost".into()));
-        let api = Api::new(store, auth, desktops, snapshots, vec![template], book);
+        let backups = Backups::nowhere(dir.path(), &snapshots);
+        let api = Api::new(store, auth, desktops, snapshots, vec![template], book, backups);
         Self {
             router: router(api.clone()),
             api,

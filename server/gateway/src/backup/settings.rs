@@ -1,0 +1,177 @@
+//! `[backup]` of the configuration.
+
+use crate::template;
+use anyhow::bail;
+use lattice_wire::backup::Keep;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// More often than this makes no sense, and less than this is a slip.
+const LEAST: Duration = Duration::from_secs(60);
+
+/// Where backups go, and when. Off until a repository is named.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Backup {
+    /// A directory, best on another machine's disk that is mounted here.
+    pub repository: Option<PathBuf>,
+    /// The password that everything there is encrypted with is the first line of this file.
+    pub password_file: Option<PathBuf>,
+    /// How long it is from one backup to the next, such as 24h; none is made by itself where nothing is said.
+    pub every: Option<String>,
+    /// The same for drills.
+    pub drill_every: Option<String>,
+    /// The newest of so many days are kept.
+    pub keep_daily: u32,
+    /// And of so many weeks.
+    pub keep_weekly: u32,
+    /// And of so many months.
+    pub keep_monthly: u32,
+    /// Where people's files are, where that is not the data directory: the broker's.
+    pub people: Option<PathBuf>,
+}
+
+impl Default for Backup {
+    fn default() -> Self {
+        Self {
+            repository: None,
+            password_file: None,
+            every: None,
+            drill_every: None,
+            keep_daily: 7,
+            keep_weekly: 5,
+            keep_monthly: 12,
+            people: None,
+        }
+    }
+}
+
+impl Backup {
+    /// Whether it fits together, and with the rest.
+    pub(crate) fn check(&self, data: &Path, has_broker: bool) -> anyhow::Result<()> {
+        self.every()?;
+        self.drill_every()?;
+        let (Some(repository), Some(password)) = (&self.repository, &self.password_file) else {
+            if self.repository.is_some() || self.password_file.is_some() {
+                bail!("backup.repository and backup.password_file go together; name both or none");
+            }
+            if self.every.is_some() || self.drill_every.is_some() {
+                bail!("backup.every says when, and nothing where to; name backup.repository, too");
+            }
+            return Ok(());
+        };
+        let text = repository.to_string_lossy();
+        if let Some((scheme, _)) = text.split_once(':')
+            && !text.starts_with('/')
+        {
+            bail!(
+                "backup.repository is a directory of this machine, and {scheme}: is not spoken; mount \
+                 what is elsewhere, as by sshfs, NFS or rclone mount, and name where it is mounted"
+            );
+        }
+        for (key, path) in [("repository", repository), ("password_file", password)] {
+            if !path.is_absolute() {
+                bail!("backup.{key} must be an absolute path, and is {}", path.display());
+            }
+        }
+        for below in [Some(data), self.people.as_deref()].into_iter().flatten() {
+            if repository.starts_with(below) {
+                bail!(
+                    "backup.repository is {}, below {}, which it is a backup of; name a directory on \
+                     another disk",
+                    repository.display(),
+                    below.display()
+                );
+            }
+        }
+        if has_broker && (self.every.is_some() || self.drill_every.is_some()) {
+            bail!(
+                "backup.every is for a server that may read people's files, which only the broker's \
+                 machine may here; leave it out, and let root run `lattice backup` by a timer, as \
+                 deploy/lattice-backup.timer does"
+            );
+        }
+        Ok(())
+    }
+
+    /// Between two backups.
+    pub(crate) fn every(&self) -> anyhow::Result<Option<Duration>> {
+        span("every", self.every.as_deref())
+    }
+
+    /// Between two drills.
+    pub(crate) fn drill_every(&self) -> anyhow::Result<Option<Duration>> {
+        span("drill_every", self.drill_every.as_deref())
+    }
+
+    pub(super) fn keep(&self) -> Keep {
+        Keep { daily: self.keep_daily, weekly: self.keep_weekly, monthly: self.keep_monthly }
+    }
+}
+
+fn span(key: &str, text: Option<&str>) -> anyhow::Result<Option<Duration>> {
+    let Some(text) = text else { return Ok(None) };
+    match template::time(text) {
+        Ok(span) if span >= LEAST => Ok(Some(span)),
+        Ok(_) => bail!("backup.{key} is {text}; the least is 1m"),
+        Err(_) => bail!("backup.{key} is {text:?}, which is no time; write it as 24h or 7d"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(change: impl Fn(&mut Backup), words: &[&str]) {
+        let mut backup = Backup {
+            repository: Some("/mnt/backup".into()),
+            password_file: Some("/etc/lattice/backup.password".into()),
+            every: Some("24h".into()),
+            ..Backup::default()
+        };
+        change(&mut backup);
+        let data = Path::new("/var/lib/lattice");
+        let checked = backup.check(data, false);
+        let Some(first) = words.first() else {
+            checked.expect("good");
+            return;
+        };
+        let said = checked.expect_err(first).to_string();
+        for word in words {
+            assert!(said.contains(word), "{word} is not in: {said}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_names_its_key_and_the_remedy() {
+        check(|_| {}, &[]);
+        check(|it| *it = Backup::default(), &[]);
+        check(|it| it.every = Some("7d".into()), &[]);
+        check(|it| it.every = Some("daily".into()), &["backup.every", "daily", "24h"]);
+        check(|it| it.every = Some("5s".into()), &["backup.every", "1m"]);
+        check(|it| it.drill_every = Some("1".into()), &["backup.drill_every"]);
+        check(|it| it.password_file = None, &["backup.password_file", "name both"]);
+        check(|it| it.repository = None, &["backup.repository", "name both"]);
+        check(
+            |it| (it.repository, it.password_file) = (None, None),
+            &["backup.every", "backup.repository"],
+        );
+        check(|it| it.repository = Some("backups".into()), &["backup.repository", "absolute"]);
+        check(|it| it.repository = Some("sftp:host:/b".into()), &["sftp:", "mount"]);
+        check(|it| it.repository = Some("/var/lib/lattice/b".into()), &["below", "another disk"]);
+    }
+
+    #[test]
+    fn a_gateway_without_peoples_files_does_not_read_them() {
+        let backup = Backup {
+            repository: Some("/mnt/backup".into()),
+            password_file: Some("/p".into()),
+            ..Backup::default()
+        };
+        backup.check(Path::new("/d"), true).expect("by a timer");
+        let error = Backup { every: Some("24h".into()), ..backup }.check(Path::new("/d"), true);
+        let said = error.expect_err("it cannot").to_string();
+        assert!(said.contains("backup.every") && said.contains("lattice-backup.timer"), "{said}");
+    }
+}
