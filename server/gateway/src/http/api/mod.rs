@@ -14,6 +14,7 @@ mod gate;
 mod keep;
 mod links;
 mod logins;
+mod machine;
 mod openapi;
 mod pictures;
 mod previews;
@@ -32,6 +33,7 @@ pub use gallery::Gallery;
 pub use previews::Target;
 
 use crate::auth::Auth;
+use crate::host::Host;
 use crate::preview::Book;
 use crate::session_api::TemplateApp;
 use crate::snapshots::Snapshots;
@@ -81,6 +83,7 @@ struct Parts {
     snapshots: Snapshots,
     templates: Vec<Template>,
     previews: Book,
+    host: Host,
     /// Bumped whenever the store may say something else than before.
     changed: watch::Sender<u64>,
 }
@@ -94,9 +97,11 @@ impl Api {
         snapshots: Snapshots,
         templates: Vec<Template>,
         previews: Book,
+        host: Host,
     ) -> Self {
         let changed = watch::Sender::new(0);
-        Self(Arc::new(Parts { store, auth, desktops, snapshots, templates, previews, changed }))
+        let parts = Parts { store, auth, desktops, snapshots, templates, previews, host, changed };
+        Self(Arc::new(parts))
     }
 
     /// The database.
@@ -122,6 +127,11 @@ impl Api {
     /// What is kept of people's Data.
     pub fn snapshots(&self) -> &Snapshots {
         &self.0.snapshots
+    }
+
+    /// The machine that this is on.
+    pub fn host(&self) -> &Host {
+        &self.0.host
     }
 
     fn templates(&self) -> &[Template] {
@@ -227,6 +237,8 @@ fn routes() -> Vec<Route> {
             snapshots::restore,
         ),
         route(POST, "/api/v1/redeem", Action::Redeem, links::redeem),
+        route(GET, "/api/v1/machine/figures", Action::ReadMetrics, machine::figures),
+        route(GET, "/api/v1/machine/checks", Action::ReadMetrics, machine::checks),
         route(GET, "/api/v1/events", Action::FollowEvents, events::follow),
     ]
 }
