@@ -16,6 +16,7 @@ mod faults;
 mod hostile;
 mod idle;
 mod keep;
+mod monitoring;
 mod packets;
 mod runtime;
 mod serve;

@@ -12,8 +12,9 @@ use crate::cli::ServeArgs;
 use crate::config::Config;
 use crate::front::Front;
 use crate::ground::Ground;
+use crate::host::Host;
 use crate::http::Names;
-use crate::http::api::{Api, MOST_SESSIONS};
+use crate::http::api::{Api, Keeping, MOST_SESSIONS};
 use crate::http::origin::{Scheme, Sites};
 use crate::http::serve::{App, router};
 use crate::hub::Settings;
@@ -204,9 +205,10 @@ impl Server {
         tokio::spawn(snapshots.clone().go_round());
         let backups = Backups::of(config, &snapshots)?;
         tokio::spawn(backups.clone().go_round());
-        let book = Book::new(domain);
-        let api =
-            Api::new(store.clone(), auth, desktops, snapshots, templates, book, backups.clone());
+        let keeping = Keeping { snapshots, backups: backups.clone() };
+        let (book, host) =
+            (Book::new(domain), Host::new(config.data_dir.clone(), Some(config.clone())));
+        let api = Api::new(store.clone(), auth, desktops, keeping, templates, book, host);
         tokio::spawn(api.clone().upkeep());
         let previews = Previews {
             api: api.clone(),

@@ -3,7 +3,7 @@
 use super::*;
 use crate::accept::{Drain, serve};
 use crate::auth::{Auth, admin};
-use crate::http::api::{Desktops, Inbox, Live, Template};
+use crate::http::api::{Desktops, Inbox, Keeping, Live, Template};
 use crate::http::origin::Scheme;
 use crate::runtime::Fake;
 use crate::session_api::TemplateApp;
@@ -80,15 +80,9 @@ impl World {
         let programs = dir.path().join("run");
         let runtime = Arc::new(Runtime::Fake(Fake::new(programs.clone())));
         let snapshots = Snapshots::new(runtime.clone());
-        let api = Api::new(
-            store,
-            auth,
-            desktops,
-            snapshots,
-            vec![template],
-            book,
-            crate::backup::Backups::off(),
-        );
+        let keeping = Keeping { snapshots, backups: crate::backup::Backups::off() };
+        let host = crate::host::Host::new(dir.path().to_owned(), None);
+        let api = Api::new(store, auth, desktops, keeping, vec![template], book, host);
         let previews = Previews {
             api: api.clone(),
             runtime,

@@ -57,7 +57,7 @@ fn from(stat: &Stat, what: What, attributes: Vec<Value>) -> Metadata {
         // Names of one file are told by these two; the number of a device may be another after a restart.
         device_id: if is_file && stat.st_nlink > 1 { stat.st_dev } else { 0 },
         size: if is_file { stat.st_size as u64 } else { 0 },
-        links: if is_file { stat.st_nlink as u64 } else { 0 },
+        links: if is_file { stat.st_nlink } else { 0 },
         extended_attributes: typed(attributes),
         ..Metadata::default()
     }

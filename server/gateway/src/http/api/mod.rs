@@ -15,6 +15,7 @@ mod gate;
 mod keep;
 mod links;
 mod logins;
+mod machine;
 mod openapi;
 mod pictures;
 mod previews;
@@ -34,6 +35,7 @@ pub use previews::Target;
 
 use crate::auth::Auth;
 use crate::backup::Backups;
+use crate::host::Host;
 use crate::preview::Book;
 use crate::session_api::TemplateApp;
 use crate::snapshots::Snapshots;
@@ -84,8 +86,18 @@ struct Parts {
     templates: Vec<Template>,
     previews: Book,
     backups: Backups,
+    host: Host,
     /// Bumped whenever the store may say something else than before.
     changed: watch::Sender<u64>,
+}
+
+/// What is kept of people's files beside what is there.
+#[derive(Debug, Clone)]
+pub struct Keeping {
+    /// Of each person's Data, on this machine.
+    pub snapshots: Snapshots,
+    /// Of everything, elsewhere.
+    pub backups: Backups,
 }
 
 impl Api {
@@ -94,12 +106,13 @@ impl Api {
         store: Store,
         auth: Auth,
         desktops: Desktops,
-        snapshots: Snapshots,
+        keeping: Keeping,
         templates: Vec<Template>,
         previews: Book,
-        backups: Backups,
+        host: Host,
     ) -> Self {
         let changed = watch::Sender::new(0);
+        let Keeping { snapshots, backups } = keeping;
         Self(Arc::new(Parts {
             store,
             auth,
@@ -108,6 +121,7 @@ impl Api {
             templates,
             previews,
             backups,
+            host,
             changed,
         }))
     }
@@ -140,6 +154,11 @@ impl Api {
     /// Backups of everything.
     pub(crate) fn backups(&self) -> &Backups {
         &self.0.backups
+    }
+
+    /// The machine that this is on.
+    pub fn host(&self) -> &Host {
+        &self.0.host
     }
 
     fn templates(&self) -> &[Template] {
@@ -248,6 +267,8 @@ fn routes() -> Vec<Route> {
             snapshots::restore,
         ),
         route(POST, "/api/v1/redeem", Action::Redeem, links::redeem),
+        route(GET, "/api/v1/machine/figures", Action::ReadMetrics, machine::figures),
+        route(GET, "/api/v1/machine/checks", Action::ReadMetrics, machine::checks),
         route(GET, "/api/v1/events", Action::FollowEvents, events::follow),
     ]
 }

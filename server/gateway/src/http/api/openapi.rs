@@ -1,8 +1,8 @@
 //! What the API takes and gives, for programs and their authors.
 
 use super::{
-    apps, backups, events, keep, links, logins, pictures, previews, sessions, snapshots, users,
-    viewers,
+    apps, backups, events, keep, links, logins, machine, pictures, previews, sessions, snapshots,
+    users, viewers,
 };
 use axum::response::{IntoResponse as _, Response};
 use utoipa::OpenApi;
@@ -61,6 +61,8 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
         snapshots::file,
         snapshots::zip,
         snapshots::restore,
+        machine::figures,
+        machine::checks,
         events::follow,
     ),
     modifiers(&Secrets),

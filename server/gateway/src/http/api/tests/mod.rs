@@ -6,6 +6,7 @@ mod backups;
 mod events;
 mod guard;
 mod links;
+mod machine;
 mod matrix;
 mod people;
 mod previews;
@@ -17,6 +18,7 @@ use crate::accept::{Connection, Drain};
 use crate::auth::{Token, admin};
 use crate::backup::Backups;
 use crate::broker::protocol::Usage;
+use crate::host::Host;
 use crate::http::origin::Site;
 use crate::preview::Book;
 use crate::runtime::{Fake, Runtime};
@@ -108,7 +110,9 @@ impl World {
         let snapshots = Snapshots::new(Arc::new(Runtime::Fake(runtime.clone())));
         let book = Book::new(Some("localhost".into()));
         let backups = Backups::nowhere(dir.path(), &snapshots);
-        let api = Api::new(store, auth, desktops, snapshots, vec![template], book, backups);
+        let host = Host::new(dir.path().to_owned(), None);
+        let keeping = Keeping { snapshots, backups };
+        let api = Api::new(store, auth, desktops, keeping, vec![template], book, host);
         Self {
             router: router(api.clone()),
             api,
