@@ -14,6 +14,7 @@ mod fanout;
 mod faults;
 mod hostile;
 mod idle;
+mod imports;
 mod keep;
 mod packets;
 mod runtime;

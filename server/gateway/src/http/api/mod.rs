@@ -11,6 +11,7 @@ mod desktops;
 mod events;
 mod gallery;
 mod gate;
+mod imports;
 mod keep;
 mod links;
 mod logins;
@@ -176,6 +177,8 @@ fn routes() -> Vec<Route> {
         route(PATCH, "/api/v1/users/{id}", Action::ManageUsers, users::change),
         route(DELETE, "/api/v1/users/{id}", Action::ManageUsers, users::delete),
         route(GET, "/api/v1/templates", Action::ListTemplates, sessions::templates),
+        route(POST, "/api/v1/imports/zip", Action::CreateSession, imports::zip),
+        route(POST, "/api/v1/imports/git", Action::CreateSession, imports::git),
         route(GET, "/api/v1/sessions", Action::ListSessions, sessions::list),
         route(POST, "/api/v1/sessions", Action::CreateSession, sessions::create),
         route(GET, "/api/v1/sessions/{id}", Action::ReadSession, sessions::read),

@@ -1,7 +1,8 @@
 //! What the API takes and gives, for programs and their authors.
 
 use super::{
-    apps, events, keep, links, logins, pictures, previews, sessions, snapshots, users, viewers,
+    apps, events, imports, keep, links, logins, pictures, previews, sessions, snapshots, users,
+    viewers,
 };
 use axum::response::{IntoResponse as _, Response};
 use utoipa::OpenApi;
@@ -26,6 +27,8 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
         users::change,
         users::delete,
         sessions::templates,
+        imports::zip,
+        imports::git,
         sessions::list,
         sessions::create,
         sessions::read,

@@ -4,6 +4,7 @@
 mod apps;
 mod events;
 mod guard;
+mod imports;
 mod links;
 mod matrix;
 mod people;
