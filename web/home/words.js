@@ -155,6 +155,7 @@ const TEXT = Object.freeze({
   'new.progress': 'Files of the new desktop',
   'new.made-only': 'The files are in your Data already, in the folder {folder}. Only the desktop is missing.',
   'new.imported': 'The files are in Data, in the folder {folder}',
+  'new.with-files': 'Begin with files of your own…',
   'new.go': 'Start',
   'new.busy': 'Starting…',
   'new.stop': 'Stop',

@@ -146,7 +146,8 @@ test('a desktop begins with a zip file, and with a repository; what cannot be is
   await page.getByRole('heading', { name: 'My desktops' }).waitFor();
   const dialog = page.getByRole('dialog', { name: 'New desktop' });
   const openIt = async (/** @type {string} */ origin) => {
-    await page.getByRole('button', { name: 'New desktop' }).click();
+    await page.getByRole('button', { name: /^(New desktop|Begin with files of your own…)$/ }).click();
+    await dialog.waitFor();
     // By keyboard alone: from the name to what it begins with.
     await page.keyboard.press('Tab');
     await page.keyboard.press('ArrowRight');
