@@ -16,6 +16,7 @@ mod hostile;
 mod idle;
 mod imports;
 mod keep;
+mod monitoring;
 mod packets;
 mod runtime;
 mod serve;

@@ -28,9 +28,9 @@ const LOST_AFTER_MS = 1500;
 const REST_AFTER_MS = 60_000;
 /** How often a list is read again because it changed while it was read. */
 const READS = 3;
-const TABS = /** @type {readonly Tab[]} */ (['mine', 'all', 'people']);
+const TABS = /** @type {readonly Tab[]} */ (['mine', 'all', 'people', 'machine']);
 /** @type {Readonly<Record<Tab, string>>} */
-const TITLES = { mine: 'My desktops', all: 'All desktops', people: 'People', desktop: 'Desktop' };
+const TITLES = { mine: 'My desktops', all: 'All desktops', people: 'People', machine: 'Machine', desktop: 'Desktop' };
 
 const base = new URL('.', location.href).href;
 const ownRelease = releaseOf(import.meta.url);

@@ -144,7 +144,37 @@ export interface Problem {
 export type Answer<T> = { readonly ok: true, readonly value: T } | { readonly ok: false, readonly problem: Problem };
 
 /** What of the page is looked at. */
-export type Tab = 'mine' | 'all' | 'people' | 'desktop';
+export type Tab = 'mine' | 'all' | 'people' | 'machine' | 'desktop';
+
+/** What there is of something, and what is left. */
+export interface Room {
+  /** 0 where nobody knows. */
+  readonly total_bytes: number;
+  readonly free_bytes: number;
+}
+
+/** How the machine is and what it carries. */
+export interface Figures {
+  readonly version: string;
+  readonly up_s: number;
+  readonly cores: number;
+  /** Over 1, 5 and 15 minutes. */
+  readonly load: readonly number[] | null;
+  readonly pressure_percent: number | null;
+  readonly memory: Room;
+  readonly disk: Room;
+  readonly sessions: Readonly<Record<string, number>>;
+  readonly viewers: number;
+  readonly desktops_bytes: number;
+}
+
+/** What was found of one thing. */
+export interface Check {
+  readonly what: string;
+  readonly text: string;
+  readonly verdict: 'ok' | 'warning' | 'fault';
+  readonly remedy?: string;
+}
 
 /** What a new desktop begins with. */
 export type Origin = 'nothing' | 'git' | 'zip';

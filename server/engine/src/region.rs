@@ -1,19 +1,24 @@
 //! Sets of pixels as disjoint rectangles.
 
 use lattice_wire::{Rect, Size};
+use smallvec::{SmallVec, smallvec};
+
+/// So many rectangles take no memory of their own: what a frame of typing, of a scrolled or a dragged
+/// window or of a film consists of.
+const INLINE: usize = 8;
 
 /// A set of pixels.
 ///
 /// INVARIANT: no two rectangles overlap.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Region {
-    rects: Vec<Rect>,
+    rects: SmallVec<[Rect; INLINE]>,
 }
 
 impl Region {
     /// No pixels.
     pub const fn new() -> Self {
-        Self { rects: Vec::new() }
+        Self { rects: SmallVec::new_const() }
     }
 
     /// All pixels of a screen.
@@ -115,7 +120,7 @@ impl Region {
 
 impl From<Rect> for Region {
     fn from(rect: Rect) -> Self {
-        Self { rects: vec![rect] }
+        Self { rects: smallvec![rect] }
     }
 }
 

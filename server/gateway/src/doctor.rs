@@ -12,21 +12,26 @@ use crate::config::Config;
 use crate::runtime::RuntimeError;
 use crate::serve::Places;
 use anyhow::{Context as _, bail};
+use serde::Serialize;
 use std::fmt;
 use std::io::Write as _;
+use utoipa::ToSchema;
 
 /// What is known of one thing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Finding {
     /// Which.
+    #[schema(example = "engine")]
     what: &'static str,
     /// How it is.
     text: String,
+    #[serde(flatten)]
     verdict: Verdict,
 }
 
 /// Whether that is well.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(tag = "verdict", rename_all = "lowercase")]
 enum Verdict {
     Ok,
     /// It works, but something is lost.
@@ -74,6 +79,13 @@ async fn examine(args: &ServeArgs) -> Vec<Finding> {
     findings.push(machine::files());
     findings.push(machine::agent().await);
     findings.push(machine::groups());
+    findings
+}
+
+/// What a server that runs finds of its own machine.
+pub async fn of_server(config: &Config) -> Vec<Finding> {
+    let mut findings = with(config).await;
+    findings.push(machine::files());
     findings
 }
 

@@ -19,6 +19,7 @@ pub mod doctor;
 pub mod front;
 mod ground;
 pub mod healthcheck;
+pub mod host;
 pub mod http;
 pub mod hub;
 pub mod label;

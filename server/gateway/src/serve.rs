@@ -11,6 +11,7 @@ use crate::cli::ServeArgs;
 use crate::config::Config;
 use crate::front::Front;
 use crate::ground::Ground;
+use crate::host::Host;
 use crate::http::Names;
 use crate::http::api::{Api, MOST_SESSIONS};
 use crate::http::origin::{Scheme, Sites};
@@ -200,7 +201,9 @@ impl Server {
         let auth = Auth::new(store.clone(), address.port()).await?;
         let snapshots = Snapshots::new(runtime.clone());
         tokio::spawn(snapshots.clone().go_round());
-        let api = Api::new(store.clone(), auth, desktops, snapshots, templates, Book::new(domain));
+        let (book, host) =
+            (Book::new(domain), Host::new(config.data_dir.clone(), Some(config.clone())));
+        let api = Api::new(store.clone(), auth, desktops, snapshots, templates, book, host);
         tokio::spawn(api.clone().upkeep());
         let previews = Previews {
             api: api.clone(),

@@ -109,6 +109,13 @@ export const routes = [
     call.double.users = call.double.users.filter(({ id }) => id !== call.parts[0]);
     return [204];
   }],
+  ['GET machine/checks', (call) => (admin(call), [200, { checks: call.double.checks }])],
+  ['GET machine/figures', (call) => {
+    admin(call);
+    call.response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
+    call.response.end(`retry: 50\nevent: figures\ndata: ${JSON.stringify(call.double.figures)}\n\n`);
+    return undefined;
+  }],
   ['GET templates', (call) => (signedIn(call), [200, { templates: call.double.templates }])],
   ['GET sessions', (call) => {
     const user = signedIn(call);

@@ -30,6 +30,7 @@ const TYPES = /** @type {Record<string, string>} */ ({
 });
 
 const web = join(repository, 'web');
+const GIB = 1024 ** 3;
 const START_MS = 120;
 
 /** What the gateway sends with every answer, read from its own source: it shall not differ. */
@@ -72,6 +73,14 @@ export class Double {
   templates = [{ id: 'desktop', title: 'Plain desktop', summary: 'Files, a terminal, a browser.' }];
   /** @type {Fault[]} */
   faults = [];
+  /** How its machine is. @type {object} */
+  figures = {
+    version: '0.1.0', up_s: 93_000, cores: 8, load: [2.31, 1.9, 1.2], pressure_percent: 4.2,
+    memory: { total_bytes: 32 * GIB, free_bytes: 11.5 * GIB }, disk: { total_bytes: 500 * GIB, free_bytes: 31 * GIB },
+    sessions: { running: 24, idle: 3, queued: 2, stopped: 9, failed: 1 }, viewers: 26, desktops_bytes: 14.2 * GIB,
+  };
+  /** What is right or wrong with it. @type {object[]} */
+  checks = [];
   wrongTries = 0;
   /** What was asked for, for tests to look at. @type {string[]} */
   asked = [];

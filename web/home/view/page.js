@@ -4,6 +4,7 @@ import { h } from '../../vendor/preact/preact.mjs';
 import { called } from '../state.js';
 import { All, Mine } from './desktops.js';
 import { Dialogs } from './dialogs.js';
+import { Machine } from './machine.js';
 import { Avatar, Countdown, Toast, icon } from './parts.js';
 import { People } from './people.js';
 import { Project } from './project.js';
@@ -15,7 +16,7 @@ import { Away, SignIn } from './signin.js';
 /** @typedef {{ model: Model, actions: Actions }} Props */
 
 /** @type {readonly (readonly [Tab, string])[]} */
-const TABS = [['mine', 'My desktops'], ['all', 'All desktops'], ['people', 'People']];
+const TABS = [['mine', 'My desktops'], ['all', 'All desktops'], ['people', 'People'], ['machine', 'Machine']];
 
 /** @param {Props} props */
 export function Page(props) {
@@ -56,6 +57,7 @@ function Content(props) {
     case 'mine': return h(Mine, props);
     case 'all': return h(All, props);
     case 'people': return h(People, props);
+    case 'machine': return h(Machine, props);
     case 'desktop': return h(Project, { ...props, key: props.model.subject });
   }
 }

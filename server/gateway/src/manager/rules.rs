@@ -50,7 +50,7 @@ impl Rules {
 }
 
 impl Gauge {
-    pub(super) fn read(&self) -> Machine {
+    pub(crate) fn read(&self) -> Machine {
         match self {
             Self::Kernel => {
                 let text = |path| fs::read_to_string(path).unwrap_or_default();

@@ -80,7 +80,8 @@ impl World {
         let programs = dir.path().join("run");
         let runtime = Arc::new(Runtime::Fake(Fake::new(programs.clone())));
         let snapshots = Snapshots::new(runtime.clone());
-        let api = Api::new(store, auth, desktops, snapshots, vec![template], book);
+        let host = crate::host::Host::new(dir.path().to_owned(), None);
+        let api = Api::new(store, auth, desktops, snapshots, vec![template], book, host);
         let previews = Previews {
             api: api.clone(),
             runtime,

@@ -15,6 +15,7 @@ mod imports;
 mod keep;
 mod links;
 mod logins;
+mod machine;
 mod openapi;
 mod pictures;
 mod previews;
@@ -33,6 +34,7 @@ pub use gallery::Gallery;
 pub use previews::Target;
 
 use crate::auth::Auth;
+use crate::host::Host;
 use crate::preview::Book;
 use crate::session_api::TemplateApp;
 use crate::snapshots::Snapshots;
@@ -82,6 +84,7 @@ struct Parts {
     snapshots: Snapshots,
     templates: Vec<Template>,
     previews: Book,
+    host: Host,
     /// Bumped whenever the store may say something else than before.
     changed: watch::Sender<u64>,
 }
@@ -95,9 +98,11 @@ impl Api {
         snapshots: Snapshots,
         templates: Vec<Template>,
         previews: Book,
+        host: Host,
     ) -> Self {
         let changed = watch::Sender::new(0);
-        Self(Arc::new(Parts { store, auth, desktops, snapshots, templates, previews, changed }))
+        let parts = Parts { store, auth, desktops, snapshots, templates, previews, host, changed };
+        Self(Arc::new(parts))
     }
 
     /// The database.
@@ -123,6 +128,11 @@ impl Api {
     /// What is kept of people's Data.
     pub fn snapshots(&self) -> &Snapshots {
         &self.0.snapshots
+    }
+
+    /// The machine that this is on.
+    pub fn host(&self) -> &Host {
+        &self.0.host
     }
 
     fn templates(&self) -> &[Template] {
@@ -230,6 +240,8 @@ fn routes() -> Vec<Route> {
             snapshots::restore,
         ),
         route(POST, "/api/v1/redeem", Action::Redeem, links::redeem),
+        route(GET, "/api/v1/machine/figures", Action::ReadMetrics, machine::figures),
+        route(GET, "/api/v1/machine/checks", Action::ReadMetrics, machine::checks),
         route(GET, "/api/v1/events", Action::FollowEvents, events::follow),
     ]
 }

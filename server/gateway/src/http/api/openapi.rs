@@ -1,8 +1,8 @@
 //! What the API takes and gives, for programs and their authors.
 
 use super::{
-    apps, events, imports, keep, links, logins, pictures, previews, sessions, snapshots, users,
-    viewers,
+    apps, events, imports, keep, links, logins, machine, pictures, previews, sessions, snapshots,
+    users, viewers,
 };
 use axum::response::{IntoResponse as _, Response};
 use utoipa::OpenApi;
@@ -60,6 +60,8 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
         snapshots::file,
         snapshots::zip,
         snapshots::restore,
+        machine::figures,
+        machine::checks,
         events::follow,
     ),
     modifiers(&Secrets),

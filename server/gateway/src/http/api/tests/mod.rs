@@ -6,6 +6,7 @@ mod events;
 mod guard;
 mod imports;
 mod links;
+mod machine;
 mod matrix;
 mod people;
 mod previews;
@@ -16,6 +17,7 @@ use super::*;
 use crate::accept::{Connection, Drain};
 use crate::auth::{Token, admin};
 use crate::broker::protocol::Usage;
+use crate::host::Host;
 use crate::http::origin::Site;
 use crate::preview::Book;
 use crate::runtime::{Fake, Runtime};
@@ -106,7 +108,8 @@ impl World {
         let runtime = Fake::new(dir.path().to_owned());
         let snapshots = Snapshots::new(Arc::new(Runtime::Fake(runtime.clone())));
         let book = Book::new(Some("localhost".into()));
-        let api = Api::new(store, auth, desktops, snapshots, vec![template], book);
+        let host = Host::new(dir.path().to_owned(), None);
+        let api = Api::new(store, auth, desktops, snapshots, vec![template], book, host);
         Self {
             router: router(api.clone()),
             api,

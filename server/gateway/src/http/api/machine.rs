@@ -1,0 +1,98 @@
+//! What administrators see of the machine: figures as they change, and what is wrong.
+
+use super::Api;
+use super::gate::Pass;
+use crate::doctor::Finding;
+use crate::host::Load;
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::stream;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::time::Duration;
+use tokio::time::sleep;
+use utoipa::ToSchema;
+
+/// Between two looks.
+const EVERY: Duration = Duration::from_secs(2);
+/// So many figures in one answer. Browsers ask again by themselves, and it is asked again who they are.
+const FIGURES: u32 = 15;
+/// How long a browser waits before it asks again.
+const AGAIN: Duration = Duration::from_millis(250);
+
+/// How the machine is and what it carries.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Figures {
+    #[serde(flatten)]
+    load: Load,
+    /// How many sessions are in each state.
+    sessions: BTreeMap<&'static str, usize>,
+    /// How many look, at all desktops together.
+    viewers: usize,
+    /// What desktops take of the memory, as far as that is known, in bytes.
+    desktops_bytes: u64,
+}
+
+/// What is right or wrong with the machine.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Checks {
+    checks: Vec<Finding>,
+}
+
+/// How the machine is and what it carries, each two seconds. The events are called `figures` and have a
+/// `Figures` each; the answer ends after half a minute, and is to be asked for again.
+#[utoipa::path(
+    get, path = "/api/v1/machine/figures", tag = "machine",
+    responses((status = 200, content_type = "text/event-stream", body = Figures))
+)]
+pub(super) async fn figures(State(api): State<Api>, pass: Pass) -> Response {
+    let guard = pass.connection.guard.clone();
+    let events = stream::unfold((api, guard, 0), |(api, mut guard, number)| async move {
+        if number == FIGURES {
+            return None;
+        }
+        if number > 0 {
+            tokio::select! {
+                _ = guard.closing() => return None,
+                () = sleep(EVERY) => {}
+            }
+        }
+        let event = Event::default().event("figures").retry(AGAIN).json_data(api.figures()).ok()?;
+        Some((Ok::<_, Infallible>(event), (api, guard, number + 1)))
+    });
+    let mut response = Sse::new(events).into_response();
+    // nginx would keep events until its buffer is full.
+    let unbuffered = HeaderName::from_static("x-accel-buffering");
+    response.headers_mut().insert(unbuffered, HeaderValue::from_static("no"));
+    response
+}
+
+/// What `lattice doctor` finds: what is right, what is wrong, and what to do about it.
+#[utoipa::path(
+    get, path = "/api/v1/machine/checks", tag = "machine",
+    responses((status = 200, body = Checks))
+)]
+pub(super) async fn checks(State(api): State<Api>) -> Json<Checks> {
+    Json(Checks { checks: api.host().findings().await })
+}
+
+impl Api {
+    fn figures(&self) -> Figures {
+        let shown = self.desktops().shown();
+        let mut sessions = BTreeMap::new();
+        for live in shown.live.values() {
+            *sessions.entry(live.state.name()).or_default() += 1;
+        }
+        let memory = shown.live.values().filter_map(|live| live.usage.memory);
+        Figures {
+            load: self.host().load(),
+            sessions,
+            viewers: shown.live.values().map(|live| live.viewers).sum(),
+            desktops_bytes: memory.sum(),
+        }
+    }
+}

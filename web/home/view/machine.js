@@ -1,0 +1,179 @@
+/** The machine, for administrators: how busy it is, what it carries, and what is wrong with it. */
+
+import { Component, h } from '../../vendor/preact/preact.mjs';
+import { called, titled } from '../state.js';
+import { amount, span, stateWord, t } from '../words.js';
+import { Failed, icon } from './parts.js';
+
+/** @import { Actions } from '../main.js' */
+/** @import { Answer, Check, Figures, Model, Owner, Problem, Room, Session, SessionState, Storage } from '../types.js' */
+/** @import { TextKey } from '../words.js' */
+
+/** @typedef {{ model: Model, actions: Actions }} Props */
+/** @typedef {{ figures: Figures | null, isOld: boolean, checks: readonly Check[] | null, problem: Problem | null, isAsking: boolean }} Known */
+
+/** So many lines of those that take most. */
+const MOST = 8;
+/** What an engine with many images answers slowly is waited for. */
+const PATIENCE_MS = 60_000;
+/** Above this share something is nearly used up. */
+const SCARCE = 0.9;
+
+/** @extends {Component<Props, Known>} */
+export class Machine extends Component {
+  /** @type {EventSource | null} */
+  #source = null;
+  /** A browser has six connections to a server without TLS. */
+  #look = () => (document.hidden ? this.#stop() : this.#follow());
+
+  /** @param {Props} props */
+  constructor(props) {
+    super(props);
+    /** @type {Known} */
+    const nothing = { figures: null, isOld: false, checks: null, problem: null, isAsking: false };
+    this.state = nothing;
+  }
+
+  componentDidMount() {
+    document.addEventListener('visibilitychange', this.#look);
+    this.#follow();
+    void this.#check();
+  }
+
+  componentWillUnmount() {
+    document.removeEventListener('visibilitychange', this.#look);
+    this.#stop();
+  }
+
+  #stop() {
+    this.#source?.close();
+    this.#source = null;
+  }
+
+  #follow() {
+    this.#stop();
+    const source = new EventSource(this.props.actions.url('machine/figures'));
+    source.addEventListener('figures', ({ data }) => this.setState({ figures: JSON.parse(data), isOld: false }));
+    // Each answer ends after a while and is asked for again; one that is refused is not.
+    source.addEventListener('error', () => {
+      if (source.readyState === EventSource.CLOSED) this.setState({ isOld: true });
+    });
+    this.#source = source;
+  }
+
+  async #check() {
+    this.setState({ isAsking: true });
+    /** @type {Answer<{ checks: Check[] }>} */
+    const answer = await this.props.actions.ask('GET', 'machine/checks', undefined, PATIENCE_MS);
+    this.setState(answer.ok ? { checks: answer.value.checks, problem: null, isAsking: false } : { problem: answer.problem, isAsking: false });
+  }
+
+  render() {
+    const { model } = this.props;
+    const { figures, isOld, checks, problem, isAsking } = this.state;
+    const sessions = model.sessions.items ?? [];
+    return h('main', { class: 'content machine', id: 'content' },
+      h('div', { class: 'section-head' },
+        h('h1', null, t('machine.title')),
+        figures && h('span', { class: 'soft' }, t(isOld || model.live.state === 'lost' ? 'machine.old' : 'machine.up', { version: figures.version, span: span(figures.up_s) }))),
+      h(Tiles, { figures, waiting: sessions.filter(({ state }) => state === 'queued').length }),
+      h('div', { class: 'project-body' },
+        h('div', { class: 'project-side' },
+          h('section', { class: 'panel rows', 'aria-labelledby': 'p-checks', 'aria-busy': String(isAsking) },
+            h('div', { class: 'panel-head' },
+              h('h2', { id: 'p-checks' }, t('machine.checks')),
+              h('button', { type: 'button', class: 'button small', disabled: isAsking, onClick: () => void this.#check() }, icon('update'), t('machine.again'))),
+            problem ? h(Failed, { title: t('machine.unchecked'), problem, onRetry: () => void this.#check() })
+              : checks ? list(checks) : h('p', { class: 'soft' }, t('machine.checking')))),
+        h('div', { class: 'project-side' },
+          h(Busiest, { sessions }),
+          h(Keepers, { sessions }))));
+  }
+}
+
+/** @param {{ figures: Figures | null, waiting: number }} props */
+function Tiles({ figures, waiting }) {
+  if (!figures) return h('ul', { class: 'tiles', 'aria-busy': 'true', 'aria-label': t('machine.measuring') }, ...[1, 2, 3, 4].map((key) => h('li', { key, class: 'panel ghost' })));
+  const { sessions, viewers, cores, load, pressure_percent: pressure, memory, disk, desktops_bytes: desktops } = figures;
+  const running = sessions.running ?? 0;
+  const states = Object.entries(sessions).filter(([state, count]) => state !== 'running' && state !== 'stopped' && count > 0);
+  const others = states.map(([state, count]) => `${count} ${stateWord(/** @type {SessionState} */ (state)).toLocaleLowerCase()}`);
+  const busy = load ? Math.min((load[0] ?? 0) / Math.max(cores, 1), 1) : 0;
+  return h('ul', { class: 'tiles' },
+    tile('machine.desktops', t(running === 1 ? 'machine.running-one' : 'machine.running', { count: running }),
+      [t(viewers === 1 ? 'machine.viewers-one' : 'machine.viewers', { count: viewers }), ...others].join(' · '), null, waiting > 0),
+    tile('machine.cpu', load ? t('machine.load', { load: (load[0] ?? 0).toFixed(1), cores }) : t('project.unknown'),
+      pressure === null ? '' : t('machine.pressure', { percent: Math.round(pressure) }), busy),
+    tile('machine.memory', of(memory), desktops > 0 ? t('machine.memory-desktops', { amount: amount(desktops) }) : t('machine.free', { amount: amount(memory.free_bytes) }), share(memory)),
+    tile('machine.disk', of(disk), t('machine.free', { amount: amount(disk.free_bytes) }), share(disk)));
+}
+
+/** @param {Room} room */
+const share = ({ total_bytes: total, free_bytes: free }) => (total > 0 ? (total - free) / total : null);
+
+/** @param {Room} room */
+const of = ({ total_bytes: total, free_bytes: free }) => (total > 0
+  ? t('project.used-of', { used: amount(total - free), limit: amount(total) }) : t('project.unknown'));
+
+/** @param {TextKey} name @param {string} value @param {string} more @param {number | null} part of 1 @param {boolean} [isScarce] */
+const tile = (name, value, more, part, isScarce = (part ?? 0) > SCARCE) => h('li', { key: name, class: 'panel tile', 'data-scarce': String(isScarce) },
+  h('h2', { id: `t-${name}` }, t(name)),
+  h('b', null, value),
+  part !== null && h('div', {
+    class: 'meter-bar', role: 'meter', 'aria-labelledby': `t-${name}`, 'aria-valuemin': 0, 'aria-valuemax': 100, 'aria-valuenow': Math.round(part * 100), 'aria-valuetext': value, 'data-full': String(isScarce),
+  }, h('div', { style: { inlineSize: `${part * 100}%` } })),
+  h('span', { class: 'soft' }, more));
+
+/** @type {Readonly<Record<Check['verdict'], { tone: 'good' | 'warn' | 'stop', glyph: keyof typeof import('./icons.js').ICONS, word: TextKey }>>} */
+const VERDICTS = {
+  fault: { tone: 'stop', glyph: 'alert', word: 'machine.fault' },
+  warning: { tone: 'warn', glyph: 'alert', word: 'machine.warning' },
+  ok: { tone: 'good', glyph: 'state-good', word: 'machine.ok' },
+};
+const ORDER = /** @type {readonly Check['verdict'][]} */ (Object.keys(VERDICTS));
+
+/** What is wrong first. @param {readonly Check[]} checks */
+const list = (checks) => h('ul', { class: 'checks' }, ...ORDER.flatMap((verdict) => checks.filter((check) => check.verdict === verdict)).map((check) => {
+  const { tone, glyph, word } = VERDICTS[check.verdict];
+  return h('li', { key: `${check.what} ${check.text}`, 'data-verdict': check.verdict },
+    h('span', { class: 'state', 'data-tone': tone }, icon(glyph), h('span', { class: 'away' }, t(word))),
+    h('span', { class: 'row-main' },
+      h('b', null, check.what),
+      h('span', { class: 'soft' }, check.text),
+      check.remedy && h('span', { class: 'remedy' }, check.remedy)));
+}));
+
+/** @param {{ sessions: readonly Session[] }} props */
+function Busiest({ sessions }) {
+  const known = sessions.filter(({ usage }) => usage?.memory_bytes);
+  const most = known.toSorted((a, b) => (b.usage?.memory_bytes ?? 0) - (a.usage?.memory_bytes ?? 0)).slice(0, MOST);
+  return h('section', { class: 'panel rows', 'aria-labelledby': 'p-busiest' },
+    h('h2', { id: 'p-busiest' }, t('machine.busiest')),
+    most.length === 0 ? h('p', { class: 'soft' }, t('machine.none-run'))
+      : h('ul', null, ...most.map((session) => h('li', { key: session.id },
+        h('span', { class: 'row-main' },
+          h('a', { class: 'clip', href: `#desktop/${session.id}` }, titled(session)),
+          h('span', { class: 'soft clip' }, called(session.owner))),
+        h('span', { class: 'numbers' },
+          h('b', null, amount(session.usage?.memory_bytes ?? 0)),
+          h('span', { class: 'soft' }, session.usage?.cpu_percent === null ? '' : t('project.cpu-value', { percent: session.usage?.cpu_percent ?? 0 })))))));
+}
+
+/** @param {{ sessions: readonly Session[] }} props */
+function Keepers({ sessions }) {
+  /** @type {Map<string, { owner: Owner, storage: Storage }>} */
+  const people = new Map();
+  for (const { owner, storage } of sessions) if (storage) people.set(owner.id, { owner, storage });
+  const all = (/** @type {Storage} */ { data, home, apps }) => data.used_bytes + home.used_bytes + apps.used_bytes;
+  const most = [...people.values()].sort((a, b) => all(b.storage) - all(a.storage)).slice(0, MOST);
+  if (most.length === 0) return null;
+  return h('section', { class: 'panel rows', 'aria-labelledby': 'p-keepers' },
+    h('h2', { id: 'p-keepers' }, t('machine.keepers')),
+    h('ul', null, ...most.map(({ owner, storage }) => h('li', { key: owner.id },
+      h('span', { class: 'row-main' },
+        h('b', { class: 'clip' }, called(owner)),
+        h('span', { class: 'soft' }, storage.data.limit_bytes === null ? '' : t('machine.of-data', { used: amount(storage.data.used_bytes), limit: amount(storage.data.limit_bytes) }))),
+      h('span', { class: 'numbers' },
+        h('b', null, amount(all(storage))),
+        storage.data.full && h('span', { class: 'warn' }, t('machine.full')))))));
+}
