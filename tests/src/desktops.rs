@@ -52,6 +52,7 @@ impl Desktops {
             keeper: binary("lattice-keeper"),
             containers,
             limits: Limits { memory: 2 << 30, pids: 600, cpus: None },
+            import_allow: Vec::new(),
         };
         Self { dir, settings }
     }

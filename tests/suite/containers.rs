@@ -3,6 +3,7 @@
 
 mod bus;
 mod granted;
+mod imports;
 mod internet;
 mod isolation;
 mod load;

@@ -15,6 +15,7 @@ mod fanout;
 mod faults;
 mod hostile;
 mod idle;
+mod imports;
 mod keep;
 mod monitoring;
 mod packets;

@@ -31,10 +31,11 @@ export class Api {
    * @param {string} path below `/api/v1/`
    * @param {object} [body]
    * @param {number} [patienceMs]
+   * @param {AbortSignal} [signal]
    * @returns {Promise<Answer<T>>} the value of an answer without a body is null
    */
-  ask(method, path, body, patienceMs = PATIENCE_MS) {
-    return this.#send(method, path, body, patienceMs, (response) => response.json().catch(() => null));
+  ask(method, path, body, patienceMs = PATIENCE_MS, signal = undefined) {
+    return this.#send(method, path, body, patienceMs, (response) => response.json().catch(() => null), signal);
   }
 
   /** What is in a file. @param {string} path below `/api/v1/` @returns {Promise<Answer<Uint8Array<ArrayBuffer>>>} */
@@ -49,12 +50,14 @@ export class Api {
    * @param {object | undefined} body
    * @param {number} patienceMs
    * @param {(response: Response) => Promise<T>} read
+   * @param {AbortSignal} [signal]
    * @returns {Promise<Answer<T>>}
    */
-  async #send(method, path, body, patienceMs, read) {
+  async #send(method, path, body, patienceMs, read, signal) {
     try {
       const response = await fetch(new URL(path, this.#root), {
-        method, credentials: 'same-origin', cache: 'no-store', signal: AbortSignal.timeout(patienceMs),
+        method, credentials: 'same-origin', cache: 'no-store',
+        signal: AbortSignal.any([AbortSignal.timeout(patienceMs), ...(signal ? [signal] : [])]),
         ...(body && { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }),
       });
       this.#onRelease(response.headers.get(RELEASE_HEADER));
@@ -64,6 +67,36 @@ export class Api {
     } catch {
       return { ok: false, problem: AWAY };
     }
+  }
+
+  /**
+   * Sends a file, and tells how much of it has gone. There is no other way to hear that of a browser.
+   * @template T
+   * @param {string} path below `/api/v1/`
+   * @param {Blob} file
+   * @param {(sent: number) => void} onSent
+   * @param {AbortSignal} signal
+   * @returns {Promise<Answer<T>>}
+   */
+  send(path, file, onSent, signal) {
+    return new Promise((resolve) => {
+      const request = new XMLHttpRequest();
+      const away = () => resolve({ ok: false, problem: AWAY });
+      request.open('POST', new URL(path, this.#root));
+      request.responseType = 'json';
+      request.setRequestHeader('Content-Type', 'application/zip');
+      request.upload.onprogress = ({ loaded }) => onSent(loaded);
+      request.onload = () => {
+        const { status, response } = request;
+        this.#onRelease(request.getResponseHeader(RELEASE_HEADER));
+        if (status >= 200 && status < 300) resolve({ ok: true, value: response });
+        else resolve({ ok: false, problem: problemOf(status, response, request.getResponseHeader('Retry-After')) });
+      };
+      request.onerror = away;
+      request.onabort = away;
+      signal.addEventListener('abort', () => request.abort(), { once: true });
+      request.send(file);
+    });
   }
 
   /**

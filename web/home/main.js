@@ -7,6 +7,7 @@ import { newer, releaseOf } from '../client/release.js';
 import { h, render } from '../vendor/preact/preact.mjs';
 import { desktopUrl, previewUrl } from './addresses.js';
 import { Api, path } from './api.js';
+import { beginnings } from './begin.js';
 import { LiveEvents } from './live.js';
 import { others } from './others.js';
 import { sentence } from './problems.js';
@@ -225,21 +226,6 @@ async function readReadme({ id, readme = '' }) {
   }
 }
 
-/** @param {string} template @param {string} name */
-async function create(template, name) {
-  dispatch({ type: 'asking' });
-  dispatch({ type: 'acting', id: 'new' });
-  /** @type {Answer<Session>} */
-  const answer = await api.ask('POST', 'sessions', { template, ...(name && { name }) });
-  dispatch({ type: 'acted', id: 'new' });
-  const got = taken(answer, (problem) => (
-    model.dialog ? dispatch({ type: 'refused', kind: 'new', problem }) : complain(problem)));
-  if (!got) return;
-  changes += 1;
-  dispatch({ type: 'session', session: got.value });
-  dispatch({ type: 'close' });
-}
-
 function startFirst() {
   const [only, ...others] = model.templates;
   if (only && others.length === 0) void create(only.id, '');
@@ -351,10 +337,18 @@ const { openShare, readLinks, readViewers, makeLink, revoke, giveControl, readUs
   api, model: () => model, dispatch, say, complain, taken,
 });
 
+const { begin: beginDesktop, create, stopBeginning } = beginnings({
+  api, model: () => model, dispatch, say, complain, taken,
+  started(session) {
+    changes += 1;
+    dispatch({ type: 'session', session });
+  },
+});
+
 const quiet = Object.freeze({ busy: false, problem: null });
 
 const actions = {
-  check, signIn, signOut, setPassword, readSessions, create, startFirst, rename, duplicate, remove, recover, forget, setApp, readReadme, openShare, makeLink, revoke, giveControl,
+  check, signIn, signOut, setPassword, readSessions, begin: beginDesktop, stopBeginning, startFirst, rename, duplicate, remove, recover, forget, setApp, readReadme, openShare, makeLink, revoke, giveControl,
   readUsers, addPerson, setDisabled, removePerson, say,
   ask: api.ask.bind(api), read: api.read.bind(api), url: api.url.bind(api),
   /** @param {string} id */
@@ -384,10 +378,15 @@ const actions = {
     dispatch({ type: 'asking' });
     return act(id, 'reset');
   },
-  close: () => dispatch({ type: 'close' }),
+  close() {
+    if (model.dialog?.kind === 'new') stopBeginning();
+    dispatch({ type: 'close' });
+  },
+  /** @param {import('./types.js').Origin} origin */
+  setOrigin: (origin) => dispatch({ type: 'beginning', change: { origin, problem: null } }),
   openNew() {
     if (model.templates.length === 0) void readTemplates();
-    dispatch({ type: 'open', dialog: { kind: 'new', ...quiet } });
+    dispatch({ type: 'open', dialog: { kind: 'new', ...quiet, origin: 'nothing', step: '', sent: 0, total: 0, made: null } });
   },
   openPassword: () => dispatch({ type: 'open', dialog: { kind: 'password', ...quiet } }),
   openPerson: () => dispatch({ type: 'open', dialog: { kind: 'person', ...quiet } }),

@@ -35,6 +35,8 @@ function troubleOf(status) {
   if (status === 403) return 'forbidden';
   if (status === 404 || status === 410) return 'missing';
   if (status === 429) return 'slow-down';
+  // No room is left: the server says where to make some.
+  if (status === 507) return 'wrong';
   if (status === 408 || status === 502 || status === 503 || status === 504) return 'busy';
   return status >= 400 && status < 500 ? 'wrong' : 'broken';
 }

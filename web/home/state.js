@@ -61,9 +61,10 @@ export function apply(before, event) {
     case 'live': return { ...model, live: event.live };
     case 'open': return { ...model, dialog: event.dialog };
     case 'close': return { ...model, dialog: null };
+    case 'beginning': return model.dialog?.kind === 'new' ? { ...model, dialog: { ...model.dialog, ...event.change } } : model;
     case 'asking': return model.dialog ? { ...model, dialog: { ...model.dialog, busy: true, problem: null } } : model;
     case 'refused': return model.dialog?.kind === event.kind
-      ? { ...model, dialog: { ...model.dialog, busy: false, problem: event.problem } } : model;
+      ? { ...model, dialog: { ...model.dialog, busy: false, problem: event.problem, ...(model.dialog.kind === 'new' && { step: /** @type {const} */ ('') }) } } : model;
     case 'links': return sharing(model, event.session, () => ({ links: newestFirst(event.links) }));
     case 'link-made': return sharing(model, event.session, ({ links }) => ({
       busy: false, problem: null, made: event.link, links: newestFirst(put(links ?? [], event.link)),

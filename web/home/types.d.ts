@@ -176,9 +176,33 @@ export interface Check {
   readonly remedy?: string;
 }
 
+/** What a new desktop begins with. */
+export type Origin = 'nothing' | 'git' | 'zip';
+
+export interface NewDialog {
+  readonly kind: 'new';
+  readonly busy: boolean;
+  readonly problem: Problem | null;
+  readonly origin: Origin;
+  /** What is done at the moment; nothing where nothing is. */
+  readonly step: '' | 'sending' | 'unpacking' | 'cloning' | 'starting';
+  /** Of what is sent, in bytes. */
+  readonly sent: number;
+  readonly total: number;
+  /** The folder that was made and has no desktop yet, and of what. */
+  readonly made: { readonly folder: string, readonly of: string } | null;
+}
+
+/** A new folder in Data. */
+export interface Imported {
+  readonly folder: string;
+  readonly files: number;
+  readonly bytes: number;
+}
+
 /** What lies above the page. `busy`: an answer is awaited. */
 export type Dialog = { readonly busy: boolean, readonly problem: Problem | null } & (
-  | { readonly kind: 'new' }
+  | NewDialog
   | { readonly kind: 'share', readonly session: string, readonly made: Link | null,
       readonly links: readonly Link[] | null, readonly viewers: readonly Viewer[] | null }
   | { readonly kind: 'stop' | 'restart' | 'reset' | 'rename' | 'duplicate', readonly session: string }
@@ -264,6 +288,7 @@ export type Event = { readonly now?: number } & (
   | { readonly type: 'live', readonly live: Live }
   | { readonly type: 'open', readonly dialog: Dialog }
   | { readonly type: 'close' }
+  | { readonly type: 'beginning', readonly change: Partial<NewDialog> }
   | { readonly type: 'asking' }
   | { readonly type: 'refused', readonly kind: Dialog['kind'], readonly problem: Problem }
   | { readonly type: 'links', readonly session: string, readonly links: readonly Link[] }

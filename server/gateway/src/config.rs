@@ -11,6 +11,7 @@ use anyhow::{Context as _, bail};
 use figment::Figment;
 use figment::error::{Error, Kind};
 use figment::providers::{Env, Format as _, Serialized, Toml};
+use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -22,8 +23,17 @@ const SYSTEM_FILE: &str = "/etc/lattice/lattice.toml";
 const SYSTEM_DATA: &str = "/var/lib/lattice";
 /// The parts of the environment that are ours to judge: `LATTICE_SERVER__LISTEN` and its like.
 /// `LATTICE_SHARE__…` is for `lattice share`.
-const SECTIONS: [&str; 8] =
-    ["server__", "desktops__", "video__", "tls__", "acme__", "http__", "preview__", "backup__"];
+const SECTIONS: [&str; 9] = [
+    "server__",
+    "desktops__",
+    "video__",
+    "tls__",
+    "acme__",
+    "http__",
+    "preview__",
+    "backup__",
+    "import__",
+];
 
 /// All of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +65,9 @@ pub struct Config {
     /// Where backups go, and when.
     #[serde(default)]
     pub backup: Backup,
+    /// From where projects may be cloned.
+    #[serde(default)]
+    pub import: Import,
 }
 
 /// How the gateway is reached.
@@ -179,6 +192,26 @@ pub struct Preview {
     pub domain: Option<String>,
 }
 
+/// From where projects may be cloned.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Import {
+    /// Networks beside the public internet whose servers repositories are cloned from, also without TLS,
+    /// such as `10.2.0.7/32`; none where nothing is said.
+    #[serde(deserialize_with = "one_or_many")]
+    pub allow: Vec<String>,
+}
+
+impl Import {
+    /// They, read.
+    pub fn networks(&self) -> anyhow::Result<Vec<IpNet>> {
+        let read = |text: &String| {
+            network(text).map_err(|why| anyhow::anyhow!("import.allow: {text:?}: {why}"))
+        };
+        self.allow.iter().map(read).collect()
+    }
+}
+
 /// A list, or one line with commas, as environments hold it.
 fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
@@ -252,6 +285,7 @@ impl Config {
         }
         config.preview.check()?;
         config.backup.check(&config.data_dir, config.desktops.broker.is_some())?;
+        config.import.networks()?;
         // What does not fit together is said when it is read, not when it is used.
         config.tls()?;
         Ok(config)
@@ -503,6 +537,9 @@ mod tests {
             jail.create_file("lattice.toml", "[http]\ntrusted_proxy = \"the-proxy\"\n")?;
             let error = load(&[], Some("lattice.toml")).expect_err("no network").to_string();
             assert!(error.contains("the-proxy"), "{error}");
+            jail.create_file("lattice.toml", "[import]\nallow = [\"git.school\"]\n")?;
+            let error = load(&[], Some("lattice.toml")).expect_err("no network").to_string();
+            assert!(error.contains("import.allow") && error.contains("git.school"), "{error}");
             jail.create_file("lattice.toml", "[tls]\ncert = \"/c\"\n")?;
             let error = load(&[], Some("lattice.toml")).expect_err("no key").to_string();
             assert!(error.contains("tls.key"), "{error}");

@@ -64,7 +64,8 @@ impl Ground {
 
     /// Desktops without apps: those are containers.
     async fn of_processes(config: &Config, places: &Places) -> anyhow::Result<Self> {
-        let settings = runtime::Settings::new(config.data_dir.clone(), places.run())?;
+        let mut settings = runtime::Settings::new(config.data_dir.clone(), places.run())?;
+        settings.import_allow = config.import.networks()?;
         let mut templates = template::load_good(&templates_in(config)?)?;
         templates.retain(|template| template.apps.is_empty());
         let (templates, rules) = offered(templates)?;

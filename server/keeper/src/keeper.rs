@@ -1,13 +1,15 @@
 //! What is done about each request.
 
+use crate::archive::Archive;
 use crate::beneath::Root;
 use crate::contents::{Contents, Piece};
 use crate::fault::{Fault, Result};
 use crate::pack::{Chunks, pack};
 use crate::shelf::{InRepository, Record, Shelf};
 use crate::walk::{Tally, tally};
-use crate::{btrfs, put, repository};
+use crate::{btrfs, fetch, import, put, repository};
 use lattice_engine::snapshots;
+use lattice_wire::imports::ProjectName;
 use lattice_wire::snapshots::{
     Cause, Inside, Kind, MAX_ENTRIES, Refusal, Reply, Request, Snapshot, SnapshotId, What,
 };
@@ -41,7 +43,14 @@ pub(crate) struct Answer {
 }
 
 /// Content that is yet to be written.
-pub(crate) struct Content {
+pub(crate) enum Content {
+    /// Of a snapshot.
+    Kept(Box<Kept>),
+    /// What was cloned.
+    Cloned(fetch::Cloned),
+}
+
+pub(crate) struct Kept {
     contents: Contents,
     piece: Piece,
     how: How,
@@ -55,7 +64,8 @@ enum How {
 }
 
 impl Keeper {
-    pub(crate) fn handle(&self, request: Request) -> Answer {
+    /// `input` is what follows the request, where anything does.
+    pub(crate) fn handle(&self, request: Request, input: &mut dyn io::Read) -> Answer {
         let answered = match request {
             Request::File { snapshot, path, most } => self.file(&snapshot, &path, most),
             Request::Zip { snapshot, path } => self.zip(&snapshot, &path),
@@ -69,6 +79,7 @@ impl Keeper {
             Request::Stage { snapshot, path } => self.stage(&snapshot, &path).map(Answer::from),
             Request::Restore {} => self.restore().map(Answer::from),
             Request::Unstage {} => self.unstage().map(Answer::from),
+            Request::Import { name } => self.import(&name, input).map(Answer::from),
         };
         answered.unwrap_or_else(|fault| Answer::from(fault.reply()))
     }
@@ -194,20 +205,21 @@ impl Keeper {
             return Err(Fault::new(Refusal::Odd, detail));
         }
         let bytes = Some(content.piece.bytes.min(most.unwrap_or(u64::MAX)));
-        Ok(Answer { reply: Reply::Content { bytes }, content: Some(content) })
+        Ok(Answer { reply: Reply::Content { bytes }, content: Some(Content::Kept(content)) })
     }
 
     fn zip(&self, id: &SnapshotId, path: &Inside) -> Result<Answer> {
         let content = self.open(id, path, How::Packed)?;
-        Ok(Answer { reply: Reply::Content { bytes: None }, content: Some(content) })
+        let content = Some(Content::Kept(content));
+        Ok(Answer { reply: Reply::Content { bytes: None }, content })
     }
 
-    fn open(&self, id: &SnapshotId, path: &Inside, how: How) -> Result<Content> {
+    fn open(&self, id: &SnapshotId, path: &Inside, how: How) -> Result<Box<Kept>> {
         let shelf = self.shelf()?;
         let reading = shelf.read()?;
         let contents = Contents::open(&shelf, &shelf.record(id)?)?;
         let piece = contents.find(path)?;
-        Ok(Content { contents, piece, how, _reading: reading })
+        Ok(Box::new(Kept { contents, piece, how, _reading: reading }))
     }
 
     fn stage(&self, id: &SnapshotId, path: &Inside) -> Result<Reply> {
@@ -234,6 +246,17 @@ impl Keeper {
         Ok(Reply::Taken { snapshot })
     }
 
+    fn import(&self, name: &ProjectName, input: &mut dyn io::Read) -> Result<Reply> {
+        let shelf = self.shelf()?;
+        let file = import::receive(&shelf, input)?;
+        let mut archive = Archive::open(file)?;
+        let (_lock, data) = (shelf.lock()?, self.root()?);
+        put::clear(&shelf, &data)?;
+        let imported = import::import(&shelf, &data, self.owner, &mut archive, name);
+        put::clear(&shelf, &data)?;
+        imported
+    }
+
     fn unstage(&self) -> Result<Reply> {
         let shelf = self.shelf()?;
         let (_lock, data) = (shelf.lock()?, self.root()?);
@@ -252,9 +275,12 @@ impl Content {
     /// Writes it in chunks. What fails half way leaves it without its end.
     pub(crate) fn write(self, to: impl Write) -> Result<()> {
         let mut chunks = Chunks::new(to);
-        match self.how {
-            How::Plain { most } => self.contents.read(&self.piece, most, &mut chunks)?,
-            How::Packed => pack(&self.contents, &self.piece, &mut chunks)?,
+        match self {
+            Self::Kept(kept) => match kept.how {
+                How::Plain { most } => kept.contents.read(&kept.piece, most, &mut chunks)?,
+                How::Packed => pack(&kept.contents, &kept.piece, &mut chunks)?,
+            },
+            Self::Cloned(clone) => clone.pack(&mut chunks)?,
         }
         chunks.finish().map_err(Fault::step("write the answer"))
     }

@@ -23,7 +23,7 @@ use std::path::Path;
 /// What a directory in Data is called in which something is laid out.
 const STAGE: &str = ".lattice-restore-";
 /// What is laid out, in it.
-const LAID: &str = "laid";
+pub(crate) const LAID: &str = "laid";
 /// What it takes the place of, in it.
 const OLD: &str = "old";
 
@@ -36,19 +36,26 @@ pub(crate) fn stage(
     piece: &Piece,
     path: &Inside,
 ) -> Result<()> {
+    let stage = begin(shelf, data, path)?;
+    let layer = Layer { contents, owner };
+    layer.lay(piece, &stage, OsStr::new(LAID))?;
+    let failed = |error: Errno| Fault::step("lay out what is to be restored")(error.into());
+    rustix::fs::syncfs(&stage).map_err(failed)
+}
+
+/// Makes a directory in Data to lay something out in that belongs to that path.
+pub(crate) fn begin(shelf: &Shelf, data: &Root, path: &Inside) -> Result<OwnedFd> {
     let mut bits = [0; 8];
     getrandom::fill(&mut bits)
         .map_err(|error| Fault::new(Refusal::Failed, format!("get random bytes: {error}")))?;
     let name = format!("{STAGE}{:016x}", u64::from_le_bytes(bits));
-    let failed = |error: Errno| Fault::step("lay out what is to be restored")(error.into());
+    let failed = |error: Errno| Fault::step("make a place to lay out files in")(error.into());
     mkdirat(data, &name, Mode::RWXU).map_err(failed)?;
     let stage = openat(data, &name, DIRECTORY, Mode::empty()).map_err(failed)?;
     let inode = fstat(&stage).map_err(failed)?.st_ino;
     // Noted first: whatever happens from here on, it is known what is to be thrown away.
     shelf.set_staged(Some(&Staged { name, inode, path: path.clone() }))?;
-    let layer = Layer { contents, owner };
-    layer.lay(piece, &stage, OsStr::new(LAID))?;
-    rustix::fs::syncfs(&stage).map_err(failed)
+    Ok(stage)
 }
 
 struct Layer<'a> {
@@ -206,7 +213,7 @@ fn folders(data: &Root, path: &Inside, owner: Option<u32>) -> Result<OwnedFd> {
     Ok(here)
 }
 
-fn own(made: impl AsFd, owner: Option<u32>) -> rustix::io::Result<()> {
+pub(crate) fn own(made: impl AsFd, owner: Option<u32>) -> rustix::io::Result<()> {
     let Some(uid) = owner else { return Ok(()) };
     fchown(made, Some(Uid::from_raw(uid)), Some(Gid::from_raw(uid)))
 }

@@ -1,6 +1,7 @@
 //! The same for both kinds: what is kept, what is given back, and what an owner who means harm gets.
 
 mod harm;
+mod import;
 
 use crate::keeper::Keeper;
 use lattice_wire::snapshots::{
@@ -100,7 +101,7 @@ impl Place {
     }
 
     fn ask(&self, request: Request) -> Reply {
-        self.keeper.handle(request).reply
+        self.keeper.handle(request, &mut io::empty()).reply
     }
 
     fn take(&self) -> Snapshot {
@@ -129,7 +130,7 @@ impl Place {
 
     /// The content, where all of it came.
     fn content(&self, request: Request) -> Result<Vec<u8>, Reply> {
-        let answer = self.keeper.handle(request);
+        let answer = self.keeper.handle(request, &mut io::empty());
         let Some(content) = answer.content else { return Err(answer.reply) };
         let mut bytes = Vec::new();
         content.write(&mut bytes).expect("written");

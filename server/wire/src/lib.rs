@@ -28,6 +28,7 @@ pub mod client;
 pub mod close;
 mod codec;
 pub mod geometry;
+pub mod imports;
 pub mod input;
 pub mod link;
 pub mod picture;

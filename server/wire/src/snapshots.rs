@@ -8,6 +8,7 @@
 //! A chunk is its length, four bytes with the most significant first, and so many bytes. One of length
 //! 0 says that all was there; content that ends without it is cut off.
 
+use crate::imports::ProjectName;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -80,6 +81,12 @@ pub enum Request {
     Restore {},
     /// Throw away what was laid out.
     Unstage {},
+    /// Make a folder of that name at the top of Data, of a zip file that follows in chunks. Nothing is
+    /// done before its end has come.
+    Import {
+        /// What it is to be called; with a number where something of that name is there.
+        name: ProjectName,
+    },
 }
 
 /// What is answered.
@@ -116,6 +123,15 @@ pub enum Reply {
     Content {
         /// How long it is, where that is known.
         bytes: Option<u64>,
+    },
+    /// It is there.
+    Imported {
+        /// What the folder is called.
+        folder: String,
+        /// How many files are in it.
+        files: u64,
+        /// How long they are together, in bytes.
+        bytes: u64,
     },
     /// It is done.
     Done {},

@@ -25,7 +25,10 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// All that a pure crate is linked with, however far down. None of these does I/O.
 const PURE: &[(&str, &[&str])] = &[
     ("lattice-wire", &["bytes", "serde", "serde_core", "thiserror"]),
-    ("lattice-engine", &["lattice-wire", "bytes", "serde", "serde_core", "thiserror", "xkeysym"]),
+    (
+        "lattice-engine",
+        &["lattice-wire", "bytes", "serde", "serde_core", "smallvec", "thiserror", "xkeysym"],
+    ),
 ];
 
 /// What a crate may not be linked with, however far down, and why.

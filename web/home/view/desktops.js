@@ -95,7 +95,8 @@ const FirstDesktop = ({ actions, model }) => h('div', { class: 'empty invite' },
   h('span', { class: 'glyph' }, icon('screen')),
   h('h2', null, 'Start your first desktop'),
   h('p', null, 'A whole computer of your own, in this browser. It goes on running when you close the page, and is there again on any other device.'),
-  h('button', { type: 'button', class: 'button primary large', disabled: model.acting.has('new'), onClick: () => actions.startFirst() }, icon('play'), 'Start a desktop'));
+  h('button', { type: 'button', class: 'button primary large', disabled: model.acting.has('new'), onClick: () => actions.startFirst() }, icon('play'), 'Start a desktop'),
+  h('button', { type: 'button', class: 'button', onClick: () => actions.openNew() }, t('new.with-files')));
 
 /** Who came by a one-time sign-in has no way back. @param {Model} model @param {Actions} actions */
 const passwordNote = ({ me }, actions) => me && !me.has_password && h('div', { class: 'banner', role: 'note' },

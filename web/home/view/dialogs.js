@@ -3,7 +3,8 @@
 import { h } from '../../vendor/preact/preact.mjs';
 import { called, sessionOf, titled } from '../state.js';
 import { t } from '../words.js';
-import { CopyField, FIRST, Field, Modal, Password, Trouble, filledIn, icon } from './parts.js';
+import { CopyField, FIRST, Field, Modal, Password, Trouble, filledIn } from './parts.js';
+import { NewDesktop } from './new.js';
 import { QrCode } from './qr-code.js';
 import { Share } from './share.js';
 import { Snapshots } from './snapshots.js';
@@ -37,25 +38,6 @@ export function Dialogs({ model, actions }) {
 
 /** @param {() => void} close @param {Child} go */
 const foot = (close, go) => h('div', { class: 'modal-foot' }, h('button', { type: 'button', class: 'button', onClick: close }, 'Cancel'), go);
-
-/** @param {Props<'new'>} props */
-function NewDesktop({ model, dialog, actions }) {
-  return h(Modal, { title: 'New desktop', model, actions },
-    h('form', {
-      onSubmit: (event) => {
-        const { name = '', template = '' } = filledIn(event);
-        void actions.create(template, name.trim());
-      },
-    },
-    h(Field, { label: 'Name', name: 'name', maxlength: 64, autocomplete: 'off', placeholder: 'Maths project', ...FIRST, hint: 'Only to tell it from others. You may leave it empty.' }),
-    h('fieldset', { class: 'choices' },
-      h('legend', null, 'What is on it'),
-      ...model.templates.map(({ id, title, summary }, at) => h('label', { key: id, class: 'choice' },
-        h('input', { type: 'radio', name: 'template', value: id, defaultChecked: at === 0, required: true }),
-        h('span', null, h('b', null, title), h('small', null, summary))))),
-    h(Trouble, { problem: dialog.problem }),
-    foot(actions.close, h('button', { class: 'button primary', disabled: dialog.busy || model.templates.length === 0 }, icon('play'), dialog.busy ? 'Starting…' : 'Start'))));
-}
 
 /**
  * A question before something that cannot be undone. The answer that changes nothing has the focus.

@@ -101,6 +101,7 @@ struct Container {
     made: Option<i64>,
 }
 
+mod fetch;
 mod grants;
 mod pool;
 mod snapshots;

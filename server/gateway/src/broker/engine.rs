@@ -2,7 +2,7 @@
 
 use super::containers::BROKER;
 use crate::runtime::RuntimeError;
-use bollard::container::LogOutput;
+use bollard::container::{AttachContainerResults, LogOutput};
 use bollard::errors::Error;
 use bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, ContainerSummary, EventMessage, ImageInspect,
@@ -15,7 +15,6 @@ use bollard::query_parameters::{
     StopContainerOptionsBuilder,
 };
 use bollard::{API_DEFAULT_VERSION, Docker};
-use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt as _};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -336,12 +335,15 @@ impl Engine {
     pub(super) async fn attach(
         &self,
         container: &str,
-    ) -> Result<BoxStream<'static, Result<LogOutput, Error>>, RuntimeError> {
-        let options =
-            AttachContainerOptionsBuilder::default().stream(true).stdout(true).stderr(true);
+    ) -> Result<AttachContainerResults, RuntimeError> {
+        let options = AttachContainerOptionsBuilder::default()
+            .stream(true)
+            .stdin(true)
+            .stdout(true)
+            .stderr(true);
         let docker = self.docker().await?;
         let attached = docker.attach_container(container, Some(options.build())).await;
-        Ok(attached.map_err(|error| self.explain(error))?.output)
+        attached.map_err(|error| self.explain(error))
     }
 
     /// What it knows of a container; nothing where there is none.

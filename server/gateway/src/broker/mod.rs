@@ -33,6 +33,7 @@ use engine::Engine;
 use futures_util::StreamExt as _;
 use host::HostPaths;
 use lattice_engine::session::SessionId;
+use lattice_wire::imports::CloneUrl;
 use lattice_wire::snapshots;
 use protocol::{Id, MAX_REQUEST, Reply, Request};
 use rustix::fs::{Gid, Mode, Uid, chmod, chown};
@@ -42,7 +43,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::unix::pipe;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
@@ -241,7 +242,21 @@ async fn serve(mut stream: UnixStream, desktops: &Arc<Desktops>) -> io::Result<(
         }
     };
     if let Request::Keep(owner, request) = request {
-        return keep(writer, desktops, owner, &request).await;
+        let is_read =
+            matches!(request, snapshots::Request::File { .. } | snapshots::Request::Zip { .. });
+        let keeping = match desktops.keep(owner, &request).await {
+            Ok(keeping) => keeping,
+            Err(error) => return protocol::write(&mut writer, &refused(&error)).await,
+        };
+        return match request {
+            snapshots::Request::Import { .. } => {
+                take_in(reader, writer, desktops, owner, keeping).await
+            }
+            _ => hand_on(writer, desktops, owner, keeping, is_read).await,
+        };
+    }
+    if let Request::Fetch(url) = request {
+        return fetch(reader, writer, desktops, &url).await;
     }
     if request != Request::Watch {
         // What was begun is brought to its end, also when whoever asked has gone: half a desktop is
@@ -266,16 +281,14 @@ async fn serve(mut stream: UnixStream, desktops: &Arc<Desktops>) -> io::Result<(
 
 /// Hands on what a keeper says. What changes something is brought to its end, also when whoever asked
 /// has gone.
-async fn keep(
+async fn hand_on(
     mut writer: impl AsyncWrite + Unpin,
     desktops: &Arc<Desktops>,
     owner: i64,
-    request: &snapshots::Request,
+    keeping: Keeping,
+    is_read: bool,
 ) -> io::Result<()> {
-    let Keeping { container, mut output } = match desktops.keep(owner, request).await {
-        Ok(keeping) => keeping,
-        Err(error) => return protocol::write(&mut writer, &refused(&error)).await,
-    };
+    let Keeping { container, mut output, input: _input } = keeping;
     let mut handed = protocol::write(&mut writer, &Reply::Keeps).await;
     while let Some(Ok(said)) = output.next().await {
         match said {
@@ -288,13 +301,54 @@ async fn keep(
             }
             LogOutput::StdOut { .. } | LogOutput::Console { .. } | LogOutput::StdIn { .. } => {}
         }
-        let is_read =
-            matches!(request, snapshots::Request::File { .. } | snapshots::Request::Zip { .. });
         if handed.is_err() && is_read {
             desktops.end_keeper(&container).await;
             break;
         }
     }
+    handed
+}
+
+/// Hands what follows a request on to a keeper, and what that says back. A keeper does nothing before
+/// the end of it, so it ends with whoever went away before that.
+async fn take_in(
+    mut reader: impl AsyncRead + Unpin,
+    writer: impl AsyncWrite + Unpin,
+    desktops: &Arc<Desktops>,
+    owner: i64,
+    mut keeping: Keeping,
+) -> io::Result<()> {
+    let mut input = std::mem::replace(&mut keeping.input, Box::pin(tokio::io::sink()));
+    let fed = async {
+        // Where it takes no more, it says why.
+        let _ = tokio::io::copy(&mut reader, &mut input).await;
+        let _ = input.shutdown().await;
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        handed = hand_on(writer, desktops, owner, keeping, false) => handed,
+        () = fed => Ok(()),
+    }
+}
+
+/// Hands on what is cloned. Where nobody wants it any more, it ends.
+async fn fetch(
+    mut reader: impl AsyncRead + Unpin,
+    mut writer: impl AsyncWrite + Unpin,
+    desktops: &Arc<Desktops>,
+    url: &CloneUrl,
+) -> io::Result<()> {
+    let (keeping, own) = match desktops.fetch(url).await {
+        Ok(fetching) => fetching,
+        Err(error) => return protocol::write(&mut writer, &refused(&error)).await,
+    };
+    let container = keeping.container.clone();
+    let mut byte = [0];
+    let handed = tokio::select! {
+        handed = hand_on(writer, desktops, 0, keeping, true) => handed,
+        _ = reader.read(&mut byte) => Ok(()),
+    };
+    desktops.end_fetch(&container, &own).await;
     handed
 }
 
@@ -315,7 +369,7 @@ async fn answer(desktops: &Arc<Desktops>, request: Request) -> Reply {
         Request::Freeze(owner) => desktops.hold_still(owner).await,
         Request::Thaw(owner) => desktops.let_go_on(owner).await,
         // Answered before, with more than one line.
-        Request::Watch | Request::Keep(..) => Ok(()),
+        Request::Watch | Request::Keep(..) | Request::Fetch(..) => Ok(()),
     };
     or_refused(done.map(|()| Reply::Done))
 }

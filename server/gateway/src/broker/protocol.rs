@@ -7,6 +7,7 @@
 
 use crate::auth::Token;
 use lattice_engine::session::SessionId;
+use lattice_wire::imports::CloneUrl;
 use lattice_wire::snapshots;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -46,8 +47,10 @@ pub enum Request {
     Open(Id, String),
     /// End one of its apps.
     Close(Id, String),
-    /// Ask a keeper of this user's snapshots; see [`Reply::Keeps`].
+    /// Ask a keeper of this user's snapshots; see [`Reply::Keeps`]. What follows an import goes to it.
     Keep(i64, snapshots::Request),
+    /// Clone a repository, where nothing of anybody is; see [`Reply::Keeps`].
+    Fetch(CloneUrl),
     /// Have all that may write to this user's Data stand still, a minute and a half at most.
     Freeze(i64),
     /// Let it go on.
@@ -343,6 +346,7 @@ mod tests {
             Request::Open(session.clone(), "code".into()),
             Request::Stop(session),
             Request::Keep(7, snapshots::Request::List {}),
+            Request::Fetch("https://git.example/a".parse().expect("an address")),
             Request::Thaw(7),
             Request::Watch,
         ];
@@ -367,6 +371,9 @@ mod tests {
             r#"{"keep":[7,{"tree":{"snapshot":"0123456789abcdef0123","path":"../../etc"}}]}"#,
             r#"{"keep":[7,{"tree":{"snapshot":"../../etc/passwd/abc","path":""}}]}"#,
             r#"{"keep":["../7",{"list":{}}]}"#,
+            r#"{"keep":[7,{"import":{"name":"../../etc"}}]}"#,
+            r#"{"fetch":"file:///etc"}"#,
+            r#"{"fetch":"--upload-pack=id"}"#,
             r#"{"keep":[7,{"list":{"store":"/etc"}}]}"#,
             "\"hello",
             "[]",

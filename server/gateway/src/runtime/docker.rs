@@ -5,8 +5,9 @@ use super::{Address, AppInstance, AppState, Instance, InstanceState, Relay, Runt
 use crate::broker::protocol::{
     self, Engine, Id, MAX_REPLY, Order, Reply, Request, Seen, SeenState, Stored, Tokens,
 };
-use crate::snapshots::Kept;
+use crate::snapshots::{Kept, Upload};
 use lattice_engine::session::SessionId;
+use lattice_wire::imports::CloneUrl;
 use lattice_wire::snapshots;
 use std::collections::BTreeMap;
 use std::io;
@@ -132,20 +133,32 @@ impl Docker {
         owner: i64,
         request: &snapshots::Request,
     ) -> Result<Kept, RuntimeError> {
+        kept(self.keeper(&Request::Keep(owner, request.clone())).await?.answer().await)
+    }
+
+    /// What follows goes over the connection as well.
+    pub(super) async fn upload(
+        &self,
+        owner: i64,
+        request: &snapshots::Request,
+    ) -> Result<Upload, RuntimeError> {
+        self.keeper(&Request::Keep(owner, request.clone())).await
+    }
+
+    /// Clones a repository in a container of its own.
+    pub(super) async fn fetch(&self, url: &CloneUrl) -> Result<Kept, RuntimeError> {
+        kept(self.keeper(&Request::Fetch(url.clone())).await?.answer().await)
+    }
+
+    async fn keeper(&self, request: &Request) -> Result<Upload, RuntimeError> {
         let failed = |error: io::Error| no_broker(&self.socket, &error);
         let stream = UnixStream::connect(&self.socket).await.map_err(failed)?;
         let (reader, mut writer) = tokio::io::split(stream);
-        let request = Request::Keep(owner, request.clone());
-        protocol::write(&mut writer, &request).await.map_err(failed)?;
+        protocol::write(&mut writer, request).await.map_err(failed)?;
         let mut reader = BufReader::new(reader);
         let reply = protocol::read(&mut reader, MAX_REPLY).await.map_err(failed)?;
         match understood(reply.ok_or_else(|| failed(io::ErrorKind::UnexpectedEof.into()))?)? {
-            Reply::Keeps => {
-                let kept = Kept::read(reader, None).await;
-                kept.map_err(|error| {
-                    RuntimeError::Refused(format!("the keeper of snapshots: {error}"))
-                })
-            }
+            Reply::Keeps => Ok(Upload::new(writer, reader, None)),
             other => Err(odd(&other)),
         }
     }
@@ -216,6 +229,10 @@ impl Docker {
         let reply = asked.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         understood(reply.map_err(|error| no_broker(&self.socket, &error))?)
     }
+}
+
+fn kept(read: io::Result<Kept>) -> Result<Kept, RuntimeError> {
+    read.map_err(|error| RuntimeError::Refused(format!("the keeper of snapshots: {error}")))
 }
 
 fn understood(reply: Reply) -> Result<Reply, RuntimeError> {

@@ -2,7 +2,8 @@
 
 use super::RuntimeError;
 use super::fake::{Call, Fake};
-use crate::snapshots::Kept;
+use crate::snapshots::{Kept, Upload};
+use lattice_wire::imports::{CloneUrl, Host};
 use lattice_wire::snapshots::{
     Cause, Entry, Inside, Kind, Refusal, Reply, Request, Snapshot, SnapshotId, What,
 };
@@ -38,6 +39,32 @@ impl Fake {
         kept.map_err(|error| RuntimeError::Refused(error.to_string()))
     }
 
+    pub(super) async fn upload(
+        &self,
+        owner: i64,
+        request: &Request,
+    ) -> Result<Upload, RuntimeError> {
+        self.enter(Call::Keep)?;
+        let (reply, _) = self.answer(owner, request);
+        let mut line =
+            serde_json::to_vec(&reply).map_err(|error| RuntimeError::Refused(error.to_string()))?;
+        line.push(b'\n');
+        Ok(Upload::new(tokio::io::sink(), Cursor::new(line), None))
+    }
+
+    /// Every repository has the same files; what is on no server of the internet is not cloned.
+    pub(super) async fn fetch(&self, url: &CloneUrl) -> Result<Kept, RuntimeError> {
+        self.enter(Call::Keep)?;
+        let answer: &[u8] = match url.host() {
+            Host::Name(_) => b"{\"content\":{\"bytes\":null}}\n\0\0\0\x02PK\0\0\0\0",
+            Host::Four(_) | Host::Six(_) => {
+                b"{\"refused\":{\"why\":\"odd\",\"detail\":\"it is not on the public internet\"}}\n"
+            }
+        };
+        let kept = Kept::read(answer, None).await;
+        kept.map_err(|error| RuntimeError::Refused(error.to_string()))
+    }
+
     fn answer(&self, owner: i64, request: &Request) -> (Reply, Option<&'static [u8]>) {
         let mut world = self.world();
         let kept = world.kept.entry(owner).or_default();
@@ -67,6 +94,9 @@ impl Fake {
             Request::Take { cause } => taken(kept, *cause),
             Request::Restore {} => taken(kept, Cause::Restore),
             Request::Stage { .. } | Request::Unstage {} | Request::Tidy {} => Reply::Done {},
+            Request::Import { name } => {
+                Reply::Imported { folder: name.as_str().to_owned(), files: 1, bytes: 2 }
+            }
             Request::Tree { .. } => {
                 let entry = Entry {
                     name: FILE.into(),

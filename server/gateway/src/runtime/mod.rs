@@ -19,8 +19,9 @@ pub use process::{Process, Settings};
 
 use crate::auth::Token;
 pub use crate::broker::protocol::{Held, PartState, SeenPart, Stored, Usage};
-use crate::snapshots::Kept;
+use crate::snapshots::{Kept, Upload};
 use lattice_engine::session::SessionId;
+use lattice_wire::imports::CloneUrl;
 use lattice_wire::snapshots::Request;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -293,6 +294,24 @@ impl Runtime {
             Self::Process(process) => process.keep(owner, request).await,
             Self::Docker(docker) => docker.keep(owner, request).await,
             Self::Fake(fake) => fake.keep(owner, request).await,
+        }
+    }
+
+    /// The same for a request that something follows, which is yet to come.
+    pub async fn upload(&self, owner: i64, request: &Request) -> Result<Upload, RuntimeError> {
+        match self {
+            Self::Process(process) => process.upload(owner, request).await,
+            Self::Docker(docker) => docker.upload(owner, request).await,
+            Self::Fake(fake) => fake.upload(owner, request).await,
+        }
+    }
+
+    /// Clones a repository where nothing of anybody is, and packs it.
+    pub async fn fetch(&self, url: &CloneUrl) -> Result<Kept, RuntimeError> {
+        match self {
+            Self::Process(process) => process.fetch(url).await,
+            Self::Docker(docker) => docker.fetch(url).await,
+            Self::Fake(fake) => fake.fetch(url).await,
         }
     }
 

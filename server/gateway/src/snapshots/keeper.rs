@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 use std::process::Stdio;
 use tokio::io::{
-    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader,
+    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
 };
 use tokio::process::{Child, Command};
 use tokio::sync::OwnedSemaphorePermit;
@@ -84,15 +84,63 @@ impl Content {
     }
 }
 
-/// Has a keeper of this machine answer.
-pub(crate) async fn run(
+/// A zip file on its way to a keeper, which does nothing before [`Upload::finish`]. Where it is let go of
+/// before that, nothing is done at all.
+pub struct Upload {
+    to: Box<dyn AsyncWrite + Send + Unpin>,
+    from: Box<dyn AsyncRead + Send + Unpin>,
+    keeper: Option<Child>,
+}
+
+impl fmt::Debug for Upload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Upload")
+    }
+}
+
+impl Upload {
+    /// By what it is handed on, and what answers; `keeper` where that is a child of ours.
+    pub fn new(
+        to: impl AsyncWrite + Send + Unpin + 'static,
+        from: impl AsyncRead + Send + Unpin + 'static,
+        keeper: Option<Child>,
+    ) -> Self {
+        Self { to: Box::new(to), from: Box::new(from), keeper }
+    }
+
+    /// Hands on some of it.
+    pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        for chunk in bytes.chunks(MAX_CHUNK) {
+            self.to.write_u32(u32::try_from(chunk.len()).unwrap_or(u32::MAX)).await?;
+            self.to.write_all(chunk).await?;
+        }
+        Ok(())
+    }
+
+    /// Says that all was there, and reads what comes of it.
+    pub async fn finish(mut self) -> io::Result<Kept> {
+        self.to.write_u32(0).await?;
+        self.to.flush().await?;
+        self.answer().await
+    }
+
+    /// What it says that takes no more of it.
+    pub async fn answer(self) -> io::Result<Kept> {
+        // Where it takes no more, it is not to wait for it either.
+        let Self { to, from, keeper } = self;
+        let kept = Kept::read(from, keeper).await;
+        drop(to);
+        kept
+    }
+}
+
+/// Starts a keeper of this machine.
+fn start(
     program: &Path,
     data: &Path,
     store: &Path,
     owner: Option<u32>,
-    request: &Request,
-) -> Result<Kept, RuntimeError> {
-    let failed = |step| RuntimeError::step(step, program);
+) -> Result<Child, RuntimeError> {
     let mut command = Command::new(program);
     command.arg("--data").arg(data).arg("--store").arg(store);
     if let Some(owner) = owner {
@@ -101,15 +149,41 @@ pub(crate) async fn run(
     command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
     command.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped());
     command.stderr(Stdio::inherit()).kill_on_drop(true);
-    let mut child = command.spawn().map_err(failed("start the keeper"))?;
+    command.spawn().map_err(RuntimeError::step("start the keeper", program))
+}
+
+/// Has a keeper of this machine answer.
+pub(crate) async fn run(
+    program: &Path,
+    data: &Path,
+    store: &Path,
+    owner: Option<u32>,
+    request: &Request,
+) -> Result<Kept, RuntimeError> {
+    let upload = begin(program, data, store, owner, request).await?;
+    let Upload { to, from, keeper } = upload;
+    drop(to);
+    Kept::read(from, keeper).await.map_err(RuntimeError::step("ask the keeper", program))
+}
+
+/// Has a keeper of this machine take what follows a request.
+pub(crate) async fn begin(
+    program: &Path,
+    data: &Path,
+    store: &Path,
+    owner: Option<u32>,
+    request: &Request,
+) -> Result<Upload, RuntimeError> {
+    let mut child = start(program, data, store, owner)?;
     let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
     let asked = async {
         let (mut stdin, stdout) = stdin.zip(stdout).ok_or(io::ErrorKind::BrokenPipe)?;
-        stdin.write_all(&serde_json::to_vec(request)?).await?;
-        drop(stdin);
-        Kept::read(stdout, Some(child)).await
+        let mut line = serde_json::to_vec(request)?;
+        line.push(b'\n');
+        stdin.write_all(&line).await?;
+        Ok(Upload::new(stdin, stdout, Some(child)))
     };
-    asked.await.map_err(failed("ask the keeper"))
+    asked.await.map_err(RuntimeError::step("ask the keeper", program))
 }
 
 #[cfg(test)]

@@ -6,10 +6,12 @@
 //! INVARIANT: what was frozen is let go on, whatever becomes of whoever asked for it: all that changes
 //! anything runs in a task of its own.
 
+mod imports;
 pub mod keeper;
 mod rounds;
 
-pub use keeper::{Content, Kept};
+pub use imports::Imported;
+pub use keeper::{Content, Kept, Upload};
 
 use crate::runtime::{InstanceState, Runtime, RuntimeError};
 use crate::telemetry;
@@ -46,6 +48,9 @@ pub enum SnapshotError {
     /// As much as may be is asked for at once already.
     #[error("very much is being done with these snapshots already; wait until that is done")]
     Crowd,
+    /// A folder is being made for them already.
+    #[error("files of yours are being taken in already; wait until they are there")]
+    Importing,
     /// It could not be asked.
     #[error("snapshots cannot be reached")]
     Runtime(#[from] RuntimeError),
@@ -71,12 +76,22 @@ struct Parts {
     turns: Mutex<HashMap<i64, Arc<tokio::sync::Mutex<()>>>>,
     /// Each that is read takes a process.
     reads: Mutex<HashMap<i64, Arc<Semaphore>>>,
+    /// Each person makes one new folder at a time.
+    imports: Mutex<HashMap<i64, Arc<Semaphore>>>,
+    /// Each clone takes memory of the server's.
+    clones: Semaphore,
 }
 
 impl Snapshots {
     /// Those of everybody whose desktops this runtime runs.
     pub fn new(runtime: Arc<Runtime>) -> Self {
-        Self(Arc::new(Parts { runtime, turns: Mutex::default(), reads: Mutex::default() }))
+        Self(Arc::new(Parts {
+            runtime,
+            turns: Mutex::default(),
+            reads: Mutex::default(),
+            imports: Mutex::default(),
+            clones: Semaphore::new(imports::MOST_CLONES),
+        }))
     }
 
     /// What there is of a person's.

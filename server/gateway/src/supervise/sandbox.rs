@@ -13,6 +13,8 @@
 use super::limits;
 use crate::runtime::process::home::DATA;
 use crate::runtime::process::place::{Order, Place};
+use ipnet::IpNet;
+use lattice_wire::imports::{CloneUrl, MOST_CLONE};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -160,6 +162,36 @@ pub(crate) fn trial(uid: Option<u32>) -> Vec<OsString> {
     words.0
 }
 
+/// bwrap's arguments for a clone of a repository: with this machine's network, which the program inside
+/// uses for addresses that it has judged, and with nothing of anybody's.
+pub(crate) fn fetch(
+    uid: Option<u32>,
+    keeper: &Path,
+    url: &CloneUrl,
+    allowed: &[IpNet],
+) -> Vec<OsString> {
+    let mut words = apart(uid);
+    let size = MOST_CLONE.to_string();
+    words.add(["--perms", "1777", "--size", &size, "--tmpfs", "/tmp"]);
+    system(&mut words);
+    for name in
+        ["ca-certificates", "gai.conf", "host.conf", "hosts", "ld.so.cache", "nsswitch.conf"]
+    {
+        words.mount("--ro-bind-try", &Path::new("/etc").join(name), &format!("/etc/{name}"));
+    }
+    for name in ["resolv.conf", "ssl", "services"] {
+        words.mount("--ro-bind-try", &Path::new("/etc").join(name), &format!("/etc/{name}"));
+    }
+    words.mount("--ro-bind", keeper, &format!("{OURS}/lattice-keeper"));
+    words.add(["--chdir", "/", "--remount-ro", "/", "--"]);
+    leave_root(&mut words, uid);
+    words.add(["/run/lattice/lattice-keeper", "--scratch", "/tmp", "--fetch", url.as_str()]);
+    for network in allowed {
+        words.add(["--allow", &network.to_string()]);
+    }
+    words.0
+}
+
 /// The environment inside. `variables` are the caller's: how to speak, and what time it is.
 pub(super) fn environment(order: &Order) -> Vec<(&'static str, OsString)> {
     let uid = order.uid.unwrap_or(INNER_UID);
@@ -198,8 +230,15 @@ pub(super) fn plain(title: &str) -> String {
 /// INVARIANT: the network namespace is the sandbox's own. Abstract sockets belong to it, and X clients
 /// try `@/tmp/.X11-unix/X0` before the file; see the tests of walls.
 fn walls(uid: Option<u32>) -> Words {
+    let mut words = apart(uid);
+    words.add(["--unshare-net"]);
+    words
+}
+
+/// The same with the network of this machine.
+fn apart(uid: Option<u32>) -> Words {
     let mut words = Words::default();
-    words.add(["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-net"]);
+    words.add(["--unshare-pid", "--unshare-ipc", "--unshare-uts"]);
     words.add(["--unshare-cgroup-try", "--hostname", "desktop"]);
     words.add(["--die-with-parent", "--new-session"]);
     match uid {
@@ -289,6 +328,20 @@ mod tests {
             }
             let shares = words.iter().any(|word| word == "--share-net" || word == "--dev-bind");
             assert!(!shares, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn a_clone_has_a_network_and_nothing_of_anybody() {
+        let url = "https://git.example/a".parse().expect("an address");
+        for uid in [None, Some(65_534)] {
+            let words = fetch(uid, Path::new("/usr/bin/lattice-keeper"), &url, &[]);
+            for wall in ["--unshare-pid", "--unshare-ipc", "--die-with-parent", "--size"] {
+                assert!(words.iter().any(|word| word == wall), "{wall} is not in {words:?}");
+            }
+            for hole in ["--bind", "--dev-bind", "/home/student", "--allow", "/tmp/.X11-unix"] {
+                assert!(!words.iter().any(|word| word == hole), "{hole} is in {words:?}");
+            }
         }
     }
 

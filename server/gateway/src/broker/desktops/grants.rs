@@ -70,7 +70,7 @@ impl Desktops {
         self.engine.start(&id).await
     }
 
-    async fn raise_walls(&self) -> Result<(), RuntimeError> {
+    pub(super) async fn raise_walls(&self) -> Result<(), RuntimeError> {
         let image = self.image(network::IMAGE.into()).await?;
         self.walls.raise(&self.engine, &self.settings.installation, image.id).await
     }

@@ -5,14 +5,16 @@ use super::{Container, Desktops, Person, Settings, State, group, uid};
 use crate::broker::data;
 use crate::broker::engine::Engine;
 use crate::runtime::RuntimeError;
-use bollard::container::LogOutput;
+use bollard::container::{AttachContainerResults, LogOutput};
 use bollard::errors::Error;
 use bollard::models::{ContainerCreateBody, HostConfigLogConfig};
 use futures_util::stream::BoxStream;
 use lattice_wire::snapshots::Request;
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::io::AsyncWrite;
 use tokio::time::sleep;
 
 /// Files are their owner's, and so are those that are put back.
@@ -28,6 +30,8 @@ pub(in crate::broker) struct Keeping {
     pub(in crate::broker) container: String,
     /// What it says.
     pub(in crate::broker) output: BoxStream<'static, Result<LogOutput, Error>>,
+    /// What it is told beside the request.
+    pub(in crate::broker) input: Pin<Box<dyn AsyncWrite + Send>>,
 }
 
 impl Desktops {
@@ -57,7 +61,10 @@ impl Desktops {
             let none = HostConfigLogConfig { typ: Some("none".into()), config: None };
             host.log_config = Some(none);
         }
+        let is_told = matches!(request, Request::Import { .. });
         let body = ContainerCreateBody {
+            open_stdin: Some(is_told),
+            stdin_once: Some(is_told),
             entrypoint: Some(vec!["/usr/bin/lattice-keeper".into()]),
             cmd: Some(words.map(str::to_owned).to_vec()),
             ..body
@@ -65,10 +72,19 @@ impl Desktops {
         let mut bits = [0; 8];
         getrandom::fill(&mut bits).map_err(|error| RuntimeError::Refused(error.to_string()))?;
         let name = format!("lattice-{installation}-keep-{owner}-{:016x}", u64::from_le_bytes(bits));
-        let container = self.engine.create_chore(&name, body).await?;
-        let output = self.engine.attach(&container).await?;
+        self.set_to_work(&name, body).await
+    }
+
+    /// Starts a container that is heard, and told something perhaps.
+    pub(super) async fn set_to_work(
+        &self,
+        name: &str,
+        body: ContainerCreateBody,
+    ) -> Result<Keeping, RuntimeError> {
+        let container = self.engine.create_chore(name, body).await?;
+        let AttachContainerResults { output, input } = self.engine.attach(&container).await?;
         self.engine.start(&container).await?;
-        Ok(Keeping { container, output })
+        Ok(Keeping { container, output, input })
     }
 
     /// Ends a keeper whose answer nobody wants any more.

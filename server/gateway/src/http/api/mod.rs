@@ -12,6 +12,7 @@ mod desktops;
 mod events;
 mod gallery;
 mod gate;
+mod imports;
 mod keep;
 mod links;
 mod logins;
@@ -216,6 +217,8 @@ fn routes() -> Vec<Route> {
         route(POST, "/api/v1/backup", Action::ManageBackups, backups::back_up),
         route(POST, "/api/v1/backup/drill", Action::ManageBackups, backups::drill),
         route(GET, "/api/v1/templates", Action::ListTemplates, sessions::templates),
+        route(POST, "/api/v1/imports/zip", Action::CreateSession, imports::zip),
+        route(POST, "/api/v1/imports/git", Action::CreateSession, imports::git),
         route(GET, "/api/v1/sessions", Action::ListSessions, sessions::list),
         route(POST, "/api/v1/sessions", Action::CreateSession, sessions::create),
         route(GET, "/api/v1/sessions/{id}", Action::ReadSession, sessions::read),

@@ -1,8 +1,8 @@
 //! What the API takes and gives, for programs and their authors.
 
 use super::{
-    apps, backups, events, keep, links, logins, machine, pictures, previews, sessions, snapshots,
-    users, viewers,
+    apps, backups, events, imports, keep, links, logins, machine, pictures, previews, sessions,
+    snapshots, users, viewers,
 };
 use axum::response::{IntoResponse as _, Response};
 use utoipa::OpenApi;
@@ -30,6 +30,8 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
         backups::back_up,
         backups::drill,
         sessions::templates,
+        imports::zip,
+        imports::git,
         sessions::list,
         sessions::create,
         sessions::read,

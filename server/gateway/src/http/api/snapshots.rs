@@ -118,7 +118,7 @@ impl From<SnapshotError> for Problem {
                 }
                 Self::new(code, title, detail)
             }
-            SnapshotError::Crowd => {
+            SnapshotError::Crowd | SnapshotError::Importing => {
                 let (code, title) = (StatusCode::TOO_MANY_REQUESTS, "Too much at once");
                 Self::new(code, title, error.to_string()).retry_after(TROUBLE_S)
             }

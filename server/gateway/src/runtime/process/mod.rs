@@ -24,6 +24,7 @@ pub(crate) use watcher::processes;
 use super::turns::Turns;
 use super::{HOME_IN_USE, Instance, InstanceState, RuntimeError, Spec};
 use crate::supervise::{limits, sandbox};
+use ipnet::IpNet;
 use lattice_engine::session::SessionId;
 use place::{Order, Place, Said};
 use rustix::process::{Signal, pidfd_send_signal};
@@ -67,6 +68,8 @@ pub struct Settings {
     pub containers: PathBuf,
     /// What one desktop may use.
     pub limits: Limits,
+    /// From where repositories may be cloned beside the public internet.
+    pub import_allow: Vec<IpNet>,
 }
 
 impl Settings {
@@ -80,6 +83,7 @@ impl Settings {
             keeper: crate::agent::find_beside("lattice-keeper", "LATTICE_KEEPER")?,
             containers: probe::find_containers()?,
             limits: limits::defaults(),
+            import_allow: Vec::new(),
         })
     }
 }

@@ -137,6 +137,10 @@ impl World {
             ("PATCH", "/api/v1/sessions/{id}") | ("POST", "/api/v1/sessions/{id}/duplicate") => {
                 body = json!({ "name": "Renamed" });
             }
+            ("POST", "/api/v1/imports/zip") => filled += "?name=shop.zip",
+            ("POST", "/api/v1/imports/git") => {
+                body = json!({ "url": "https://git.example/ada/shop.git" });
+            }
             ("POST", "/api/v1/sessions") => body = json!({ "template": "desktop" }),
             ("POST", "/api/v1/sessions/{id}/links") => body = json!({ "role": "view" }),
             ("DELETE", "/api/v1/sessions/{id}/links/{link}") => {

@@ -5,6 +5,7 @@ mod apps;
 mod backups;
 mod events;
 mod guard;
+mod imports;
 mod links;
 mod machine;
 mod matrix;
