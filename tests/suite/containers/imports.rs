@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use lattice_gateway::snapshots::{SnapshotError, Snapshots};
 use lattice_tests::containers::{Containers, docker};
+use lattice_tests::eventually;
 use lattice_wire::imports::ProjectName;
 use lattice_wire::snapshots::Refusal;
 use std::io;
@@ -49,6 +50,7 @@ async fn a_zip_file_is_unpacked_in_a_container_and_private_addresses_are_not_clo
         let detail = refused.expect_err(url).to_string();
         assert!(detail.contains("public internet"), "{url}: {detail}");
     }
-    let left = docker(&["ps", "-a", "--filter", "name=-fetch-", "--format", "{{.Names}}"]);
-    assert_eq!(left, "");
+    eventually("what cloned to be gone", || {
+        docker(&["ps", "-a", "--filter", "name=-fetch-", "--format", "{{.Names}}"]).is_empty()
+    });
 }
