@@ -138,7 +138,8 @@ async function openPreview(seat) {
   await shows(stranger.page);
   await serve.ask(token, 'DELETE', `/api/v1/sessions/${seat.session}/links/${link.id}`);
   await eventually('the preview to be closed with the link', async () => {
-    await stranger.page.goto(found.url);
+    // One that is closed while it loads may never end loading.
+    await stranger.page.goto(found.url, { waitUntil: 'commit', timeout: 5000 }).catch(() => null);
     return stranger.page.getByRole('heading', { name: /There is no such preview for you|Sign in to see/ }).waitFor({ timeout: 3000 }).then(() => true, () => false);
   }, PROGRAM_MS);
   await shoot(stranger.page, 'vue-preview-revoked');
