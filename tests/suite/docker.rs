@@ -177,6 +177,20 @@ fn an_engine_that_stops_and_starts_is_survived() {
     delete(&serve, &session);
 }
 
+#[test]
+fn a_server_that_is_to_end_its_desktops_ends_what_it_keeps_ready_as_well() {
+    let env = vec![("LATTICE_BROKER__POOL", "1".to_owned())];
+    let args = vec!["--runtime", "docker", "--end-desktops"];
+    let mut serve = Serve::start_with(ServeOptions { args, env, ..ServeOptions::default() });
+    eventually("a slot", || ready(&serve) == 1);
+    let (session, viewer, _) = click(&serve);
+    eventually("all parts", || roles(&session) == ROLES);
+    eventually("the pool to be filled again", || ready(&serve) == 1);
+    drop(viewer);
+    assert!(serve.terminate().success());
+    assert_eq!(names(serve.desktops().data()), Vec::<String>::new());
+}
+
 /// Whatever is killed in the middle of whatever: in the end there is what is wanted, and nothing else.
 #[test]
 fn kills_in_the_middle_of_starts_and_ends_leave_nothing_behind() {

@@ -333,12 +333,16 @@ async fn open_desktop(store: &Store) -> anyhow::Result<(SessionId, Token)> {
     Ok((id, token))
 }
 
-/// Ends all desktops, each beside the others.
+/// Ends all desktops, and what is kept ready for others, each beside the others.
 async fn end_all(runtime: &Arc<Runtime>) -> anyhow::Result<()> {
     let instances = runtime.list().await.context("find the desktops that run")?;
-    let ends = instances.into_iter().map(|instance| {
+    let mut sessions: Vec<_> = instances.into_iter().map(|instance| instance.session).collect();
+    while let Some(slot) = runtime.reserve().await {
+        sessions.push(slot);
+    }
+    let ends = sessions.into_iter().map(|session| {
         let runtime = runtime.clone();
-        tokio::spawn(async move { runtime.stop(&instance.session).await })
+        tokio::spawn(async move { runtime.stop(&session).await })
     });
     for end in ends.collect::<Vec<_>>() {
         end.await.context("end a desktop")?.context("end a desktop")?;
