@@ -49,7 +49,9 @@ struct Recorded {
 #[divan::bench(args = RECORDINGS)]
 fn plan(bencher: Bencher, recording: &str) {
     let mut replay = Replay::new(recording);
-    bencher.bench_local(|| black_box(replay.step()));
+    bencher.bench_local(|| {
+        black_box(replay.step());
+    });
 }
 
 /// The digest after each frame of a recording, of the bands that it touched.
@@ -75,7 +77,8 @@ fn motion(bencher: Bencher, recording: &str) {
             let mut damage = before.damage.clone();
             damage.add_all(&after.damage);
             let (mut next, mut fresh) = (before.picture.clone(), after.picture.reader(&damage));
-            let boxes = take_in(&mut fresh, &mut next, &before.picture, &damage);
+            let mut boxes = Vec::new();
+            take_in(&mut fresh, &mut next, &before.picture, &damage, &mut boxes);
             (before, after, boxes)
         })
         .collect();
@@ -84,7 +87,9 @@ fn motion(bencher: Bencher, recording: &str) {
         let (before, after, boxes) = at.next().expect("a cycle has no end");
         let known: [Shift; 0] = [];
         // A new one each time: it would remember the distance.
-        black_box(Mover::new().find(&after.picture, &before.picture, boxes, &known))
+        let mut copies = Vec::new();
+        Mover::new().find(&after.picture, &before.picture, boxes, &known, &mut copies);
+        black_box(copies)
     });
 }
 
@@ -92,6 +97,7 @@ fn motion(bencher: Bencher, recording: &str) {
 struct Replay {
     frames: Vec<Recorded>,
     planner: Planner,
+    plan: FramePlan,
     rules: Rules,
     at: usize,
     steps: Vec<(usize, usize)>,
@@ -104,14 +110,15 @@ impl Replay {
         let mode = Ladder::new(Micros(16_667)).choose(Pace::UNKNOWN, 0);
         let rules = Rules { streams: 1, mode, affordable: None };
         let (planner, steps) = (Planner::new(SCREEN), to_and_fro().collect());
-        let mut replay = Self { frames, planner, rules, at: 0, steps, now: Micros(1_000_000) };
+        let (plan, now) = (FramePlan::default(), Micros(1_000_000));
+        let mut replay = Self { frames, planner, plan, rules, at: 0, steps, now };
         // From a black screen to the first frame, and until video is known as such.
         replay.plan(0, &Region::whole(SCREEN), &[]);
-        (0..4 * FRAMES).for_each(|_| drop(replay.step()));
+        (0..4 * FRAMES).for_each(|_| _ = replay.step());
         replay
     }
 
-    fn step(&mut self) -> FramePlan {
+    fn step(&mut self) -> &FramePlan {
         let (from, to) = self.steps[self.at % self.steps.len()];
         self.at += 1;
         let (before, after) = (&self.frames[from], &self.frames[to]);
@@ -126,10 +133,12 @@ impl Replay {
     }
 
     /// The one place that knows how a planner is asked.
-    fn plan(&mut self, frame: usize, damage: &Region, hints: &[MoveHint]) -> FramePlan {
+    fn plan(&mut self, frame: usize, damage: &Region, hints: &[MoveHint]) -> &FramePlan {
         self.now = self.now.plus(FRAME);
-        let picture = &self.frames[frame].picture;
-        self.planner.plan(self.now, damage, picture.reader(damage), hints, &self.rules)
+        self.plan.clear();
+        let fresh = self.frames[frame].picture.reader(damage);
+        self.planner.plan(self.now, damage, fresh, hints, &self.rules, &mut self.plan);
+        &self.plan
     }
 }
 

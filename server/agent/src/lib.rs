@@ -40,6 +40,11 @@ const LET_GO_PATIENCE: Duration = Duration::from_millis(300);
 pub fn run(cli: Cli) -> anyhow::Result<()> {
     let token = std::env::var("LATTICE_AGENT_TOKEN").ok().filter(|token| !token.is_empty());
     let token = token.context("LATTICE_AGENT_TOKEN is not set; the gateway sets it")?;
+    run_as(cli, token)
+}
+
+/// The same for gateways that know this token.
+pub fn run_as(cli: Cli, token: String) -> anyhow::Result<()> {
     anyhow::ensure!(
         token.len() <= MAX_TOKEN,
         "LATTICE_AGENT_TOKEN is longer than {MAX_TOKEN} bytes"

@@ -29,6 +29,9 @@ const HUNG_AFTER: Micros = Micros::from_millis(3000);
 /// How often statistics are sent at most.
 const STATS_INTERVAL: Micros = Micros::from_millis(1000);
 
+/// The memory that is kept for messages, in bytes.
+const MESSAGE_BYTES: usize = 256 << 10;
+
 /// What the link says and expects.
 #[derive(Debug)]
 pub struct LinkConfig {
@@ -207,8 +210,9 @@ impl Link {
 
     fn try_write_all(&self, number: u64, stream: &mut impl Write) -> std::io::Result<()> {
         let mut limits = self.shared.outbound.limits(Duration::from_secs(1)).unwrap_or_default();
-        write_packet(stream, &self.hello(VERSION, limits))?;
-        write_packet(stream, &self.hello(VERSION | MAKES_STILLS, limits))?;
+        let mut message = Vec::new();
+        write_packet(stream, &self.hello(VERSION, limits), &mut message)?;
+        write_packet(stream, &self.hello(VERSION | MAKES_STILLS, limits), &mut message)?;
         let (mut sent, mut due) = (AgentStats::default(), Micros(0));
         loop {
             match self.shared.outbound.next(number, WATCH_INTERVAL) {
@@ -217,7 +221,8 @@ impl Link {
                         // The capture thread may have waited for room.
                         self.shared.commands.waker().wake();
                     }
-                    write_packet(stream, &packet)?;
+                    write_packet(stream, &packet, &mut message)?;
+                    self.shared.outbound.give_back(packet);
                 }
                 Next::Nothing => {}
                 Next::Closed => return Ok(()),
@@ -227,7 +232,7 @@ impl Link {
                 && new != limits
             {
                 limits = new;
-                write_packet(stream, &self.hello(VERSION | MAKES_STILLS, limits))?;
+                write_packet(stream, &self.hello(VERSION | MAKES_STILLS, limits), &mut message)?;
             }
             let now = clock::now();
             self.watch_display(now);
@@ -277,12 +282,22 @@ fn read_packet(mut stream: &UnixStream) -> anyhow::Result<Vec<u8>> {
     Ok(packet)
 }
 
-fn write_packet(stream: &mut impl Write, packet: &[u8]) -> std::io::Result<()> {
+/// Writes a packet; `message` is memory that is kept for the next.
+fn write_packet(
+    stream: &mut impl Write,
+    packet: &[u8],
+    message: &mut Vec<u8>,
+) -> std::io::Result<()> {
     // In one piece, so that the gateway wakes once.
-    let mut message = Vec::with_capacity(4 + packet.len());
+    message.clear();
     message.extend_from_slice(&(packet.len() as u32).to_le_bytes());
     message.extend_from_slice(packet);
-    stream.write_all(&message)
+    let written = stream.write_all(message);
+    // The picture of a whole screen is rare, and its memory is not to be held for ever.
+    if message.capacity() > MESSAGE_BYTES {
+        *message = Vec::new();
+    }
+    written
 }
 
 /// Compares in a time that does not depend on where the two differ.

@@ -17,12 +17,14 @@ use crate::encode::streams::Streams;
 use crate::slots::{Command, Shared, count, merged};
 use lattice_engine::damage::History;
 use lattice_engine::frame_clock::{Due, FrameClock};
-use lattice_engine::plan::Planner;
+use lattice_engine::plan::{FramePlan, Planner};
 use lattice_engine::rate::Pace;
 use lattice_engine::rate::effort::Effort;
 use lattice_engine::rate::ladder::Ladder;
 use lattice_engine::video::Rules;
-use lattice_wire::{Availability, DisplayState, Epoch, FrameId, Micros, Refresh, RefreshId, Size};
+use lattice_wire::{
+    Availability, DisplayState, Draft, Epoch, FrameId, Micros, Refresh, RefreshId, Size,
+};
 use std::hash::{BuildHasher, Hasher};
 use stills::Stills;
 
@@ -98,6 +100,9 @@ struct Session<'a> {
     display: Display,
     encoder: Encoder,
     streams: Streams,
+    /// What the frame says that is being made, and its packet: memory that all frames share.
+    plan: FramePlan,
+    draft: Draft,
     clock: FrameClock,
     ladder: Ladder,
     effort: Effort,
@@ -165,6 +170,8 @@ impl<'a> Session<'a> {
             display,
             encoder: Encoder::new(),
             streams: Streams::default(),
+            plan: FramePlan::default(),
+            draft: Draft::new(),
             clock: FrameClock::new(interval, MAX_IN_FLIGHT),
             ladder,
             effort: Effort::default(),
@@ -270,6 +277,7 @@ impl<'a> Session<'a> {
     fn stop(&mut self) -> Result<(), DisplayError> {
         self.canvas = None;
         self.streams = Streams::default();
+        (self.plan, self.draft) = (FramePlan::default(), Draft::new());
         self.count_encoders();
         self.asked = None;
         self.digest_at = None;

@@ -120,8 +120,9 @@ impl Waker {
 
     /// Waits until it is rung, `other` is readable, or `timeout` has passed.
     pub fn wait(&self, other: Option<BorrowedFd<'_>>, timeout: Option<Micros>) {
-        let mut fds = vec![PollFd::new(&self.0, PollFlags::IN)];
-        fds.extend(other.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+        // Ours twice where there is no other.
+        let other = other.unwrap_or(self.0.as_fd());
+        let mut fds = [self.0.as_fd(), other].map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
         let timeout = timeout.map(|span| Timespec {
             tv_sec: (span.0 / 1_000_000) as i64,
             tv_nsec: (span.0 % 1_000_000 * 1000) as i64,

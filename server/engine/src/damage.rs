@@ -3,6 +3,7 @@
 use crate::picture::Picture;
 use crate::region::Region;
 use lattice_wire::{FrameId, Rect};
+use smallvec::SmallVec;
 use std::collections::VecDeque;
 
 /// The side of a tile, in pixels: the best trade between the cost of a rectangle in the browser
@@ -15,8 +16,11 @@ const HISTORY: usize = 120;
 /// A region of more rectangles than this is remembered as its hull.
 const HISTORY_RECTS: usize = 64;
 
-/// Takes fresh pixels of `region` into `next`, and answers the tight boxes around those of them that
-/// differ from `shadow`, a picture of the same size: one at most for a tile of the screen and a
+/// So many tiles in a row are compared without memory of their own: what 4096 pixels have.
+const TILES_IN_A_ROW: usize = 64;
+
+/// Takes fresh pixels of `region` into `next`, and adds to `boxes` the tight boxes around those of them
+/// that differ from `shadow`, a picture of the same size: one at most for a tile of the screen and a
 /// rectangle of the region.
 ///
 /// `fresh` is asked once for each row of pixels: for row `y` of the region's rectangle number `i`, by
@@ -29,15 +33,14 @@ pub fn take_in(
     next: &mut Picture,
     shadow: &Picture,
     region: &Region,
-) -> Vec<Rect> {
-    let mut boxes = Vec::new();
+    boxes: &mut Vec<Rect>,
+) {
     for (index, &rect) in region.rects().iter().enumerate() {
         for tiles in rows_of_tiles(rect) {
             let fetch = |y: u16, row: &mut [u32]| fresh(index, y - rect.y, row);
-            changes_in(fetch, next, shadow, tiles, &mut boxes);
+            changes_in(fetch, next, shadow, tiles, boxes);
         }
     }
-    boxes
 }
 
 /// `rect` cut at the rows of tiles.
@@ -70,7 +73,7 @@ fn changes_in(
     row: Rect,
     boxes: &mut Vec<Rect>,
 ) {
-    let mut tiles: Vec<Change> =
+    let mut tiles: SmallVec<[Change; TILES_IN_A_ROW]> =
         cuts(row.x, row.right()).map(|(left, right)| Change::new(left, right)).collect();
     for (y, (new, old)) in (row.y..).zip(next.rows_mut(row).zip(shadow.rows(row))) {
         fetch(y, new);
@@ -134,12 +137,15 @@ impl History {
         Self::default()
     }
 
-    /// Frame `id` touched `region`. Ids grow by one.
-    pub fn record(&mut self, id: FrameId, region: Region) {
-        if self.frames.len() == HISTORY {
-            self.frames.pop_front();
-        }
-        self.frames.push_back((id, region.simplified(HISTORY_RECTS)));
+    /// Frame `id` touched what `touch` adds to a region. Ids grow by one.
+    pub fn record(&mut self, id: FrameId, touch: impl FnOnce(&mut Region)) {
+        // The memory of the oldest is the newest's.
+        let oldest = (self.frames.len() == HISTORY).then(|| self.frames.pop_front()).flatten();
+        let mut region = oldest.map_or_else(Region::new, |(_, region)| region);
+        region.clear();
+        touch(&mut region);
+        region.simplify(HISTORY_RECTS);
+        self.frames.push_back((id, region));
     }
 
     /// All that frames after `id` touched; nothing where that is no longer known.
@@ -171,7 +177,8 @@ mod tests {
         let (mut screen, mut next) = (shadow.clone(), shadow.clone());
         change.iter().for_each(|&rect| screen.fill(rect, 0xff));
         let region = Region::from(looked_at);
-        let boxes = take_in(&mut screen.reader(&region), &mut next, &shadow, &region);
+        let mut boxes = Vec::new();
+        take_in(&mut screen.reader(&region), &mut next, &shadow, &region, &mut boxes);
         assert_eq!(boxes, expected);
         assert!(next.rows(looked_at).eq(screen.rows(looked_at)));
     }
@@ -218,7 +225,7 @@ mod tests {
     fn history_knows_what_came_after() {
         let mut history = History::new();
         for id in 1..=3u32 {
-            history.record(FrameId(id), Rect::new(id as u16, 0, 1, 1).into());
+            history.record(FrameId(id), |all| all.add(Rect::new(id as u16, 0, 1, 1)));
         }
         assert_eq!(history.since(FrameId(3)), Some(Region::new()));
         assert_eq!(history.since(FrameId(1)).map(|region| region.area()), Some(2));
@@ -228,7 +235,7 @@ mod tests {
     #[test]
     fn history_admits_what_it_forgot() {
         let mut history = History::new();
-        (1..=200).for_each(|id| history.record(FrameId(id), Region::new()));
+        (1..=200).for_each(|id| history.record(FrameId(id), |_| ()));
         assert_eq!(history.since(FrameId(50)), None);
         assert!(history.since(FrameId(150)).is_some());
         assert_eq!(History::new().since(FrameId(150)), None);

@@ -21,6 +21,10 @@ pub struct Lossy {
     columns: usize,
     tiles: Vec<Option<Stale>>,
     count: usize,
+    /// What copies make stale.
+    spoilt: Vec<Rect>,
+    /// What has rested, by its distance and its tile's number.
+    rested: Vec<(u32, usize, Rect)>,
 }
 
 /// The stale part of a tile.
@@ -35,7 +39,8 @@ impl Lossy {
     pub fn new(size: Size) -> Self {
         let tiles = |side: u16| usize::from(side.div_ceil(TILE));
         let columns = tiles(size.width);
-        Self { columns, tiles: vec![None; columns * tiles(size.height)], count: 0 }
+        let tiles = vec![None; columns * tiles(size.height)];
+        Self { columns, tiles, count: 0, spoilt: Vec::new(), rested: Vec::new() }
     }
 
     /// Whether viewers have every pixel exactly.
@@ -78,8 +83,10 @@ impl Lossy {
             return;
         }
         // All of them read the picture before the frame.
-        let spoilt: Vec<Rect> = copies.iter().flat_map(|copy| self.carried(*copy)).collect();
-        spoilt.into_iter().for_each(|rect| self.soil(rect, now));
+        let mut spoilt = std::mem::take(&mut self.spoilt);
+        spoilt.extend(copies.iter().flat_map(|copy| self.carried(*copy)));
+        spoilt.drain(..).for_each(|rect| self.soil(rect, now));
+        self.spoilt = spoilt;
     }
 
     fn carried(&self, copy: Copy) -> impl Iterator<Item = Rect> {
@@ -94,17 +101,24 @@ impl Lossy {
         })
     }
 
-    /// What has rested and is to be sent exactly now, at most about `area` pixels but at least one
-    /// box, and nearest to one of the `focuses` first. It counts as exact from here on.
-    pub fn take_rested(&mut self, now: Micros, focuses: &[Point], area: usize) -> Vec<Rect> {
+    /// Adds to `boxes` what has rested and is to be sent exactly now, at most about `area` pixels but at
+    /// least one box, and nearest to one of the `focuses` first. It counts as exact from here on.
+    pub fn take_rested(
+        &mut self,
+        now: Micros,
+        focuses: &[Point],
+        area: usize,
+        boxes: &mut Vec<Rect>,
+    ) {
         let rested = self.tiles.iter().enumerate().filter_map(|(at, stale)| {
             let Stale { rect, since } = (*stale)?;
             (since.plus(REST) <= now).then_some((distance(rect, focuses), at, rect))
         });
-        let mut rested: Vec<_> = rested.collect();
-        rested.sort_unstable_by_key(|&(distance, at, _)| (distance, at));
-        let (mut taken, mut boxes) = (0, Vec::new());
-        for (_, at, rect) in rested {
+        self.rested.clear();
+        self.rested.extend(rested);
+        self.rested.sort_unstable_by_key(|&(distance, at, _)| (distance, at));
+        let mut taken = 0;
+        for &(_, at, rect) in &self.rested {
             if taken > 0 && taken + rect.area() > area {
                 break;
             }
@@ -115,7 +129,6 @@ impl Lossy {
         }
         // In rows again, so that neighbours are joined to larger tiles.
         boxes.sort_unstable_by_key(|rect| (rect.y / TILE, rect.x));
-        boxes
     }
 
     /// When the next stale box will have rested.
@@ -146,6 +159,12 @@ fn distance(rect: Rect, focuses: &[Point]) -> u32 {
 mod tests {
     use super::*;
 
+    fn rested(lossy: &mut Lossy, now: Micros, focuses: &[Point], area: usize) -> Vec<Rect> {
+        let mut boxes = Vec::new();
+        lossy.take_rested(now, focuses, area, &mut boxes);
+        boxes
+    }
+
     const SIZE: Size = Size::new(300, 200);
     const RESTED: Micros = Micros::from_millis(150);
 
@@ -158,9 +177,9 @@ mod tests {
     #[test]
     fn a_stale_box_is_taken_once_it_has_rested() {
         let mut lossy = soiled(&[Rect::new(10, 10, 20, 20)]);
-        assert_eq!(lossy.take_rested(Micros(149_999), &[], usize::MAX), []);
+        assert_eq!(rested(&mut lossy, Micros(149_999), &[], usize::MAX), []);
         assert_eq!(lossy.next_rested(), Some(RESTED));
-        assert_eq!(lossy.take_rested(RESTED, &[], usize::MAX), [Rect::new(10, 10, 20, 20)]);
+        assert_eq!(rested(&mut lossy, RESTED, &[], usize::MAX), [Rect::new(10, 10, 20, 20)]);
         assert!(lossy.is_empty());
     }
 
@@ -168,8 +187,8 @@ mod tests {
     fn what_changes_again_starts_to_rest_anew() {
         let mut lossy = soiled(&[Rect::new(10, 10, 20, 20)]);
         lossy.soil(Rect::new(12, 12, 30, 4), Micros(100_000));
-        assert_eq!(lossy.take_rested(RESTED, &[], usize::MAX), []);
-        let all = lossy.take_rested(RESTED.plus(Micros(100_000)), &[], usize::MAX);
+        assert_eq!(rested(&mut lossy, RESTED, &[], usize::MAX), []);
+        let all = rested(&mut lossy, RESTED.plus(Micros(100_000)), &[], usize::MAX);
         assert_eq!(all, [Rect::new(10, 10, 32, 20)]);
     }
 
@@ -178,7 +197,7 @@ mod tests {
         let mut lossy = soiled(&[Rect::new(10, 10, 20, 20), Rect::new(100, 100, 5, 5)]);
         lossy.clean(Rect::new(0, 0, 29, 64));
         lossy.clean(Rect::new(64, 64, 100, 100));
-        assert_eq!(lossy.take_rested(RESTED, &[], usize::MAX), [Rect::new(10, 10, 20, 20)]);
+        assert_eq!(rested(&mut lossy, RESTED, &[], usize::MAX), [Rect::new(10, 10, 20, 20)]);
     }
 
     #[test]
@@ -188,7 +207,7 @@ mod tests {
         lossy.carry(&[copy], Micros(0));
         lossy.clean(Rect::new(0, 0, 64, 64));
         let taken: usize =
-            lossy.take_rested(RESTED, &[], usize::MAX).iter().map(|r| r.area()).sum();
+            rested(&mut lossy, RESTED, &[], usize::MAX).iter().map(|r| r.area()).sum();
         assert_eq!(taken, 15 * 15);
     }
 
@@ -196,11 +215,11 @@ mod tests {
     fn a_portion_is_what_lies_nearest_to_where_somebody_looks() {
         let mut lossy = soiled(&[Rect::new(0, 0, 300, 200)]);
         let pointer = Point { x: 290, y: 190 };
-        let first = lossy.take_rested(RESTED, &[pointer], 5000);
+        let first = rested(&mut lossy, RESTED, &[pointer], 5000);
         assert_eq!(first[0], Rect::new(256, 128, 44, 64));
         let mut portions = 1;
         while !lossy.is_empty() {
-            assert!(!lossy.take_rested(RESTED, &[pointer], 5000).is_empty());
+            assert!(!rested(&mut lossy, RESTED, &[pointer], 5000).is_empty());
             portions += 1;
         }
         assert!(portions >= 12, "{portions} portions of 60000 pixels");

@@ -12,6 +12,7 @@
 
 use crate::picture::Picture;
 use lattice_wire::{Copy, Point, Rect, Size};
+use smallvec::SmallVec;
 use std::collections::HashMap;
 
 /// The width of a strip, in pixels.
@@ -67,15 +68,35 @@ pub struct Shift {
     pub dy: i32,
 }
 
+/// So many areas of a frame take no memory of their own.
+const AREAS: usize = 8;
+
+/// So many strips of an area take none: what 4096 pixels have.
+const STRIPS: usize = 64;
+
 /// Finds copies. Keeps its memory from frame to frame.
 #[derive(Debug, Default)]
 pub struct Mover {
+    prover: Prover,
     before: Vec<u64>,
     after: Vec<u64>,
     places: HashMap<u64, Place, PassThrough>,
     votes: Vec<u32>,
+    best: Vec<(u32, i32)>,
+    /// Which columns have had one colour so far.
+    blank: Vec<bool>,
     /// The distances found last, newest first.
-    habits: Vec<(i32, i32)>,
+    habits: SmallVec<[(i32, i32); MAX_HABITS + 1]>,
+}
+
+/// Finds what of a shift holds.
+#[derive(Debug, Default)]
+struct Prover {
+    /// Which lines are the same in their whole width.
+    whole: Vec<bool>,
+    /// Which lines of a strip are.
+    same: Vec<bool>,
+    runs: Vec<Rect>,
 }
 
 impl Mover {
@@ -84,43 +105,43 @@ impl Mover {
         Self::default()
     }
 
-    /// The copies that make part of `next` from `shadow`, which differ within `boxes` only. `known`
-    /// are tried first. No two copies overlap in what they paint.
+    /// Makes `copies` those that make part of `next` from `shadow`, which differ within `boxes` only.
+    /// `known` are tried first. No two copies overlap in what they paint.
     pub fn find(
         &mut self,
         next: &Picture,
         shadow: &Picture,
         boxes: &[Rect],
         known: &[Shift],
-    ) -> Vec<Copy> {
-        let mut copies = Vec::new();
+        copies: &mut Vec<Copy>,
+    ) {
+        copies.clear();
         for shift in largest_touched(known, boxes) {
-            if covered(shift.to, &copies) < shift.to.area() {
-                prove(next, shadow, shift, Axis::Down, &mut copies);
+            if covered(shift.to, copies) < shift.to.area() {
+                self.prover.prove(next, shadow, shift, Axis::Down, copies);
             }
         }
         for area in areas(boxes) {
             let is_explained = |copies: &[Copy]| covered(area, copies) * 2 >= area.area();
             for (dx, dy) in self.habits.clone() {
                 let shift = Shift { to: area, dx, dy };
-                if !is_explained(&copies) && shows(next, shadow, shift) {
-                    self.prove(next, shadow, shift, Axis::of(shift), &mut copies);
+                if !is_explained(copies) && shows(next, shadow, shift) {
+                    self.prove(next, shadow, shift, Axis::of(shift), copies);
                 }
             }
             for axis in [Axis::Down, Axis::Across] {
-                if is_explained(&copies) {
+                if is_explained(copies) {
                     break;
                 }
                 for distance in self.distances(next, shadow, area, axis) {
                     let (dx, dy) = axis.shift(distance);
-                    self.prove(next, shadow, Shift { to: area, dx, dy }, axis, &mut copies);
+                    self.prove(next, shadow, Shift { to: area, dx, dy }, axis, copies);
                 }
             }
         }
         copies.retain(|copy| boxes.iter().any(|rect| rect.intersect(copy.to).is_some()));
-        copies.sort_by_key(|copy| std::cmp::Reverse(copy.to.area()));
+        copies.sort_unstable_by_key(|copy| largest(copy.to));
         copies.truncate(MAX_COPIES);
-        copies
     }
 
     /// Adds the copies that hold of a shift of an area, and remembers its distance if there are any.
@@ -133,33 +154,41 @@ impl Mover {
         copies: &mut Vec<Copy>,
     ) {
         let before = copies.len();
-        prove(next, shadow, shift, axis, copies);
+        self.prover.prove(next, shadow, shift, axis, copies);
         if copies.len() > before {
-            self.habits.retain(|&habit| habit != (shift.dx, shift.dy));
+            self.habits.retain(|habit| *habit != (shift.dx, shift.dy));
             self.habits.insert(0, (shift.dx, shift.dy));
             self.habits.truncate(MAX_HABITS);
         }
     }
 
     /// The distances that most lines of the sampled strips agree on, best first.
-    fn distances(&mut self, next: &Picture, shadow: &Picture, area: Rect, axis: Axis) -> Vec<i32> {
+    fn distances(
+        &mut self,
+        next: &Picture,
+        shadow: &Picture,
+        area: Rect,
+        axis: Axis,
+    ) -> SmallVec<[i32; MAX_DISTANCES]> {
         let (across, along) = axis.extent(area);
         if across < MIN_AREA.0 || along < MIN_AREA.1 {
-            return Vec::new();
+            return SmallVec::new();
         }
         self.votes.clear();
         self.votes.resize(usize::from(along) * 2, 0);
-        let strips: Vec<Rect> = axis.strips(area).collect();
+        let strips: SmallVec<[Rect; STRIPS]> = axis.strips(area).collect();
         let step = strips.len().div_ceil(SAMPLES);
         for strip in strips.into_iter().skip(step / 2).step_by(step) {
-            axis.hash(shadow, strip, &mut self.before);
-            axis.hash(next, strip, &mut self.after);
+            axis.hash(shadow, strip, &mut self.before, &mut self.blank);
+            axis.hash(next, strip, &mut self.after, &mut self.blank);
             self.vote(along);
         }
         let counts = self.votes.iter().zip(-i32::from(along)..);
-        let mut best: Vec<_> = counts.filter(|(count, _)| **count >= MIN_VOTES).collect();
-        best.sort_unstable_by_key(|&(count, distance)| (std::cmp::Reverse(*count), distance.abs()));
-        best.into_iter().take(MAX_DISTANCES).map(|(_, distance)| distance).collect()
+        let enough = counts.filter(|(count, _)| **count >= MIN_VOTES);
+        self.best.clear();
+        self.best.extend(enough.map(|(count, distance)| (*count, distance)));
+        self.best.sort_unstable_by_key(|&(count, at)| (std::cmp::Reverse(count), at.abs(), at));
+        self.best.iter().take(MAX_DISTANCES).map(|&(_, distance)| distance).collect()
     }
 
     /// Lets the lines of one strip vote.
@@ -235,16 +264,16 @@ impl Axis {
     }
 
     /// The hash of every line of a strip.
-    fn hash(self, picture: &Picture, strip: Rect, hashes: &mut Vec<u64>) {
+    fn hash(self, picture: &Picture, strip: Rect, hashes: &mut Vec<u64>, blank: &mut Vec<bool>) {
         hashes.clear();
         match self {
             Self::Down => hashes.extend(picture.rows(strip).map(row_hash)),
-            Self::Across => column_hashes(picture, strip, hashes),
+            Self::Across => column_hashes(picture, strip, hashes, blank),
         }
     }
 
-    /// Which lines of `to` are those of `from`, a strip of the same size before. Of those that
-    /// `known` says so it is known already.
+    /// Makes `same` tell which lines of `to` are those of `from`, a strip of the same size before. Of
+    /// those that `known` says so it is known already.
     fn same(
         self,
         next: &Picture,
@@ -252,65 +281,83 @@ impl Axis {
         shadow: &Picture,
         from: Rect,
         known: &[bool],
-    ) -> Vec<bool> {
+        same: &mut Vec<bool>,
+    ) {
         let rows = next.rows(to).zip(shadow.rows(from));
+        same.clear();
         match self {
-            Self::Down => rows.zip(known).map(|((new, old), &known)| known || new == old).collect(),
-            Self::Across => rows.fold(vec![true; usize::from(to.width)], |mut same, (new, old)| {
-                let columns = same.iter_mut().zip(new.iter().zip(old));
-                columns.for_each(|(same, (new, old))| *same &= new == old);
-                same
-            }),
+            Self::Down => {
+                same.extend(rows.zip(known).map(|((new, old), &known)| known || new == old));
+            }
+            Self::Across => {
+                same.resize(usize::from(to.width), true);
+                for (new, old) in rows {
+                    let columns = same.iter_mut().zip(new.iter().zip(old));
+                    columns.for_each(|(same, (new, old))| *same &= new == old);
+                }
+            }
         }
     }
 }
 
 /// The known shifts that may be worth their proof: programs may move any number of windows that
 /// nobody sees.
-fn largest_touched(known: &[Shift], boxes: &[Rect]) -> Vec<Shift> {
+fn largest_touched(known: &[Shift], boxes: &[Rect]) -> SmallVec<[Shift; MAX_SHIFTS]> {
     let touched = |shift: &&Shift| boxes.iter().any(|rect| rect.intersect(shift.to).is_some());
-    let mut shifts: Vec<Shift> = known.iter().filter(touched).copied().collect();
-    shifts.sort_by_key(|shift| std::cmp::Reverse(shift.to.area()));
+    let mut shifts: SmallVec<[Shift; MAX_SHIFTS]> = known.iter().filter(touched).copied().collect();
+    shifts.sort_unstable_by_key(|shift| largest(shift.to));
     shifts.truncate(MAX_SHIFTS);
     shifts
 }
 
-/// Adds the copies that hold of a shift, found by comparing every pixel.
-fn prove(next: &Picture, shadow: &Picture, shift: Shift, axis: Axis, copies: &mut Vec<Copy>) {
-    if (shift.dx, shift.dy) == (0, 0) {
-        return;
-    }
-    let Some(to) = with_source_on(shift, next.size()) else { return };
-    // Most rows that moved did so in their whole width, and reading along them is far quicker than
-    // strip by strip.
-    let whole: Vec<bool> = match (axis, to.moved(-shift.dx, -shift.dy)) {
-        (Axis::Down, Some(source)) => {
-            next.rows(to).zip(shadow.rows(source)).map(|(new, old)| new == old).collect()
+impl Prover {
+    /// Adds the copies that hold of a shift, found by comparing every pixel.
+    fn prove(
+        &mut self,
+        next: &Picture,
+        shadow: &Picture,
+        shift: Shift,
+        axis: Axis,
+        copies: &mut Vec<Copy>,
+    ) {
+        if (shift.dx, shift.dy) == (0, 0) {
+            return;
         }
-        (Axis::Down | Axis::Across, _) => Vec::new(),
-    };
-    // Runs of neighbouring strips grow together where they cover the same lines.
-    let mut runs: Vec<Rect> = Vec::new();
-    for strip in axis.strips(to) {
-        let Some(source) = strip.moved(-shift.dx, -shift.dy) else { continue };
-        let same = axis.same(next, strip, shadow, source, &whole);
-        for (start, end) in runs_of(&same) {
-            let run = axis.lines(strip, start, end);
-            if is_blank(next, run) {
-                // It lay anywhere before, and is cheaper as a fill.
-                continue;
-            }
-            let joined = |own: &&mut Rect| own.union(run).area() == own.area() + run.area();
-            match runs.iter_mut().rev().take(JOIN_REACH).find(joined) {
-                Some(own) => *own = own.union(run),
-                None => runs.push(run),
+        let Some(to) = with_source_on(shift, next.size()) else { return };
+        // Most rows that moved did so in their whole width, and reading along them is far quicker than
+        // strip by strip.
+        self.whole.clear();
+        if let (Axis::Down, Some(source)) = (axis, to.moved(-shift.dx, -shift.dy)) {
+            let rows = next.rows(to).zip(shadow.rows(source));
+            self.whole.extend(rows.map(|(new, old)| new == old));
+        }
+        // Runs of neighbouring strips grow together where they cover the same lines.
+        self.runs.clear();
+        for strip in axis.strips(to) {
+            let Some(source) = strip.moved(-shift.dx, -shift.dy) else { continue };
+            axis.same(next, strip, shadow, source, &self.whole, &mut self.same);
+            for (start, end) in runs_of(&self.same) {
+                let run = axis.lines(strip, start, end);
+                if is_blank(next, run) {
+                    // It lay anywhere before, and is cheaper as a fill.
+                    continue;
+                }
+                let joined = |own: &&mut Rect| own.union(run).area() == own.area() + run.area();
+                match self.runs.iter_mut().rev().take(JOIN_REACH).find(joined) {
+                    Some(own) => *own = own.union(run),
+                    None => self.runs.push(run),
+                }
             }
         }
+        // The largest first, so that they win where runs of several distances compete.
+        self.runs.sort_unstable_by_key(|&run| largest(run));
+        self.runs.iter().take(MAX_COPIES).for_each(|&run| push(run, shift, copies));
     }
-    // The largest first, so that they win where runs of several distances compete.
-    runs.sort_by_key(|run| std::cmp::Reverse(run.area()));
-    runs.truncate(MAX_COPIES);
-    runs.into_iter().for_each(|run| push(run, shift, copies));
+}
+
+/// Sorts the largest first, and those that are as large by where they are.
+fn largest(rect: Rect) -> impl Ord {
+    (std::cmp::Reverse(rect.area()), rect.y, rect.x)
 }
 
 /// Whether a shift shows itself in some rows of its area, in half of their width at least.
@@ -366,19 +413,20 @@ fn push(to: Rect, shift: Shift, copies: &mut Vec<Copy>) {
 
 /// The hash of every column of a strip. Row by row all the same, for the cache's sake: every
 /// column's hash grows by one pixel a row.
-fn column_hashes(picture: &Picture, strip: Rect, hashes: &mut Vec<u64>) {
+fn column_hashes(picture: &Picture, strip: Rect, hashes: &mut Vec<u64>, blank: &mut Vec<bool>) {
     hashes.resize(usize::from(strip.width), 1);
     let first = picture.row(strip.x, strip.y, strip.width);
-    let mut blank = vec![true; first.len()];
+    blank.clear();
+    blank.resize(first.len(), true);
     for row in picture.rows(strip) {
-        let columns = hashes.iter_mut().zip(&mut blank).zip(first.iter().zip(row));
+        let columns = hashes.iter_mut().zip(blank.iter_mut()).zip(first.iter().zip(row));
         for ((hash, blank), (first, pixel)) in columns {
             *blank &= pixel == first;
             *hash = mix(*hash, u64::from(*pixel));
         }
     }
     for (hash, blank) in hashes.iter_mut().zip(blank) {
-        *hash = if blank { BLANK } else { *hash | 1 };
+        *hash = if *blank { BLANK } else { *hash | 1 };
     }
 }
 
@@ -406,8 +454,8 @@ fn mix(hash: u64, value: u64) -> u64 {
 }
 
 /// The hulls of boxes that lie near each other.
-fn areas(boxes: &[Rect]) -> Vec<Rect> {
-    let mut areas: Vec<Rect> = Vec::new();
+fn areas(boxes: &[Rect]) -> SmallVec<[Rect; AREAS]> {
+    let mut areas: SmallVec<[Rect; AREAS]> = SmallVec::new();
     for &rect in boxes {
         let mut grown = rect;
         // What the grown area reaches now may reach others in turn.

@@ -29,9 +29,16 @@ impl Region {
     /// The pixels of rectangles that may overlap, or their hull where there are more than `limit`.
     /// Making disjoint parts of hostile rectangles takes time with the third power of their number.
     pub fn around(rects: &[Rect], limit: usize) -> Self {
-        match rects.len() > limit {
-            true => Self { rects: rects.iter().copied().reduce(Rect::union).into_iter().collect() },
-            false => rects.iter().copied().collect(),
+        let mut region = Self::new();
+        region.add_around(rects.iter().copied(), limit);
+        region
+    }
+
+    /// Adds these pixels, in the same way.
+    pub fn add_around(&mut self, rects: impl Iterator<Item = Rect> + Clone, limit: usize) {
+        match rects.clone().count() > limit {
+            true => rects.reduce(Rect::union).into_iter().for_each(|hull| self.add(hull)),
+            false => rects.for_each(|rect| self.add(rect)),
         }
     }
 
@@ -80,16 +87,19 @@ impl Region {
         other.rects.iter().for_each(|&rect| self.add(rect));
     }
 
-    /// Removes the pixels of `rect`.
+    /// Removes the pixels of `rect`. Where it was held, what is left stands: the order of rectangles that
+    /// were not touched does not change. Their memory is kept.
     pub fn subtract(&mut self, rect: Rect) {
-        if !self.intersects(rect) {
-            return;
-        }
-        let old = std::mem::take(&mut self.rects);
-        for own in old {
-            match own.intersect(rect) {
-                Some(hole) => self.rects.extend(around(own, hole)),
-                None => self.rects.push(own),
+        let mut at = 0;
+        while let Some(&own) = self.rects.get(at) {
+            let Some(hole) = own.intersect(rect) else {
+                at += 1;
+                continue;
+            };
+            self.rects.remove(at);
+            for part in around(own, hole) {
+                self.rects.insert(at, part);
+                at += 1;
             }
         }
     }
@@ -105,14 +115,28 @@ impl Region {
     }
 
     /// The same set in at most `limit` rectangles where that can be done by widening it to its hull.
-    pub fn simplified(self, limit: usize) -> Region {
-        match self.hull() {
-            Some(hull) if self.rects.len() > limit => hull.into(),
-            _ => self,
+    pub fn simplified(mut self, limit: usize) -> Region {
+        self.simplify(limit);
+        self
+    }
+
+    /// Widens it to its hull where it has more than `limit` rectangles.
+    pub fn simplify(&mut self, limit: usize) {
+        if self.rects.len() > limit
+            && let Some(hull) = self.hull()
+        {
+            self.rects.clear();
+            self.rects.push(hull);
         }
     }
 
-    /// Removes all pixels.
+    /// Makes it the same as `other`, in the memory that it has.
+    pub fn set(&mut self, other: &Region) {
+        self.rects.clear();
+        self.rects.extend_from_slice(&other.rects);
+    }
+
+    /// Removes all pixels. Its memory is kept.
     pub fn clear(&mut self) {
         self.rects.clear();
     }

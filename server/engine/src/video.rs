@@ -24,6 +24,7 @@ pub use heat::Content;
 use heat::HeatMap;
 use lattice_wire::picture::{MAX_STREAMS, MAX_VIDEO_DAMAGE};
 use lattice_wire::{Copy, Micros, Rect, Size};
+use smallvec::SmallVec;
 
 /// Fewer changed pixels than this, in a region that rests, go as tiles.
 const LITTLE: usize = 4 * TILE as usize * TILE as usize;
@@ -75,6 +76,9 @@ struct Moving {
     recent: Option<Rect>,
 }
 
+/// What changed of a stream's place. A film changes all over, which is one rectangle.
+pub type Damage = SmallVec<[Rect; 8]>;
+
 /// A picture of a stream that is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unit {
@@ -85,18 +89,9 @@ pub struct Unit {
     /// What is shown there.
     pub content: Content,
     /// What changed of it, within the place and at even distances from its corner.
-    pub damage: Vec<Rect>,
+    pub damage: Damage,
     /// Viewers came that lack the units before.
     pub keyframe: bool,
-}
-
-/// What is due.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Due {
-    /// Pictures of streams.
-    pub units: Vec<Unit>,
-    /// Rectangles to be sent exactly.
-    pub stills: Vec<Rect>,
 }
 
 /// The regions of one screen.
@@ -104,21 +99,20 @@ pub struct Due {
 pub struct VideoRegions {
     heat: HeatMap,
     regions: Vec<Moving>,
+    scratch: Scratch,
 }
 
-/// Changed boxes, by where they go.
+/// Memory that is kept from one frame to the next.
 #[derive(Debug, Default)]
-pub struct Sorted {
-    /// In a moving region: they wait for its next unit.
-    pub held: Vec<Rect>,
-    /// Everything else.
-    pub rest: Vec<Rect>,
+struct Scratch {
+    outside: Vec<Rect>,
+    joined: Region,
 }
 
 impl VideoRegions {
     /// Nothing moves.
     pub fn new(size: Size) -> Self {
-        Self { heat: HeatMap::new(size), regions: Vec::new() }
+        Self { heat: HeatMap::new(size), regions: Vec::new(), scratch: Scratch::default() }
     }
 
     /// The streams that exist, and their places.
@@ -146,55 +140,58 @@ impl VideoRegions {
         own.for_each(|region| region.how = How::Stills);
     }
 
-    /// Takes what changed in regions that move out of `boxes`.
-    pub fn hold(&mut self, now: Micros, boxes: Vec<Rect>) -> Sorted {
-        let mut sorted = Sorted { held: Vec::new(), rest: boxes };
+    /// Takes what changed in regions that move out of `boxes`, and adds it to `held`: it waits for the
+    /// next unit.
+    pub fn hold(&mut self, now: Micros, boxes: &mut Vec<Rect>, held: &mut Vec<Rect>) {
         for region in &mut self.regions {
-            let (inside, outside) = split(&sorted.rest, region.place);
-            let area: usize = inside.iter().map(|rect| rect.area()).sum();
+            let inside = boxes.iter().filter_map(|rect| rect.intersect(region.place));
+            let area: usize = inside.map(|rect| rect.area()).sum();
             // Every so often it must prove anew that it is no scroll, see `release_scrolled`.
             let is_looked_at = region.units % LOOK == LOOK - 1 && region.shown != Some(now);
             if area == 0 || is_looked_at || !region.is_moving(now) && area < LITTLE {
                 continue;
             }
-            region.take(&inside, now);
-            sorted.held.extend(inside);
-            sorted.rest = outside;
+            region.take(now, boxes, held, &mut self.scratch);
         }
-        sorted
     }
 
     /// Takes note of what changed outside regions and was not merely moved, and decides what begins
-    /// to move: that is taken out of `boxes`. `shadow` shows the boxes as they are now.
+    /// to move: that is taken out of `boxes` and added to `held`. `shadow` shows the boxes as they are
+    /// now.
     pub fn watch(
         &mut self,
         now: Micros,
-        boxes: Vec<Rect>,
+        boxes: &mut Vec<Rect>,
         copies: &[Copy],
         shadow: &Picture,
         rules: &Rules,
-    ) -> Sorted {
+        held: &mut Vec<Rect>,
+    ) {
         self.release_scrolled(copies);
         // Those that were passed over to be looked at, and move on.
-        let sorted = self.hold_again(now, boxes);
-        let (held, boxes) = (sorted.held, sorted.rest);
-        let places = self.heat.note(now, &boxes, shadow, rules.affordable);
-        let mut sorted = Sorted { held, rest: boxes };
-        for (place, content) in places {
-            self.begin(now, place, content, rules, &mut sorted);
+        for region in self.regions.iter_mut().filter(|region| region.is_moving(now)) {
+            region.take(now, boxes, held, &mut self.scratch);
         }
-        sorted
+        for (place, content) in self.heat.note(now, boxes, shadow, rules.affordable) {
+            let mut region = self.begin(now, place, content, rules);
+            region.take(now, boxes, held, &mut self.scratch);
+            self.regions.push(region);
+        }
     }
 
-    /// What is due at `now`.
-    pub fn take_due(&mut self, now: Micros, rules: &Rules) -> Due {
+    /// What is due at `now`: adds to `units` pictures of streams, to `stills` what is to be sent exactly.
+    pub fn take_due(
+        &mut self,
+        now: Micros,
+        rules: &Rules,
+        units: &mut Vec<Unit>,
+        stills: &mut Vec<Rect>,
+    ) {
         self.retire(now);
-        let mut due = Due::default();
         for region in &mut self.regions {
             if region.pending.is_empty() || region.due(rules).is_some_and(|at| at > now) {
                 continue;
             }
-            let pending = std::mem::take(&mut region.pending);
             (region.shown, region.units) = (Some(now), region.units.wrapping_add(1));
             match region.how {
                 How::Stream(stream) if !rules.mode.stills => {
@@ -205,14 +202,14 @@ impl VideoRegions {
                         (region.keyframe, region.wants_keyframe) = (Some(now), false);
                     }
                     let place = region.place;
-                    let damage = pending.iter().map(|&rect| evenly(rect, place)).collect();
+                    let damage = region.pending.iter().map(|&rect| evenly(rect, place)).collect();
                     let content = region.content;
-                    due.units.push(Unit { stream, place, content, damage, keyframe });
+                    units.push(Unit { stream, place, content, damage, keyframe });
                 }
-                How::Stream(_) | How::Stills => due.stills.extend(pending),
+                How::Stream(_) | How::Stills => stills.extend_from_slice(&region.pending),
             }
+            region.pending.clear();
         }
-        due
     }
 
     /// When something will be due.
@@ -247,26 +244,8 @@ impl VideoRegions {
         });
     }
 
-    fn hold_again(&mut self, now: Micros, boxes: Vec<Rect>) -> Sorted {
-        let mut sorted = Sorted { held: Vec::new(), rest: boxes };
-        for region in self.regions.iter_mut().filter(|region| region.is_moving(now)) {
-            let (inside, outside) = split(&sorted.rest, region.place);
-            region.take(&inside, now);
-            sorted.held.extend(inside);
-            sorted.rest = outside;
-        }
-        sorted
-    }
-
-    /// Begins a region, which takes the place of those that it meets.
-    fn begin(
-        &mut self,
-        now: Micros,
-        place: Rect,
-        content: Content,
-        rules: &Rules,
-        sorted: &mut Sorted,
-    ) {
+    /// A region that begins, and takes the place of those that it meets.
+    fn begin(&mut self, now: Micros, place: Rect, content: Content, rules: &Rules) -> Moving {
         let meets = |region: &mut Moving| region.place.intersect(place).is_some();
         let met: Vec<Moving> = self.regions.extract_if(.., meets).collect();
         let place = met.iter().fold(place, |place, region| place.union(region.place));
@@ -278,7 +257,7 @@ impl VideoRegions {
             Some(_) | None => How::Stills,
         };
         let pending = met.into_iter().flat_map(|region| region.pending).collect();
-        let mut region = Moving {
+        Moving {
             how,
             place,
             content,
@@ -289,12 +268,7 @@ impl VideoRegions {
             wants_keyframe: false,
             units: 0,
             recent: None,
-        };
-        let (inside, outside) = split(&sorted.rest, place);
-        region.take(&inside, now);
-        sorted.held.extend(inside);
-        sorted.rest = outside;
-        self.regions.push(region);
+        }
     }
 }
 
@@ -303,12 +277,35 @@ impl Moving {
         self.shown.is_none_or(|shown| now.since(shown.max(self.changed)) <= MOVING)
     }
 
-    fn take(&mut self, inside: &[Rect], now: Micros) {
+    /// Takes what lies in its place out of `boxes`, and adds it to `held`.
+    fn take(
+        &mut self,
+        now: Micros,
+        boxes: &mut Vec<Rect>,
+        held: &mut Vec<Rect>,
+        scratch: &mut Scratch,
+    ) {
+        let before = held.len();
+        scratch.outside.clear();
+        for rect in boxes.drain(..) {
+            match rect.intersect(self.place) {
+                Some(part) if part == rect => held.push(rect),
+                Some(part) => {
+                    held.push(part);
+                    let mut left = Region::from(rect);
+                    left.subtract(part);
+                    scratch.outside.extend_from_slice(left.rects());
+                }
+                None => scratch.outside.push(rect),
+            }
+        }
+        std::mem::swap(boxes, &mut scratch.outside);
+        let inside = &held[before..];
         let Some(hull) = inside.iter().copied().reduce(Rect::union) else { return };
         self.changed = now;
         self.recent = Some(self.recent.map_or(hull, |recent| recent.union(hull)));
         self.pending.extend_from_slice(inside);
-        join(&mut self.pending);
+        join(&mut self.pending, &mut scratch.joined);
     }
 
     fn due(&self, rules: &Rules) -> Option<Micros> {
@@ -331,35 +328,21 @@ fn evenly(rect: Rect, place: Rect) -> Rect {
     Rect::between(left, top, right, bottom).unwrap_or(rect)
 }
 
-/// What lies in `place`, and what does not.
-fn split(boxes: &[Rect], place: Rect) -> (Vec<Rect>, Vec<Rect>) {
-    let (mut inside, mut outside) = (Vec::with_capacity(boxes.len()), Vec::new());
-    for &rect in boxes {
-        match rect.intersect(place) {
-            Some(part) if part == rect => inside.push(rect),
-            Some(part) => {
-                inside.push(part);
-                let mut left = Region::from(rect);
-                left.subtract(part);
-                outside.extend_from_slice(left.rects());
-            }
-            None => outside.push(rect),
-        }
-    }
-    (inside, outside)
-}
-
 /// Makes boxes disjoint and few: rows of neighbouring boxes become one, and where that is not enough
 /// their hull does.
-fn join(boxes: &mut Vec<Rect>) {
+fn join(boxes: &mut Vec<Rect>, joined: &mut Region) {
     let hull = boxes.iter().copied().reduce(Rect::union);
     let area: usize = boxes.iter().map(|rect| rect.area()).sum();
     let Some(hull) = hull else { return };
     // Most of the region moves, as in any film: nothing is gained by saying which tiles.
     if boxes.len() > MAX_VIDEO_DAMAGE || area * 4 >= hull.area() * 3 {
-        *boxes = vec![hull];
+        boxes.clear();
+        boxes.push(hull);
     } else {
-        *boxes = boxes.drain(..).collect::<Region>().simplified(MAX_VIDEO_DAMAGE).rects().to_vec();
+        joined.clear();
+        boxes.drain(..).for_each(|rect| joined.add(rect));
+        joined.simplify(MAX_VIDEO_DAMAGE);
+        boxes.extend_from_slice(joined.rects());
     }
 }
 

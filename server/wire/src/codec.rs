@@ -217,6 +217,11 @@ impl Writer {
         Self { bytes }
     }
 
+    /// Goes on after these bytes.
+    pub(crate) fn over(bytes: Vec<u8>) -> Self {
+        Self { bytes }
+    }
+
     /// The packet.
     pub fn finish(self) -> Vec<u8> {
         self.bytes

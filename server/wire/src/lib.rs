@@ -27,6 +27,7 @@ pub mod backup;
 pub mod client;
 pub mod close;
 mod codec;
+mod draft;
 pub mod geometry;
 pub mod imports;
 pub mod input;
@@ -39,10 +40,13 @@ pub mod units;
 
 pub use client::{Ack, Capabilities, ClientPacket, Hello};
 pub use codec::{DecodeError, Reader, Writer};
+pub use draft::{Draft, Drawn};
 pub use geometry::{Point, Rect, Size};
 pub use input::{Button, Input, Key, Modifiers, PointerAt, Text, Wheel};
 pub use link::{AgentHello, AgentStats, Askers, FromAgent, Refresh, ToAgent};
-pub use picture::{Copy, Digest, Frame, FrameFlags, FrameTable, Op, OpKind, Step, StepKind, Video};
+pub use picture::{
+    Copy, Digest, Frame, FrameFlags, FrameHead, FrameTable, Op, OpKind, Step, StepKind, Video,
+};
 pub use server::{
     Availability, Bottleneck, Condition, Control, Cursor, DisplayState, People, Person, Ping,
     Pointing, Role, ServerPacket, Welcome,

@@ -36,6 +36,7 @@
 
 use crate::MAX_SIDE;
 use crate::codec::{DecodeError, Reader, Writer};
+use crate::draft::Draft;
 use crate::geometry::{Point, Rect, Size};
 use crate::units::{Epoch, FrameId, FrameRef, RefreshId, Seq, ViewerId};
 use bytes::Bytes;
@@ -146,19 +147,9 @@ pub struct Video {
 }
 
 /// In a unit's first byte, beside its stream.
-const VIDEO_KEYFRAME: u8 = 0x80;
+pub(crate) const VIDEO_KEYFRAME: u8 = 0x80;
 
 impl Video {
-    fn payload_len(&self) -> usize {
-        self.write_head(Writer::default()).finish().len() + self.unit.len()
-    }
-
-    fn write_head(&self, out: Writer) -> Writer {
-        let keyframe = if self.keyframe { VIDEO_KEYFRAME } else { 0 };
-        let out = out.u8(self.stream | keyframe).var_size(self.coded).var(self.damage.len() as u32);
-        self.damage.iter().fold(out, |out, &rect| out.var_rect(rect))
-    }
-
     /// Reads a payload; `place` is the operation's rectangle.
     fn read(payload: &Bytes, place: Rect) -> Result<Self, DecodeError> {
         // A payload has its length from the table: what it lacks cannot follow.
@@ -193,6 +184,13 @@ impl Video {
     }
 }
 
+/// Appends what stands before the access unit of a unit that is no keyframe.
+pub(crate) fn write_video_head(out: &mut Vec<u8>, stream: u8, coded: Size, damage: &[Rect]) {
+    let writer = Writer::over(std::mem::take(out));
+    let writer = writer.u8(stream).var_size(coded).var(damage.len() as u32);
+    *out = damage.iter().fold(writer, |out, &rect| out.var_rect(rect)).finish();
+}
+
 /// One step of a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Op {
@@ -220,8 +218,10 @@ pub struct Frame {
 impl Frame {
     /// The packet.
     pub fn encode(&self) -> Vec<u8> {
-        let out = self.table().write();
-        self.ops.iter().fold(out, |out, op| op.write_payload(out)).finish()
+        let &Self { flags, at, echo, cost_us, .. } = self;
+        let mut draft = Draft::new();
+        self.ops.iter().for_each(|op| op.add_to(&mut draft));
+        draft.packet(&FrameHead { flags, at, echo, cost_us }, Vec::new())
     }
 
     /// Reads a packet; payloads share its bytes.
@@ -245,31 +245,23 @@ impl Frame {
         let FrameTable { flags, at, echo, cost_us, .. } = table;
         Ok(Self { flags, at, echo, cost_us, ops })
     }
-
-    fn table(&self) -> FrameTable {
-        let &Self { flags, at, echo, cost_us, .. } = self;
-        let steps = self.ops.iter().map(Op::step).collect();
-        FrameTable { flags, at, echo, cost_us, steps }
-    }
 }
 
 impl Op {
-    fn step(&self) -> Step {
-        let kind = match &self.kind {
-            OpKind::Fill(color) => StepKind::Fill(*color),
-            OpKind::Copy(from) => StepKind::Copy(*from),
-            OpKind::Png(payload) => StepKind::Png(payload.len()),
-            OpKind::Palette(payload) => StepKind::Palette(payload.len()),
-            OpKind::Video(video) => StepKind::Video(video.payload_len()),
-        };
-        Step { rect: self.rect, kind }
-    }
-
-    fn write_payload(&self, out: Writer) -> Writer {
+    fn add_to(&self, draft: &mut Draft) {
+        let rect = self.rect;
         match &self.kind {
-            OpKind::Fill(_) | OpKind::Copy(_) => out,
-            OpKind::Png(payload) | OpKind::Palette(payload) => out.bytes(payload),
-            OpKind::Video(video) => video.write_head(out).bytes(&video.unit),
+            OpKind::Fill(color) => draft.fill(rect, *color),
+            OpKind::Copy(from) => draft.copy(Copy { from: *from, to: rect }),
+            OpKind::Png(file) => draft.png(rect, |out| out.extend_from_slice(file)),
+            OpKind::Palette(payload) => draft.palette(rect, |out| out.extend_from_slice(payload)),
+            OpKind::Video(Video { stream, keyframe, coded, damage, unit }) => {
+                let written = draft.video(rect, *stream, *coded, damage, |out| {
+                    out.extend_from_slice(unit);
+                    Ok::<_, std::convert::Infallible>(*keyframe)
+                });
+                let Ok(_) = written;
+            }
         }
     }
 }
@@ -296,6 +288,44 @@ pub enum StepKind {
     Palette(usize),
     /// A video payload of this many bytes.
     Video(usize),
+}
+
+/// What stands before the table of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameHead {
+    /// For whom it is.
+    pub flags: FrameFlags,
+    /// Which frame the viewer has after it.
+    pub at: FrameRef,
+    /// Whose input, and which was the last of it that the display had been given.
+    pub echo: (ViewerId, Seq),
+    /// From noticing the change to handing over the frame, µs: the server's share of the latency.
+    pub cost_us: u32,
+}
+
+impl FrameHead {
+    /// The packet up to its payloads, for which there is room, in `memory`.
+    pub(crate) fn write<'a>(
+        &self,
+        steps: impl ExactSizeIterator<Item = &'a Step>,
+        payloads: usize,
+        memory: Vec<u8>,
+    ) -> Writer {
+        let room = HEADER + steps.len() * OP + payloads;
+        let mut out = Writer::packet_in(FRAME, room, memory)
+            .u8(self.flags.to_byte())
+            .u32(self.at.epoch.0)
+            .var(self.at.id.0);
+        if let Some(size) = self.flags.keyframe {
+            out = out.var_size(size);
+        }
+        if let Some(request) = self.flags.refresh {
+            out = out.u8(request.0);
+        }
+        let (viewer, seq) = self.echo;
+        let out = out.var(viewer.0).var(seq.0).var(self.cost_us).var(steps.len() as u32);
+        steps.fold(out, |out, step| step.write(out))
+    }
 }
 
 /// All of a frame but its pixels: what the gateway reads to decide who gets the frame.
@@ -339,8 +369,9 @@ impl FrameTable {
     pub fn without_video(&self, packet: &[u8]) -> Result<Vec<u8>, DecodeError> {
         let start = packet.len().checked_sub(self.payload_len()).ok_or(DecodeError::Truncated)?;
         let mut payloads = Reader::new(&packet[start..]);
-        let steps = self.steps.iter().filter(|step| !step.is_video()).copied().collect();
-        let mut out = Self { steps, ..*self }.write();
+        let steps: Vec<Step> = self.steps.iter().filter(|step| !step.is_video()).copied().collect();
+        let len = steps.iter().map(Step::payload_len).sum();
+        let mut out = self.head().write(steps.iter(), len, Vec::new());
         for step in &self.steps {
             let payload = payloads.take(step.payload_len())?;
             if !step.is_video() {
@@ -354,22 +385,9 @@ impl FrameTable {
         self.steps.iter().map(Step::payload_len).sum()
     }
 
-    /// The packet up to its payloads, for which there is room.
-    fn write(&self) -> Writer {
-        let room = HEADER + self.steps.len() * OP + self.payload_len();
-        let mut out = Writer::packet(FRAME, room)
-            .u8(self.flags.to_byte())
-            .u32(self.at.epoch.0)
-            .var(self.at.id.0);
-        if let Some(size) = self.flags.keyframe {
-            out = out.var_size(size);
-        }
-        if let Some(request) = self.flags.refresh {
-            out = out.u8(request.0);
-        }
-        let (viewer, seq) = self.echo;
-        let out = out.var(viewer.0).var(seq.0).var(self.cost_us).var(self.steps.len() as u32);
-        self.steps.iter().fold(out, |out, step| step.write(out))
+    fn head(&self) -> FrameHead {
+        let &Self { flags, at, echo, cost_us, .. } = self;
+        FrameHead { flags, at, echo, cost_us }
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {

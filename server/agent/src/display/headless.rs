@@ -16,7 +16,7 @@
 //!
 //! The script plays only while somebody looks, as no time passes for a screen that nobody sees.
 
-use super::{Events, Fetched, Grab, Options, Pixels};
+use super::{Events, Fetched, Grab, Hints, Options, Pixels};
 use anyhow::{Context, bail, ensure};
 use lattice_engine::picture::Picture;
 use lattice_engine::region::Region;
@@ -120,7 +120,7 @@ impl HeadlessDisplay {
         if size != self.size() {
             return Grab::Changed;
         }
-        Grab::Done(Fetched { region, hints: Vec::new(), pixels: Pixels::Picture(&self.screen) })
+        Grab::Done(Fetched { region, hints: Hints::new(), pixels: Pixels::Picture(&self.screen) })
     }
 
     pub(super) fn resize(&mut self, size: Size) {
@@ -314,7 +314,7 @@ mod tests {
             panic!("the size is the display's own")
         };
         let shadow = next.clone();
-        take_in(&mut fetched.reader(), &mut next, &shadow, &fetched.region);
+        take_in(&mut fetched.reader(), &mut next, &shadow, &fetched.region, &mut Vec::new());
         (fetched.region, next)
     }
 

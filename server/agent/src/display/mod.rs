@@ -8,6 +8,7 @@ use lattice_engine::plan::MoveHint;
 use lattice_engine::region::Region;
 use lattice_wire::{Cursor, Micros, Rect, Size};
 use rustix::fd::BorrowedFd;
+use smallvec::SmallVec;
 use x11rb::errors::{ConnectError, ConnectionError, ReplyError, ReplyOrIdError};
 
 /// Why a display cannot be shown, or no longer.
@@ -86,6 +87,12 @@ pub struct Events {
     pub cursor: Option<Cursor>,
 }
 
+/// Windows that moved; a hand moves one.
+pub type Hints = SmallVec<[MoveHint; 4]>;
+
+/// So many rectangles of damage take no memory of their own.
+const FEW_RECTS: usize = 16;
+
 /// What a grab brought.
 #[derive(Debug)]
 pub enum Grab<'a> {
@@ -101,7 +108,7 @@ pub struct Fetched<'a> {
     /// Where, within the display.
     pub region: Region,
     /// Windows that moved.
-    pub hints: Vec<MoveHint>,
+    pub hints: Hints,
     pixels: Pixels<'a>,
 }
 
@@ -126,7 +133,7 @@ impl Fetched<'_> {
             *next += rect.area();
             Some(start)
         });
-        let starts: Vec<usize> = starts.collect();
+        let starts: SmallVec<[usize; FEW_RECTS]> = starts.collect();
         move |index, y, row| {
             let start = starts[index] + usize::from(y) * row.len();
             match &self.pixels {

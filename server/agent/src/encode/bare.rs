@@ -42,9 +42,8 @@ impl<'a> Bare<'a> {
         1 + table + bits.div_ceil(8)
     }
 
-    /// The payload.
-    pub(super) fn write(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.len());
+    /// Appends the payload.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
         let grey = if self.is_grey { GREY } else { 0 };
         out.push((self.colors.len() - 1) as u8 | grey);
         let channels = if self.is_grey { 1 } else { 3 };
@@ -58,7 +57,7 @@ impl<'a> Bare<'a> {
                 row.iter().for_each(|&index| bits.push(index, self.bits));
             }
         }
-        bits.finish()
+        bits.finish();
     }
 
     /// Each row, and whether it is the same as the one above it.
@@ -70,14 +69,14 @@ impl<'a> Bare<'a> {
 }
 
 /// Appends numbers of a few bits, from the highest bit of each byte down.
-struct Bits {
-    out: Vec<u8>,
+struct Bits<'a> {
+    out: &'a mut Vec<u8>,
     /// Those that do not fill a byte yet are its lowest.
     pending: u16,
     count: u32,
 }
 
-impl Bits {
+impl Bits<'_> {
     fn push(&mut self, value: u8, bits: u32) {
         self.pending = self.pending << bits | u16::from(value);
         self.count += bits;
@@ -87,12 +86,11 @@ impl Bits {
         }
     }
 
-    /// The bytes, the last of them filled up with zeros.
-    fn finish(mut self) -> Vec<u8> {
+    /// Fills the last byte up with zeros.
+    fn finish(mut self) {
         if self.count > 0 {
             self.push(0, 8 - self.count);
         }
-        self.out
     }
 }
 
@@ -102,11 +100,11 @@ mod tests {
 
     /// How many bytes rows of these indices take, and the last of them.
     fn check(colors: &[u32], rows: &[&[u8]]) -> (usize, Vec<u8>) {
-        let bare = Bare::new(colors, &rows.concat(), rows[0].len() as u16).map(|bare| {
-            assert_eq!(bare.write().len(), bare.len());
-            bare.write()
-        });
-        let bytes = bare.expect("few colours");
+        let indices = rows.concat();
+        let bare = Bare::new(colors, &indices, rows[0].len() as u16).expect("few colours");
+        let mut bytes = Vec::new();
+        bare.write(&mut bytes);
+        assert_eq!(bytes.len(), bare.len());
         (bytes.len(), bytes[bytes.len().saturating_sub(3)..].to_vec())
     }
 

@@ -8,8 +8,8 @@
 //!
 //! What the plan says moves becomes units of H.264 ([`streams`], [`h264`]).
 //!
-//! A codec for tiles is added here: a new [`OpKind`], and an arm of [`Encoder::tile`] that chooses
-//! it. One for video is another encoder in [`streams`].
+//! A codec for tiles is added here: a new [`OpKind`](lattice_wire::OpKind), and an arm of
+//! [`Encoder::tile`] that chooses it. One for video is another encoder in [`streams`].
 
 mod bare;
 pub mod h264;
@@ -20,7 +20,7 @@ use bare::Bare;
 use lattice_engine::classify::{Class, Classifier};
 use lattice_engine::picture::Picture;
 use lattice_engine::plan::FramePlan;
-use lattice_wire::{Op, OpKind, Rect, Size};
+use lattice_wire::{Draft, Rect, Size};
 use png::PalettePng;
 
 /// What stands around the pixels of a palette PNG, in bytes, beside the palette.
@@ -46,21 +46,19 @@ impl Encoder {
         Self::default()
     }
 
-    /// The operations of a plan but for its video; pixels come from `picture`, which shows the plan's result.
-    pub fn encode(&mut self, plan: &FramePlan, picture: &Picture) -> Vec<Op> {
-        let copies =
-            plan.copies.iter().map(|copy| Op { rect: copy.to, kind: OpKind::Copy(copy.from) });
-        let fills = plan.fills.iter().map(|&(rect, color)| Op { rect, kind: OpKind::Fill(color) });
-        let mut ops: Vec<Op> = copies.chain(fills).collect();
-        ops.extend(plan.tiles.iter().map(|&rect| self.tile(picture, rect)));
-        ops
+    /// Adds the operations of a plan but for its video; pixels come from `picture`, which shows the plan's
+    /// result.
+    pub fn encode(&mut self, plan: &FramePlan, picture: &Picture, draft: &mut Draft) {
+        plan.copies.iter().for_each(|&copy| draft.copy(copy));
+        plan.fills.iter().for_each(|&(rect, color)| draft.fill(rect, color));
+        plan.tiles.iter().for_each(|&rect| self.tile(picture, rect, draft));
     }
 
-    fn tile(&mut self, picture: &Picture, rect: Rect) -> Op {
-        let kind = match self.classifier.classify(picture, rect) {
-            Class::Fill(color) => OpKind::Fill(color),
+    fn tile(&mut self, picture: &Picture, rect: Rect, draft: &mut Draft) {
+        match self.classifier.classify(picture, rect) {
+            Class::Fill(color) => draft.fill(rect, color),
             Class::Palette { colors, indices } => {
-                palette(&mut self.png, rect.size(), colors, indices)
+                palette(&mut self.png, rect, colors, indices, draft);
             }
             Class::TrueColor => {
                 self.rgb.resize(rect.area() * 3, 0);
@@ -69,16 +67,17 @@ impl Encoder {
                     let bytes = out.as_chunks_mut::<3>().0;
                     bytes.iter_mut().zip(row).for_each(|(out, &pixel)| *out = rgb(pixel));
                 }
-                OpKind::Png(png::rgb(rect.size(), &self.rgb).into())
+                draft.png(rect, |out| png::rgb(rect.size(), &self.rgb, out));
             }
-        };
-        Op { rect, kind }
+        }
     }
 }
 
 /// A small picture as a PNG of three bytes a pixel, as small as it gets in some milliseconds.
 pub fn still_png(size: Size, rgb: &[u8]) -> Vec<u8> {
-    png::small_rgb(size, rgb)
+    let mut file = Vec::new();
+    png::small_rgb(size, rgb, &mut file);
+    file
 }
 
 /// A cursor's image as a PNG with alpha. `argb` has one premultiplied `0xAARRGGBB` a pixel, in
@@ -94,7 +93,9 @@ pub fn cursor_png(size: Size, argb: &[u32]) -> Vec<u8> {
         [color(red), color(green), color(blue), alpha as u8]
     };
     let rgba: Vec<u8> = argb.iter().flat_map(straight).collect();
-    png::rgba(size, &rgba)
+    let mut file = Vec::new();
+    png::rgba(size, &rgba, &mut file);
+    file
 }
 
 fn rgb(pixel: u32) -> [u8; 3] {
@@ -102,17 +103,17 @@ fn rgb(pixel: u32) -> [u8; 3] {
     [red, green, blue]
 }
 
-/// The cheaper of both forms for few colours.
-fn palette(png: &mut PalettePng, size: Size, colors: &[u32], indices: &[u8]) -> OpKind {
+/// Adds the cheaper of both forms for few colours.
+fn palette(png: &mut PalettePng, rect: Rect, colors: &[u32], indices: &[u8], draft: &mut Draft) {
     let is_small = indices.len() <= BARE_PIXELS;
-    let bare = Bare::new(colors, indices, size.width).filter(|_| is_small);
+    let bare = Bare::new(colors, indices, rect.width).filter(|_| is_small);
     if let Some(bare) = bare.filter(|bare| bare.len() <= AROUND_PNG + PNG_START) {
-        return OpKind::Palette(bare.write().into());
+        return draft.palette(rect, |out| bare.write(out));
     }
-    let file = png.encode(size, colors, indices);
+    let file = png.encode(rect.size(), colors, indices);
     match bare.filter(|bare| bare.len() <= file.len() + PNG_START) {
-        Some(bare) => OpKind::Palette(bare.write().into()),
-        None => OpKind::Png(file.into()),
+        Some(bare) => draft.palette(rect, |out| bare.write(out)),
+        None => draft.png(rect, |out| out.extend_from_slice(file)),
     }
 }
 
@@ -120,7 +121,9 @@ fn palette(png: &mut PalettePng, size: Size, colors: &[u32], indices: &[u8]) -> 
 mod tests {
     use super::*;
     use ::png::{ColorType, Decoder, Transformations};
-    use lattice_wire::{Epoch, Frame, FrameFlags, FrameId, FrameRef, Point, Seq, ViewerId};
+    use lattice_wire::{
+        Epoch, Frame, FrameFlags, FrameHead, FrameId, FrameRef, Op, OpKind, Point, Seq, ViewerId,
+    };
     use std::io::Cursor;
 
     const SIZE: Size = Size::new(70, 41);
@@ -168,10 +171,25 @@ mod tests {
         pixels
     }
 
+    /// A frame of a plan, after a while.
+    fn packet(plan: &FramePlan, picture: &Picture) -> Vec<u8> {
+        let mut draft = Draft::new();
+        Encoder::new().encode(plan, picture, &mut draft);
+        let at = FrameRef { epoch: Epoch(0xdead_beef), id: FrameId(20_000) };
+        let echo = (ViewerId(9000), Seq(700));
+        let head = FrameHead { flags: FrameFlags::default(), at, echo, cost_us: 1900 };
+        draft.packet(&head, Vec::new())
+    }
+
+    /// What becomes of tiles.
+    fn ops(tiles: Vec<Rect>, picture: &Picture) -> Vec<Op> {
+        let plan = FramePlan { tiles, ..FramePlan::default() };
+        Frame::decode(&packet(&plan, picture).into()).expect("a good packet").ops
+    }
+
     fn check(colors: u32, rect: Rect, expect_bare: bool) {
         let picture = striped(colors);
-        let plan = FramePlan { tiles: vec![rect], ..FramePlan::default() };
-        let ops = Encoder::new().encode(&plan, &picture);
+        let ops = ops(vec![rect], &picture);
         let expected: Vec<u32> = picture.rows(rect).flatten().copied().collect();
         let found = match &ops[..] {
             [Op { kind: OpKind::Png(file), .. }] if !expect_bare => decode_png(file),
@@ -226,8 +244,7 @@ mod tests {
                 row.iter_mut().for_each(|pixel| *pixel = random(colors) * channel);
             }
             let rect = size.bounds().unwrap();
-            let plan = FramePlan { tiles: vec![rect], ..FramePlan::default() };
-            let found = match Encoder::new().encode(&plan, &picture).remove(0).kind {
+            let found = match ops(vec![rect], &picture).remove(0).kind {
                 OpKind::Fill(color) => vec![color; size.area()],
                 OpKind::Palette(bytes) => decode_bare(&bytes, size),
                 OpKind::Png(file) => decode_png(&file),
@@ -241,10 +258,7 @@ mod tests {
     fn a_large_rectangle_is_a_png_however_few_bytes_it_would_be_bare() {
         let mut picture = Picture::new(Size::new(129, 128));
         picture.fill(Rect::new(0, 0, 129, 60), 0xffffff);
-        let encode = |rect: Rect| {
-            let plan = FramePlan { tiles: vec![rect], ..FramePlan::default() };
-            Encoder::new().encode(&plan, &picture).remove(0).kind
-        };
+        let encode = |rect: Rect| ops(vec![rect], &picture).remove(0).kind;
         assert!(matches!(encode(Rect::new(0, 0, 128, 128)), OpKind::Palette(_)));
         assert!(matches!(encode(Rect::new(0, 0, 129, 128)), OpKind::Png(_)));
     }
@@ -256,21 +270,8 @@ mod tests {
 
     #[test]
     fn one_colour_is_a_fill_even_as_a_tile() {
-        let plan = FramePlan { tiles: vec![Rect::new(0, 0, 9, 9)], ..FramePlan::default() };
-        let ops = Encoder::new().encode(&plan, &Picture::new(SIZE));
+        let ops = ops(vec![Rect::new(0, 0, 9, 9)], &Picture::new(SIZE));
         assert_eq!(ops, [Op { rect: Rect::new(0, 0, 9, 9), kind: OpKind::Fill(0) }]);
-    }
-
-    /// How many bytes such a frame has after a while.
-    fn packet_len(plan: &FramePlan, picture: &Picture) -> usize {
-        let frame = Frame {
-            flags: FrameFlags::default(),
-            at: FrameRef { epoch: Epoch(0xdead_beef), id: FrameId(20_000) },
-            echo: (ViewerId(9000), Seq(700)),
-            cost_us: 1900,
-            ops: Encoder::new().encode(plan, picture),
-        };
-        frame.encode().len()
     }
 
     #[test]
@@ -284,7 +285,7 @@ mod tests {
             row.iter_mut().enumerate().for_each(|(x, pixel)| *pixel = ink(x));
         }
         let plan = FramePlan { tiles: vec![rect], ..FramePlan::default() };
-        assert_eq!(packet_len(&plan, &picture), 34);
+        assert_eq!(packet(&plan, &picture).len(), 34);
     }
 
     #[test]
@@ -294,7 +295,7 @@ mod tests {
         let bared = [Rect::new(300, 200, 640, 3), Rect::new(300, 203, 7, 377)];
         let fills = bared.map(|rect| (rect, 0x33_6699)).to_vec();
         let plan = FramePlan { copies, fills, ..FramePlan::default() };
-        assert_eq!(packet_len(&plan, &Picture::new(Size::new(1000, 600))), 49);
+        assert_eq!(packet(&plan, &Picture::new(Size::new(1000, 600))).len(), 49);
     }
 
     #[test]

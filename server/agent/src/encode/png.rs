@@ -16,6 +16,7 @@ pub(super) struct PalettePng {
     compressor: Compressor,
     rows: Vec<u8>,
     deflated: Vec<u8>,
+    file: Vec<u8>,
 }
 
 impl std::fmt::Debug for PalettePng {
@@ -28,13 +29,14 @@ impl Default for PalettePng {
     fn default() -> Self {
         // Level 1: on text, higher ones cost three times the time for a tenth of the bytes.
         let level = CompressionLvl::new(1).expect("libdeflate has a level 1");
-        Self { compressor: Compressor::new(level), rows: Vec::new(), deflated: Vec::new() }
+        let compressor = Compressor::new(level);
+        Self { compressor, rows: Vec::new(), deflated: Vec::new(), file: Vec::new() }
     }
 }
 
 impl PalettePng {
     /// The file of an image with one index a pixel; 2 to 256 colours, `0x00RRGGBB` each.
-    pub(super) fn encode(&mut self, size: Size, colors: &[u32], indices: &[u8]) -> Vec<u8> {
+    pub(super) fn encode(&mut self, size: Size, colors: &[u32], indices: &[u8]) -> &[u8] {
         let bits = bits_for(colors.len());
         self.rows.clear();
         for row in indices.chunks(usize::from(size.width)) {
@@ -42,18 +44,23 @@ impl PalettePng {
             self.rows.push(0);
             pack(row, bits, &mut self.rows);
         }
-        self.deflated.resize(self.compressor.zlib_compress_bound(self.rows.len()), 0);
+        // Never shorter, or it would be filled with zeros time and again.
+        let room = self.compressor.zlib_compress_bound(self.rows.len()).max(self.deflated.len());
+        self.deflated.resize(room, 0);
         let len = self
             .compressor
             .zlib_compress(&self.rows, &mut self.deflated)
             .expect("the buffer has the size that libdeflate states");
-        let palette: Vec<u8> = colors.iter().flat_map(|&color| rgb_of(color)).collect();
-        let mut file = Vec::with_capacity(80 + palette.len() + len);
+        let mut palette = [0; 256 * 3];
+        let (entries, _) = palette.as_chunks_mut::<3>();
+        entries.iter_mut().zip(colors).for_each(|(entry, &color)| *entry = rgb_of(color));
+        let file = &mut self.file;
+        file.clear();
         file.extend(SIGNATURE);
-        chunk(&mut file, b"IHDR", &header(size, bits as u8));
-        chunk(&mut file, b"PLTE", &palette);
-        chunk(&mut file, b"IDAT", &self.deflated[..len]);
-        chunk(&mut file, b"IEND", &[]);
+        chunk(file, b"IHDR", &header(size, bits as u8));
+        chunk(file, b"PLTE", &palette[..colors.len() * 3]);
+        chunk(file, b"IDAT", &self.deflated[..len]);
+        chunk(file, b"IEND", &[]);
         file
     }
 }
@@ -108,28 +115,26 @@ fn chunk(file: &mut Vec<u8>, name: &[u8; 4], data: &[u8]) {
     file.extend(checksum.to_be_bytes());
 }
 
-/// The file of an image with three bytes a pixel.
-pub(super) fn rgb(size: Size, bytes: &[u8]) -> Vec<u8> {
-    write(size, ColorType::Rgb, bytes, Compression::Fastest)
+/// Appends the file of an image with three bytes a pixel.
+pub(super) fn rgb(size: Size, bytes: &[u8], out: &mut Vec<u8>) {
+    write(size, ColorType::Rgb, bytes, Compression::Fastest, out);
 }
 
 /// The same, smaller and slower.
-pub(super) fn small_rgb(size: Size, bytes: &[u8]) -> Vec<u8> {
-    write(size, ColorType::Rgb, bytes, Compression::Balanced)
+pub(super) fn small_rgb(size: Size, bytes: &[u8], out: &mut Vec<u8>) {
+    write(size, ColorType::Rgb, bytes, Compression::Balanced, out);
 }
 
-/// The file of an image with four bytes a pixel, alpha last and not premultiplied.
-pub(super) fn rgba(size: Size, bytes: &[u8]) -> Vec<u8> {
-    write(size, ColorType::Rgba, bytes, Compression::Fastest)
+/// The same with four bytes a pixel, alpha last and not premultiplied.
+pub(super) fn rgba(size: Size, bytes: &[u8], out: &mut Vec<u8>) {
+    write(size, ColorType::Rgba, bytes, Compression::Fastest, out);
 }
 
-fn write(size: Size, color: ColorType, bytes: &[u8], effort: Compression) -> Vec<u8> {
-    let mut file = Vec::with_capacity(bytes.len() / 2 + 128);
-    let mut encoder = png::Encoder::new(&mut file, size.width.into(), size.height.into());
+fn write(size: Size, color: ColorType, bytes: &[u8], effort: Compression, out: &mut Vec<u8>) {
+    let mut encoder = png::Encoder::new(out, size.width.into(), size.height.into());
     encoder.set_color(color);
     encoder.set_depth(BitDepth::Eight);
     encoder.set_compression(effort);
     let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(bytes));
     written.expect("a vector takes every byte, and the caller's bytes fit the size");
-    file
 }

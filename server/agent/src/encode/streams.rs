@@ -4,7 +4,9 @@ use super::h264::{Config, EncodeError, VideoEncoder, even};
 use lattice_engine::picture::Picture;
 use lattice_engine::rate::ladder::Mode;
 use lattice_engine::video::Unit;
-use lattice_wire::{Micros, Op, OpKind, Rect, Video};
+use lattice_wire::picture::MAX_STREAMS;
+use lattice_wire::{Draft, Drawn, Micros, Rect};
+use smallvec::SmallVec;
 use std::collections::BTreeMap;
 
 /// What a stream is given where the link sets no bound: more than any quantiser in use can spend.
@@ -22,7 +24,6 @@ const NOTABLE: f64 = 0.125;
 #[derive(Debug)]
 pub struct Streams {
     encoders: BTreeMap<u8, Stream>,
-    unit: Vec<u8>,
     /// Threads of an encoder for a large place.
     threads: u16,
 }
@@ -31,7 +32,7 @@ impl Default for Streams {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let threads = if cores > 1 { 2 } else { 1 };
-        Self { encoders: BTreeMap::new(), unit: Vec::new(), threads }
+        Self { encoders: BTreeMap::new(), threads }
     }
 }
 
@@ -46,8 +47,8 @@ struct Stream {
 /// What came of the units of a frame.
 #[derive(Debug, Default)]
 pub struct Encoded {
-    /// The operations.
-    pub ops: Vec<Op>,
+    /// How many there are.
+    pub units: usize,
     /// How many of them are keyframes.
     pub keyframes: usize,
     /// Bits of the units.
@@ -74,17 +75,18 @@ impl Streams {
         if self.encoders.is_empty() {
             return;
         }
-        let kept: Vec<(u8, Rect)> = streams.collect();
+        let kept: SmallVec<[(u8, Rect); MAX_STREAMS as usize]> = streams.collect();
         self.encoders.retain(|&number, stream| kept.contains(&(number, stream.place)));
     }
 
-    /// Encodes what `picture` shows of the units.
+    /// Adds what `picture` shows of the units to a frame.
     pub fn encode(
         &mut self,
         units: &[Unit],
         picture: &Picture,
         mode: &Mode,
         now: Micros,
+        draft: &mut Draft,
     ) -> Encoded {
         let all: usize = units.iter().map(|unit| unit.place.area()).sum();
         let mut encoded = Encoded::default();
@@ -92,16 +94,16 @@ impl Streams {
             let share = unit.place.area() as f64 / all as f64;
             let wanted = config(unit, mode, share, self.threads);
             let is_coarse = self.encoders.get(&unit.stream).is_some_and(|own| own.is_coarse);
-            let video = self.unit(unit, picture, wanted, is_coarse, now).or_else(|_| {
+            let drawn = self.unit(unit, picture, wanted, is_coarse, now, draft).or_else(|_| {
                 self.encoders.remove(&unit.stream);
-                self.unit(unit, picture, wanted, true, now)
+                self.unit(unit, picture, wanted, true, now, draft)
             });
-            match video {
-                Ok(video) => {
-                    encoded.keyframes += usize::from(video.keyframe);
-                    encoded.bits += video.unit.len() as u64 * 8;
-                    encoded.pixels += video.coded.area() as u64;
-                    encoded.ops.push(Op { rect: unit.place, kind: OpKind::Video(video) });
+            match drawn {
+                Ok(Drawn { keyframe, bytes }) => {
+                    encoded.units += 1;
+                    encoded.keyframes += usize::from(keyframe);
+                    encoded.bits += bytes as u64 * 8;
+                    encoded.pixels += wanted.coded.area() as u64;
                 }
                 Err(error) => {
                     tracing::warn!(%error, stream = unit.stream, "a video stream is given up");
@@ -120,7 +122,8 @@ impl Streams {
         wanted: Config,
         is_coarse: bool,
         now: Micros,
-    ) -> Result<Video, EncodeError> {
+        draft: &mut Draft,
+    ) -> Result<Drawn, EncodeError> {
         let (finest, coarsest) = wanted.quantisers;
         let finest = if is_coarse { (finest + COARSER).min(coarsest) } else { finest };
         let wanted = Config { quantisers: (finest, coarsest), ..wanted };
@@ -147,16 +150,9 @@ impl Streams {
         {
             stream.encoder.set_rate(wanted.bitrate, wanted.frame_rate)?;
         }
-        self.unit.clear();
         let time_ms = (now.0 / 1000) as i64;
-        let keyframe =
-            stream.encoder.encode(picture, unit.place, time_ms, unit.keyframe, &mut self.unit)?;
-        Ok(Video {
-            stream: unit.stream,
-            keyframe,
-            coded: wanted.coded,
-            damage: unit.damage.clone(),
-            unit: self.unit.as_slice().to_vec().into(),
+        draft.video(unit.place, unit.stream, wanted.coded, &unit.damage, |out| {
+            stream.encoder.encode(picture, unit.place, time_ms, unit.keyframe, out)
         })
     }
 }
@@ -184,7 +180,8 @@ mod tests {
     use lattice_engine::rate::Pace;
     use lattice_engine::rate::ladder::{Ladder, Scale};
     use lattice_engine::video::Content;
-    use lattice_wire::Size;
+    use lattice_wire::{Size, Step, StepKind};
+    use smallvec::smallvec;
 
     fn mode() -> Mode {
         Ladder::new(Micros(33_333)).choose(Pace::UNKNOWN, 0)
@@ -192,12 +189,12 @@ mod tests {
 
     fn unit(stream: u8, place: Rect) -> Unit {
         let content = Content::Pictures;
-        Unit { stream, place, content, damage: vec![place], keyframe: false }
+        Unit { stream, place, content, damage: smallvec![place], keyframe: false }
     }
 
     fn encode(streams: &mut Streams, units: &[Unit], mode: &Mode, frame: u64) -> Encoded {
         let picture = Picture::new(Size::new(641, 480));
-        streams.encode(units, &picture, mode, Micros::from_millis(frame * 33))
+        streams.encode(units, &picture, mode, Micros::from_millis(frame * 33), &mut Draft::new())
     }
 
     #[test]
@@ -205,10 +202,12 @@ mod tests {
         let mut streams = Streams::default();
         let place = Rect::new(1, 2, 161, 120);
         let first = encode(&mut streams, &[unit(3, place)], &mode(), 0);
-        let next = encode(&mut streams, &[unit(3, place)], &mode(), 1);
+        let (picture, mut draft) = (Picture::new(Size::new(641, 480)), Draft::new());
+        let next = streams.encode(&[unit(3, place)], &picture, &mode(), Micros(33_000), &mut draft);
         assert_eq!((first.keyframes, next.keyframes), (1, 0));
-        let [Op { rect, kind: OpKind::Video(video) }] = &next.ops[..] else { panic!("one unit") };
-        assert_eq!((*rect, video.stream, video.coded), (place, 3, Size::new(162, 120)));
+        assert_eq!(next.pixels, Size::new(162, 120).area() as u64);
+        let [Step { rect, kind: StepKind::Video(len) }] = draft.steps() else { panic!("one unit") };
+        assert!(*rect == place && *len as u64 > next.bits / 8);
     }
 
     #[test]
@@ -253,8 +252,8 @@ mod tests {
             }
             let units = [unit(0, Rect::new(0, 0, 400, 301))];
             let now = Micros::from_millis(u64::from(frame) * 33);
-            let encoded = streams.encode(&units, &picture, &mode(), now);
-            assert_eq!((encoded.failed, encoded.ops.len()), (vec![], 1), "frame {frame}");
+            let encoded = streams.encode(&units, &picture, &mode(), now, &mut Draft::new());
+            assert_eq!((encoded.failed, encoded.units), (vec![], 1), "frame {frame}");
         }
     }
 
@@ -263,6 +262,6 @@ mod tests {
         let mut streams = Streams::default();
         let units = [unit(0, Rect::new(0, 0, 4, 4)), unit(1, Rect::new(320, 0, 160, 120))];
         let encoded = encode(&mut streams, &units, &mode(), 0);
-        assert_eq!((encoded.failed, encoded.ops.len(), streams.len()), (vec![0], 1, 1));
+        assert_eq!((encoded.failed, encoded.units, streams.len()), (vec![0], 1, 1));
     }
 }

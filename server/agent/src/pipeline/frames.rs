@@ -14,7 +14,7 @@ use lattice_engine::rate::ladder::PORTION;
 use lattice_engine::region::Region;
 use lattice_engine::video::Unit;
 use lattice_wire::{
-    Askers, Digest, Frame, FrameFlags, FrameRef, Micros, Op, Refresh, Seq, ViewerId,
+    Askers, Digest, FrameFlags, FrameHead, FrameRef, Micros, Refresh, Seq, ViewerId,
 };
 use std::sync::atomic::Ordering;
 
@@ -45,7 +45,9 @@ impl Session<'_> {
         let was_blank = canvas.is_blank;
         (canvas.is_blank, canvas.keyframe) = (false, false);
         let (region, hints) = (&fetched.region, &fetched.hints);
-        let mut plan = if was_blank {
+        let mut plan = std::mem::take(&mut self.plan);
+        plan.clear();
+        if was_blank {
             // Nobody has this picture yet: those who look are sent all of it.
             canvas.planner.begin(region, fetched.reader());
             self.clock.handle_nothing(now);
@@ -53,18 +55,20 @@ impl Session<'_> {
                 self.newest.0 += 1;
                 return Ok(Made::Done);
             }
-            canvas.planner.plan_refresh(&Region::whole(canvas.size()))
+            let whole = Region::whole(canvas.size());
+            canvas.planner.plan_refresh(&whole, &mut plan);
         } else {
-            canvas.planner.plan(now, region, fetched.reader(), hints, &self.rules)
-        };
+            canvas.planner.plan(now, region, fetched.reader(), hints, &self.rules, &mut plan);
+        }
         if plan.is_empty() {
             self.clock.handle_nothing(now);
-            return Ok(Made::Done);
+        } else {
+            self.take_along(&mut plan, now);
+            self.number(&plan);
+            self.clock.handle_sent(self.newest, now);
+            self.send(&plan, FrameFlags { keyframe, refresh: None }, noticed, echo);
         }
-        self.take_along(&mut plan, now);
-        self.number(&plan);
-        self.clock.handle_sent(self.newest, now);
-        self.send(&plan, FrameFlags { keyframe, refresh: None }, noticed, echo);
+        self.plan = plan;
         Ok(Made::Done)
     }
 
@@ -94,7 +98,8 @@ impl Session<'_> {
             // They lack what the next pictures of each stream build upon.
             canvas.planner.videos_mut().want_keyframes();
         }
-        let plan = canvas.planner.plan_refresh(&region);
+        let mut plan = FramePlan::default();
+        canvas.planner.plan_refresh(&region, &mut plan);
         let echo = self.shared.echo.settled();
         self.send(&plan, FrameFlags { keyframe, refresh: Some(request) }, when, echo);
         Ok(())
@@ -117,18 +122,21 @@ impl Session<'_> {
         if canvas.planner.next_due(&self.rules).is_none_or(|due| due > now) {
             return false;
         }
-        let mut plan = canvas.planner.plan_due(now, &self.rules);
+        let mut plan = std::mem::take(&mut self.plan);
+        plan.clear();
+        canvas.planner.plan_due(now, &self.rules, &mut plan);
         if plan.is_empty() {
             // A region has ended.
             self.streams.keep(canvas.planner.videos().streams());
             self.count_encoders();
-            return true;
+        } else {
+            self.take_along(&mut plan, now);
+            self.number(&plan);
+            self.clock.handle_sent(self.newest, now);
+            let echo = self.shared.echo.settled();
+            self.send(&plan, FrameFlags::default(), now, echo);
         }
-        self.take_along(&mut plan, now);
-        self.number(&plan);
-        self.clock.handle_sent(self.newest, now);
-        let echo = self.shared.echo.settled();
-        self.send(&plan, FrameFlags::default(), now, echo);
+        self.plan = plan;
         true
     }
 
@@ -140,9 +148,7 @@ impl Session<'_> {
         let Some(canvas) = &mut self.canvas else { return };
         let rested = canvas.planner.next_refinement();
         if rested.is_some_and(|at| at.plus(OVERDUE) <= now) {
-            let FramePlan { fills, tiles, .. } = canvas.planner.plan_refinement(now, pointer, area);
-            plan.fills.extend(fills);
-            plan.tiles.extend(tiles);
+            canvas.planner.plan_refinement(now, pointer, area, plan);
         }
     }
 
@@ -150,7 +156,7 @@ impl Session<'_> {
     fn number(&mut self, plan: &FramePlan) {
         self.newest.0 += 1;
         if let Some(canvas) = &mut self.canvas {
-            canvas.history.record(self.newest, plan.touched());
+            canvas.history.record(self.newest, |region| plan.touch(region));
         }
     }
 
@@ -180,12 +186,15 @@ impl Session<'_> {
             return false;
         }
         let pointer = self.shared.pointer.get();
-        let plan = canvas.planner.plan_refinement(now, pointer, area);
+        let mut plan = std::mem::take(&mut self.plan);
+        plan.clear();
+        canvas.planner.plan_refinement(now, pointer, area, &mut plan);
         let is_exact = canvas.planner.is_exact();
         self.number(&plan);
         self.clock.handle_refined(self.newest);
         let echo = self.shared.echo.settled();
         self.send(&plan, FrameFlags::default(), now, echo);
+        self.plan = plan;
         if is_exact {
             // It had rested before it was refined.
             self.digest_at = Some(now);
@@ -202,17 +211,20 @@ impl Session<'_> {
     ) {
         let start = clock::now();
         let Some(canvas) = &self.canvas else { return };
-        let mut ops = self.encoder.encode(plan, canvas.planner.shadow());
+        self.draft.clear();
+        self.encoder.encode(plan, canvas.planner.shadow(), &mut self.draft);
         if !plan.videos.is_empty() {
-            ops.extend(self.encode_video(&plan.videos, start));
+            self.encode_video(&plan.videos, start);
             self.effort.handle_cost(clock::now().since(start));
         }
         let at = FrameRef { epoch: self.epoch, id: self.newest };
         let now = clock::now();
         let cost_us = now.since(noticed).0.min(u64::from(u32::MAX)) as u32;
-        let frame = Frame { flags, at, echo, cost_us, ops };
-        tracing::trace!(frame.id = at.id.0, ops = frame.ops.len(), cost_us, "a frame is sent");
-        self.shared.outbound.push(Kind::Frame, frame.encode());
+        let ops = self.draft.steps().len();
+        tracing::trace!(frame.id = at.id.0, ops, cost_us, "a frame is sent");
+        let head = FrameHead { flags, at, echo, cost_us };
+        let outbound = &self.shared.outbound;
+        outbound.push(Kind::Frame, self.draft.packet(&head, outbound.memory()));
         self.still.handle_change();
         count(&self.shared.counters.frames);
         if now.since(start) > self.clock.interval() {
@@ -221,23 +233,23 @@ impl Session<'_> {
         self.digest_at = Some(now.plus(REST));
     }
 
-    /// The operations of units of video. A stream that fails goes on as stills; what its unit should
+    /// Adds units of video to the frame. A stream that fails goes on as stills; what its unit should
     /// have shown is stale and so will be refined.
-    fn encode_video(&mut self, units: &[Unit], now: Micros) -> Vec<Op> {
-        let Some(canvas) = &mut self.canvas else { return Vec::new() };
+    fn encode_video(&mut self, units: &[Unit], now: Micros) {
+        let Some(canvas) = &mut self.canvas else { return };
         let mode = self.rules.mode;
-        let encoded = self.streams.encode(units, canvas.planner.shadow(), &mode, now);
-        let Encoded { ops, keyframes, bits, pixels, failed } = encoded;
+        let (picture, draft) = (canvas.planner.shadow(), &mut self.draft);
+        let Encoded { units, keyframes, bits, pixels, failed } =
+            self.streams.encode(units, picture, &mode, now, draft);
         let (asked, interval) = (mode.bits_per_frame, mode.interval.0);
         tracing::trace!(bits, asked, interval, keyframes, pixels, "video is encoded");
         let videos = canvas.planner.videos_mut();
         failed.into_iter().for_each(|stream| videos.give_up(stream));
         self.streams.keep(videos.streams());
         self.ladder.handle_encoded(bits, mode.bits_per_frame, pixels);
-        count_more(&self.shared.counters.video_units, ops.len() as u64);
+        count_more(&self.shared.counters.video_units, units as u64);
         count_more(&self.shared.counters.video_keyframes, keyframes as u64);
         self.count_encoders();
-        ops
     }
 
     pub(super) fn count_encoders(&self) {

@@ -9,6 +9,11 @@ use std::time::Duration;
 /// Frames that may wait for the link; with more the display's damage waits instead.
 const MAX_FRAMES: usize = 2;
 
+/// Packets that were written leave their memory to the next frames: so many, and of so many bytes, which
+/// a unit of a film at 1080p rarely has.
+const SPARE: usize = MAX_FRAMES + 2;
+const SPARE_BYTES: usize = 256 << 10;
+
 /// What a packet is, as far as the queue cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -38,6 +43,7 @@ struct Queue {
     link: u64,
     is_open: bool,
     packets: VecDeque<(Kind, Vec<u8>)>,
+    spare: Vec<Vec<u8>>,
     cursor: Option<Vec<u8>>,
     display: Option<DisplayState>,
     hung: Option<String>,
@@ -93,6 +99,19 @@ impl Outbound {
     pub fn push(&self, kind: Kind, packet: Vec<u8>) {
         lock(&self.queue).push(kind, packet);
         self.changed.notify_all();
+    }
+
+    /// Memory for a frame's packet: that of one that was written, where there is any.
+    pub fn memory(&self) -> Vec<u8> {
+        lock(&self.queue).spare.pop().unwrap_or_default()
+    }
+
+    /// Takes the memory of a packet back that was written.
+    pub fn give_back(&self, packet: Vec<u8>) {
+        let mut queue = lock(&self.queue);
+        if queue.spare.len() < SPARE && packet.capacity() <= SPARE_BYTES {
+            queue.spare.push(packet);
+        }
     }
 
     /// Whether another frame may be made.

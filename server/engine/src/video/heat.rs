@@ -42,6 +42,11 @@ pub enum Content {
 pub(super) struct HeatMap {
     columns: usize,
     tiles: Vec<Heat>,
+    /// Which of the boxes that are looked at are pictures.
+    rich: Vec<bool>,
+    /// The tiles that they lie in, by number; and those of one patch of them.
+    warm: Vec<usize>,
+    patch: Vec<usize>,
 }
 
 /// How often in a row a tile has changed.
@@ -57,7 +62,8 @@ impl HeatMap {
     pub(super) fn new(size: Size) -> Self {
         let tiles = |side: u16| usize::from(side.div_ceil(TILE));
         let columns = tiles(size.width);
-        Self { columns, tiles: vec![Heat::default(); columns * tiles(size.height)] }
+        let tiles = vec![Heat::default(); columns * tiles(size.height)];
+        Self { columns, tiles, rich: Vec::new(), warm: Vec::new(), patch: Vec::new() }
     }
 
     /// Notes what changed at `now`, each box within a tile, and returns the places that move. Where
@@ -69,29 +75,49 @@ impl HeatMap {
         shadow: &Picture,
         affordable: Option<usize>,
     ) -> Vec<(Rect, Content)> {
-        let rich: Vec<bool> = boxes.iter().map(|&rect| is_rich(shadow, rect)).collect();
-        let bytes: usize = boxes.iter().zip(&rich).map(|(rect, &rich)| cost(*rect, rich)).sum();
+        let mut rich = std::mem::take(&mut self.rich);
+        rich.extend(boxes.iter().map(|&rect| is_rich(shadow, rect)));
+        let places = self.note_all(now, boxes, &rich, affordable);
+        rich.clear();
+        self.rich = rich;
+        places
+    }
+
+    fn note_all(
+        &mut self,
+        now: Micros,
+        boxes: &[Rect],
+        rich: &[bool],
+        affordable: Option<usize>,
+    ) -> Vec<(Rect, Content)> {
+        let bytes: usize = boxes.iter().zip(rich).map(|(rect, &rich)| cost(*rect, rich)).sum();
         let is_dear = affordable.is_some_and(|affordable| bytes > affordable);
         // Text moves only where the link cannot take it as text.
         let area = |wanted: bool| -> usize {
-            let those = boxes.iter().zip(&rich).filter(|(_, rich)| **rich == wanted);
+            let those = boxes.iter().zip(rich).filter(|(_, rich)| **rich == wanted);
             those.map(|(rect, _)| rect.area()).sum()
         };
         let content = if area(true) < area(false) { Content::Text } else { Content::Pictures };
-        let mut warm = Vec::new();
-        for (&rect, &rich) in boxes.iter().zip(&rich) {
+        self.warm.clear();
+        for (&rect, &rich) in boxes.iter().zip(rich) {
             if is_dear || rich {
-                warm.push(self.heat(now, rect));
+                let tile = self.heat(now, rect);
+                self.warm.push(tile);
             }
         }
-        warm.sort_unstable();
-        warm.dedup();
-        if warm.len() < SMALL {
+        self.warm.sort_unstable();
+        self.warm.dedup();
+        if self.warm.len() < SMALL {
             return Vec::new();
         }
-        let patches = self.patches(warm);
-        let places = patches.iter().filter_map(|patch| self.place_of(patch, is_dear));
-        places.map(|place| (place, if is_dear { content } else { Content::Pictures })).collect()
+        let mut places = Vec::new();
+        while self.next_patch() {
+            let place = self.place_of(&self.patch, is_dear);
+            places.extend(
+                place.map(|place| (place, if is_dear { content } else { Content::Pictures })),
+            );
+        }
+        places
     }
 
     /// Notes a change of the tile that `rect` lies in; returns the tile's number.
@@ -109,25 +135,21 @@ impl HeatMap {
         at
     }
 
-    /// The tiles in groups that touch each other, by side or corner.
-    fn patches(&self, warm: Vec<usize>) -> Vec<Vec<usize>> {
-        let mut left = warm;
-        let mut patches = Vec::new();
-        while let Some(start) = left.pop() {
-            let mut patch = vec![start];
-            let mut next = 0;
-            while let Some(&tile) = patch.get(next) {
-                next += 1;
-                let (column, row) = (tile % self.columns, tile / self.columns);
-                let near = |other: &mut usize| {
-                    (*other % self.columns).abs_diff(column) <= 1
-                        && (*other / self.columns).abs_diff(row) <= 1
-                };
-                patch.extend(left.extract_if(.., near));
-            }
-            patches.push(patch);
+    /// Takes a group of warm tiles that touch each other, by side or corner; false where none is left.
+    fn next_patch(&mut self) -> bool {
+        self.patch.clear();
+        self.patch.extend(self.warm.pop());
+        let mut next = 0;
+        while let Some(&tile) = self.patch.get(next) {
+            next += 1;
+            let (column, row) = (tile % self.columns, tile / self.columns);
+            let near = |other: &mut usize| {
+                (*other % self.columns).abs_diff(column) <= 1
+                    && (*other / self.columns).abs_diff(row) <= 1
+            };
+            self.patch.extend(self.warm.extract_if(.., near));
         }
-        patches
+        !self.patch.is_empty()
     }
 
     /// Where a patch would have its region, if it is one.

@@ -20,6 +20,19 @@ fn film(seed: u32) -> Picture {
     picture
 }
 
+/// What is due.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Due {
+    units: Vec<Unit>,
+    stills: Vec<Rect>,
+}
+
+fn due(regions: &mut VideoRegions, now: Micros, rules: &Rules) -> Due {
+    let mut due = Due::default();
+    regions.take_due(now, rules, &mut due.units, &mut due.stills);
+    due
+}
+
 /// Regions and the clock that they are shown by.
 struct Show {
     regions: VideoRegions,
@@ -38,11 +51,12 @@ impl Show {
     fn frame(&mut self, changed: &[Rect], copies: &[Copy]) -> (Due, Vec<Rect>) {
         self.now = self.now.plus(FRAME);
         self.frames += 1;
-        let boxes = changed.iter().flat_map(|&rect| crate::damage::tiles_of(rect)).collect();
-        let Sorted { rest, .. } = self.regions.hold(self.now, boxes);
+        let tiles = changed.iter().flat_map(|&rect| crate::damage::tiles_of(rect));
+        let (mut rest, mut held) = (tiles.collect(), Vec::new());
+        self.regions.hold(self.now, &mut rest, &mut held);
         let screen = film(self.frames * 977);
-        let Sorted { rest, .. } = self.regions.watch(self.now, rest, copies, &screen, &self.rules);
-        (self.regions.take_due(self.now, &self.rules), rest)
+        self.regions.watch(self.now, &mut rest, copies, &screen, &self.rules, &mut held);
+        (due(&mut self.regions, self.now, &self.rules), rest)
     }
 
     /// The same often; returns the last.
@@ -106,9 +120,10 @@ fn text_that_changes_fast_stays_exact() {
     let text = Picture::new(SIZE);
     for _ in 0..60 {
         show.now = show.now.plus(FRAME);
-        let boxes: Vec<Rect> = crate::damage::tiles_of(PLAYER).collect();
-        let sorted = show.regions.watch(show.now, boxes, &[], &text, &show.rules);
-        assert_eq!(sorted.held, []);
+        let mut boxes: Vec<Rect> = crate::damage::tiles_of(PLAYER).collect();
+        let mut held = Vec::new();
+        show.regions.watch(show.now, &mut boxes, &[], &text, &show.rules, &mut held);
+        assert_eq!(held, []);
     }
 }
 
@@ -249,10 +264,10 @@ fn a_page_of_text_beyond_what_the_link_carries_begins_as_video_of_text() {
     let mut regions = VideoRegions::new(SIZE);
     let rules = Rules { affordable: Some(10_000), ..rules(2) };
     let (now, text) = (Micros(1_000_000), Picture::new(SIZE));
-    let boxes: Vec<Rect> = crate::damage::tiles_of(PLAYER).collect();
-    let sorted = regions.watch(now, boxes, &[], &text, &rules);
-    assert_eq!(sorted.rest, []);
-    let due = regions.take_due(now, &rules);
+    let mut boxes: Vec<Rect> = crate::damage::tiles_of(PLAYER).collect();
+    regions.watch(now, &mut boxes, &[], &text, &rules, &mut Vec::new());
+    assert_eq!(boxes, []);
+    let due = due(&mut regions, now, &rules);
     assert_eq!(due.units.len(), 1);
     assert_eq!(due.units[0].content, Content::Text);
 }

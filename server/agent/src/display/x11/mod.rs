@@ -14,12 +14,13 @@ mod windows;
 pub use connect::{Connected, connect};
 pub use cursor::hidden as hidden_cursor;
 
-use super::{DisplayError, Events, Fetched, Grab, Options, Pixels};
+use super::{DisplayError, Events, FEW_RECTS, Fetched, Grab, Options, Pixels};
 use lattice_engine::picture::RGB;
 use lattice_engine::region::Region;
 use lattice_wire::{MAX_SIDE, Rect, Size};
 use rustix::fd::{AsFd, BorrowedFd};
 pub use shm::Segment;
+use smallvec::SmallVec;
 use windows::Windows;
 use x11rb::NONE;
 use x11rb::connection::{Connection, RequestConnection};
@@ -323,7 +324,7 @@ fn fetch_shm(
 ) -> Result<(), ReplyError> {
     let (format, seg) = (ImageFormat::Z_PIXMAP.into(), segment.seg());
     let mut offset = 0;
-    let mut asked = Vec::with_capacity(region.rects().len());
+    let mut asked = SmallVec::<[_; FEW_RECTS]>::new();
     for &rect in region.rects() {
         let Rect { x, y, width, height } = rect;
         let (x, y) = (x as i16, y as i16);

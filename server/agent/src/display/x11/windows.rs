@@ -1,6 +1,6 @@
 //! Where the root's children are, so that a dragged window is known to have moved.
 
-use crate::display::DisplayError;
+use crate::display::{DisplayError, Hints};
 use lattice_engine::plan::MoveHint;
 use lattice_wire::{Rect, Size};
 use std::collections::HashMap;
@@ -72,8 +72,8 @@ impl Windows {
     }
 
     /// Which windows moved since the last time, without changing their size.
-    pub(super) fn moves(&mut self, screen: Size) -> Vec<MoveHint> {
-        let mut hints = Vec::new();
+    pub(super) fn moves(&mut self, screen: Size) -> Hints {
+        let mut hints = Hints::new();
         for window in self.known.values_mut() {
             let (from, to) = (window.at_frame, window.now);
             let (dx, dy) = (to.x - from.x, to.y - from.y);
@@ -127,7 +127,7 @@ mod tests {
 
     const SCREEN: Size = Size::new(100, 100);
 
-    fn moved(from: Place, to: Place) -> Vec<MoveHint> {
+    fn moved(from: Place, to: Place) -> Hints {
         let mut windows = Windows::default();
         windows.place(7, from);
         windows.place(7, to);
@@ -139,13 +139,13 @@ mod tests {
     #[test]
     fn a_dragged_window_is_a_hint() {
         let hints = moved(place(10, 10, 20, 20, 1), place(15, 7, 20, 20, 1));
-        assert_eq!(hints, [MoveHint { from: Rect::new(10, 10, 22, 22), dx: 5, dy: -3 }]);
+        assert_eq!(hints[..], [MoveHint { from: Rect::new(10, 10, 22, 22), dx: 5, dy: -3 }]);
     }
 
     #[test]
     fn only_the_part_on_the_screen_can_be_copied() {
         let hints = moved(place(-10, 90, 20, 20, 0), place(0, 90, 20, 20, 0));
-        assert_eq!(hints, [MoveHint { from: Rect::new(0, 90, 10, 10), dx: 10, dy: 0 }]);
+        assert_eq!(hints[..], [MoveHint { from: Rect::new(0, 90, 10, 10), dx: 10, dy: 0 }]);
     }
 
     #[test]

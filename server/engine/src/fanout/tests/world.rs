@@ -100,7 +100,7 @@ impl World {
             StepKind::Copy(from) => self.screen[usize::from(from.x / 4)],
             _ => self.id,
         };
-        self.history.record(FrameId(self.id), Self::spot(index).into());
+        self.history.record(FrameId(self.id), |all| all.add(Self::spot(index)));
         let steps = vec![Step { rect: Self::spot(index), kind }];
         self.send(&FrameTable { steps, ..frame(self.id, &[]) });
     }
