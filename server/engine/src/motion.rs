@@ -415,9 +415,14 @@ fn push(to: Rect, shift: Shift, copies: &mut Vec<Copy>) {
 /// column's hash grows by one pixel a row.
 fn column_hashes(picture: &Picture, strip: Rect, hashes: &mut Vec<u64>, blank: &mut Vec<bool>) {
     hashes.resize(usize::from(strip.width), 1);
-    let first = picture.row(strip.x, strip.y, strip.width);
     blank.clear();
-    blank.resize(first.len(), true);
+    blank.resize(usize::from(strip.width), true);
+    hash_columns(picture, strip, hashes, blank);
+}
+
+/// Apart from it, since of slices the compiler knows that they do not overlap.
+fn hash_columns(picture: &Picture, strip: Rect, hashes: &mut [u64], blank: &mut [bool]) {
+    let first = picture.row(strip.x, strip.y, strip.width);
     for row in picture.rows(strip) {
         let columns = hashes.iter_mut().zip(blank.iter_mut()).zip(first.iter().zip(row));
         for ((hash, blank), (first, pixel)) in columns {
