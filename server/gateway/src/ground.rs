@@ -85,6 +85,8 @@ impl Ground {
                     data: config.data_dir.clone(),
                     templates: directory,
                     engine: config.desktops.engine.clone(),
+                    catalogues: config.catalogues.directory(&config.data_dir),
+                    catalogue_keys: config.catalogues.words()?,
                 };
                 let socket = settings.run.join(broker::SOCKET);
                 (Some(OwnBroker::start(settings).await?), socket)

@@ -13,6 +13,7 @@ pub mod agent;
 pub mod auth;
 pub mod backup;
 pub mod broker;
+pub mod catalogues;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -8,13 +8,14 @@ use crate::accept::Drain;
 use crate::auth::{Auth, Token, admin};
 use crate::backup::Backups;
 use crate::broker::bootstrap::Bootstrap;
+use crate::catalogues::install::Installer;
 use crate::cli::ServeArgs;
 use crate::config::Config;
 use crate::front::Front;
 use crate::ground::Ground;
 use crate::host::Host;
 use crate::http::Names;
-use crate::http::api::{Api, Keeping, MOST_SESSIONS};
+use crate::http::api::{Api, Keeping, MOST_SESSIONS, Offers};
 use crate::http::origin::{Scheme, Sites};
 use crate::http::serve::{App, router};
 use crate::hub::Settings;
@@ -208,7 +209,11 @@ impl Server {
         let keeping = Keeping { snapshots, backups: backups.clone() };
         let (book, host) =
             (Book::new(domain), Host::new(config.data_dir.clone(), Some(config.clone())));
-        let api = Api::new(store.clone(), auth, desktops, keeping, templates, book, host);
+        let library = config.catalogues.library(&config.data_dir)?;
+        let is_open = config.catalogues.people_install;
+        let installer = Installer::new(library, is_open, runtime.clone(), store.clone());
+        let offers = Offers { templates, installer };
+        let api = Api::new(store.clone(), auth, desktops, keeping, offers, book, host);
         tokio::spawn(api.clone().upkeep());
         let previews = Previews {
             api: api.clone(),

@@ -12,6 +12,7 @@ use super::engine::Engine;
 use super::host::HostPaths;
 use super::network::{self, Walls};
 use super::place::{Parts, Place, Tenant};
+use super::pulls::Pulls;
 use super::protocol::{Id, MAX_TITLE, Order, Seen, SeenApp, SeenState, Stored, Tokens};
 use crate::runtime::process::own_uid;
 use crate::runtime::turns::Turns;
@@ -22,7 +23,7 @@ use futures_util::future::{join_all, try_join_all};
 use lattice_engine::session::SessionId;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -57,8 +58,9 @@ pub(super) struct Settings {
 /// All of them.
 #[derive(Debug)]
 pub(super) struct Desktops {
-    engine: Engine,
+    engine: Arc<Engine>,
     settings: Settings,
+    pulls: Arc<Pulls>,
     changes: watch::Sender<u64>,
     /// One thing at a time is done to each session.
     turns: Turns,
@@ -112,13 +114,14 @@ pub(super) use snapshots::Keeping;
 use usage::Used;
 
 impl Desktops {
-    pub(super) fn new(engine: Engine, settings: Settings) -> Self {
+    pub(super) fn new(engine: Engine, settings: Settings, pulls: Arc<Pulls>) -> Self {
         let changes = watch::Sender::new(0);
         let (turns, starting, unopened, used, stored, making) = Default::default();
         let (reserved, frozen, walls) = Default::default();
         Self {
-            engine,
+            engine: Arc::new(engine),
             settings,
+            pulls,
             changes,
             turns,
             starting,
@@ -132,8 +135,12 @@ impl Desktops {
         }
     }
 
-    pub(super) fn engine(&self) -> &Engine {
+    pub(super) fn engine(&self) -> &Arc<Engine> {
         &self.engine
+    }
+
+    pub(super) fn pulls(&self) -> &Arc<Pulls> {
+        &self.pulls
     }
 
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
@@ -516,7 +523,11 @@ impl Desktops {
 
     /// An image as it is now: what a container is made from is named by its digest.
     async fn image(&self, name: String) -> Result<Image, RuntimeError> {
-        let Some(found) = self.engine.image(&name).await? else {
+        let found = match name.contains('@') {
+            true => self.engine.pinned_image(&name).await?,
+            false => self.engine.image(&name).await?,
+        };
+        let Some(found) = found else {
             let own = name.strip_prefix("lattice/");
             return Err(RuntimeError::Unusable {
                 what: format!("the image {name} is not there"),

@@ -55,6 +55,8 @@ pub enum Request {
     Freeze(i64),
     /// Let it go on.
     Thaw(i64),
+    /// Have the image of an app that a catalogue names be there; see [`Reply::Pulling`].
+    Pull(Wanted),
     /// All there are.
     List,
     /// Say [`Reply::Changed`] whenever the list may differ, until the connection ends.
@@ -77,6 +79,19 @@ pub struct Order {
     pub template: String,
 }
 
+/// An app of a catalogue, whose image is to be there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wanted {
+    /// Which catalogue, by name.
+    pub catalogue: String,
+    /// Which app of it.
+    pub app: String,
+    /// By which digest its image is named there, or was once: what its catalogue does not say, and
+    /// never said, is not fetched.
+    pub image: String,
+}
+
 /// What is answered.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -91,6 +106,8 @@ pub enum Reply {
     Instances(Vec<Seen>),
     /// What a keeper answers follows, as it gives it.
     Keeps,
+    /// So much of an image is here; more lines follow, and at last [`Reply::Done`] or a refusal.
+    Pulling(Progress),
     /// Something may have changed.
     Changed,
     /// It was not done.
@@ -100,6 +117,15 @@ pub enum Reply {
         /// What to do about it.
         remedy: Option<String>,
     },
+}
+
+/// How much of an image is here, in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// So much.
+    pub done: u64,
+    /// Of so much, as far as that is known.
+    pub total: u64,
 }
 
 /// How the engine is.
@@ -348,6 +374,11 @@ mod tests {
             Request::Keep(7, snapshots::Request::List {}),
             Request::Fetch("https://git.example/a".parse().expect("an address")),
             Request::Thaw(7),
+            Request::Pull(Wanted {
+                catalogue: "school".into(),
+                app: "draw".into(),
+                image: "r.example/draw@sha256:00".into(),
+            }),
             Request::Watch,
         ];
         for one in all {
@@ -375,6 +406,8 @@ mod tests {
             r#"{"fetch":"file:///etc"}"#,
             r#"{"fetch":"--upload-pack=id"}"#,
             r#"{"keep":[7,{"list":{"store":"/etc"}}]}"#,
+            r#"{"pull":{"image":"evil"}}"#,
+            r#"{"pull":{"catalogue":"a","app":"b","image":"c","registry":"evil"}}"#,
             "\"hello",
             "[]",
             "\u{0}",

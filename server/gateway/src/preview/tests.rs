@@ -3,7 +3,8 @@
 use super::*;
 use crate::accept::{Drain, serve};
 use crate::auth::{Auth, admin};
-use crate::http::api::{Desktops, Inbox, Keeping, Live, Template};
+use crate::catalogues::install::Installer;
+use crate::http::api::{Desktops, Inbox, Keeping, Live, Offers, Template};
 use crate::http::origin::Scheme;
 use crate::runtime::Fake;
 use crate::session_api::TemplateApp;
@@ -82,7 +83,14 @@ impl World {
         let snapshots = Snapshots::new(runtime.clone());
         let keeping = Keeping { snapshots, backups: crate::backup::Backups::off() };
         let host = crate::host::Host::new(dir.path().to_owned(), None);
-        let api = Api::new(store, auth, desktops, keeping, vec![template], book, host);
+        let library = crate::catalogues::Library {
+            directory: dir.path().join("catalogues"),
+            keys: Vec::new(),
+            seen: dir.path().join("seen"),
+        };
+        let installer = Installer::new(library, false, runtime.clone(), store.clone());
+        let offers = Offers { templates: vec![template], installer };
+        let api = Api::new(store, auth, desktops, keeping, offers, book, host);
         let previews = Previews {
             api: api.clone(),
             runtime,

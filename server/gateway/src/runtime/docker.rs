@@ -3,7 +3,7 @@
 
 use super::{Address, AppInstance, AppState, Instance, InstanceState, Relay, RuntimeError, Spec};
 use crate::broker::protocol::{
-    self, Engine, Id, MAX_REPLY, Order, Reply, Request, Seen, SeenState, Stored, Tokens,
+    self, Engine, Id, MAX_REPLY, Order, Progress, Reply, Request, Seen, SeenState, Stored, Tokens, Wanted,
 };
 use crate::snapshots::{Kept, Upload};
 use lattice_engine::session::SessionId;
@@ -163,6 +163,34 @@ impl Docker {
         }
     }
 
+    /// Has an app's image be there, and says how far that is; it may take long.
+    pub(super) async fn pull(
+        &self,
+        wanted: &Wanted,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<(), RuntimeError> {
+        let failed = |error: io::Error| no_broker(&self.socket, &error);
+        let mut stream = UnixStream::connect(&self.socket).await.map_err(failed)?;
+        let (reader, mut writer) = stream.split();
+        protocol::write(&mut writer, &Request::Pull(wanted.clone())).await.map_err(failed)?;
+        let mut reader = BufReader::new(reader);
+        loop {
+            let reply = timeout(PATIENCE, protocol::read(&mut reader, MAX_REPLY)).await;
+            let reply = reply.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+            let Some(reply) = reply.map_err(failed)? else {
+                return Err(RuntimeError::Unusable {
+                    what: "the broker went away while it fetched the app".into(),
+                    remedy: "try again; what is here already is not fetched twice".into(),
+                });
+            };
+            match understood(reply)? {
+                Reply::Pulling(so_far) => progress(so_far),
+                Reply::Done => return Ok(()),
+                other => return Err(odd(&other)),
+            }
+        }
+    }
+
     pub(super) async fn freeze(&self, owner: i64) -> Result<(), RuntimeError> {
         self.have_done(&Request::Freeze(owner)).await
     }
@@ -277,6 +305,7 @@ fn odd(reply: &Reply) -> RuntimeError {
         Reply::Reserved(_) => "a reservation",
         Reply::Instances(_) => "a list",
         Reply::Keeps => "what a keeper says",
+        Reply::Pulling(_) => "how far a pull is",
         Reply::Changed => "a change",
         Reply::Refused { .. } => "a refusal",
     };

@@ -1,7 +1,7 @@
 //! A runtime without desktops: the bookkeeping only, and what a test wants to go wrong.
 
 use super::{
-    Address, AppInstance, AppState, Instance, InstanceState, Relay, RuntimeError, Spec, Stored,
+    Address, AppInstance, AppState, Instance, InstanceState, Progress, Relay, RuntimeError, Spec, Stored,
     Usage,
 };
 use crate::auth::Token;
@@ -28,6 +28,7 @@ pub(super) struct World {
     instances: BTreeMap<SessionId, Instance>,
     starts: u64,
     holds: bool,
+    holds_pulls: bool,
     calls: BTreeMap<Call, u64>,
     failures: BTreeMap<Call, Failure>,
     needs: BTreeMap<String, u64>,
@@ -60,6 +61,8 @@ pub enum Call {
     Freeze,
     /// [`super::Runtime::thaw`].
     Thaw,
+    /// [`super::Runtime::pull`].
+    Pull,
 }
 
 /// How it fails to.
@@ -224,6 +227,29 @@ impl Fake {
     pub(super) fn close(&self, session: &SessionId, app: &str) -> Result<(), RuntimeError> {
         self.enter(Call::Close)?;
         self.change(session, |instance| instance.apps.retain(|open| open.name != app))
+    }
+
+    /// In four steps, and as long as a test holds it.
+    pub(super) async fn pull(
+        &self,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<(), RuntimeError> {
+        for step in 0..4 {
+            progress(Progress { done: step << 20, total: 4 << 20 });
+            tokio::task::yield_now().await;
+        }
+        let mut held = self.changes();
+        while self.world().holds_pulls {
+            // Whoever lets go says so.
+            let _ = held.changed().await;
+        }
+        self.enter(Call::Pull)
+    }
+
+    /// From now on no image is ever there as a whole, or is at once.
+    pub fn hold_pulls(&self, holds: bool) {
+        self.world().holds_pulls = holds;
+        self.bump();
     }
 
     pub(super) fn port_socket(&self, session: &SessionId, app: &str, port: u16) -> Option<PathBuf> {

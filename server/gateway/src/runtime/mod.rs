@@ -18,7 +18,7 @@ pub use own_broker::{BrokerSettings, OwnBroker};
 pub use process::{Process, Settings};
 
 use crate::auth::Token;
-pub use crate::broker::protocol::{Held, PartState, SeenPart, Stored, Usage};
+pub use crate::broker::protocol::{Held, PartState, Progress, SeenPart, Stored, Usage, Wanted};
 use crate::snapshots::{Kept, Upload};
 use lattice_engine::session::SessionId;
 use lattice_wire::imports::CloneUrl;
@@ -30,6 +30,9 @@ use tokio::sync::watch;
 /// Why a reset is refused: whoever works in that home would lose it.
 pub(crate) const HOME_IN_USE: &str =
     "another desktop of the same person runs with the same home; stop it first";
+/// Why nothing is installed where desktops are sandboxes.
+pub(crate) const NO_APPS: &str =
+    "desktops in sandboxes have no apps; run lattice serve with containers";
 const NEEDS_CONTAINERS: &str =
     "desktops in sandboxes have no apps and no pause; run lattice serve with containers";
 
@@ -248,6 +251,28 @@ impl Runtime {
             Self::Process(_) => Err(RuntimeError::Refused(NEEDS_CONTAINERS.into())),
             Self::Docker(docker) => docker.resume(session).await,
             Self::Fake(fake) => fake.resume(session),
+        }
+    }
+
+    /// Has the image of an app be there, and says how far that is. The image is what its catalogue says,
+    /// or this fails.
+    pub async fn pull(
+        &self,
+        wanted: &Wanted,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<(), RuntimeError> {
+        match self {
+            Self::Process(_) => Err(RuntimeError::Refused(NO_APPS.into())),
+            Self::Docker(docker) => docker.pull(wanted, progress).await,
+            Self::Fake(fake) => fake.pull(progress).await,
+        }
+    }
+
+    /// Whether desktops have apps.
+    pub fn has_apps(&self) -> bool {
+        match self {
+            Self::Process(_) => false,
+            Self::Docker(_) | Self::Fake(_) => true,
         }
     }
 

@@ -10,6 +10,7 @@
 mod audit;
 mod copy;
 mod discarded;
+mod installed;
 mod links;
 mod logins;
 mod migrate;
@@ -21,6 +22,7 @@ mod users;
 
 pub use audit::{Actor, AuditEntry};
 pub use discarded::Discarded;
+pub use installed::{Audience, Edition, Installed, NewInstalled};
 pub use links::{Grant, Holder, Link, NewLink, Redeemed};
 pub use logins::{Bearer, IDLE_S, LIFETIME_S, Login, SignedIn};
 pub use sessions::{Desired, NewSession, Owner, Session};

@@ -1,5 +1,9 @@
 //! A template's file as it is written, and the checks that make a [`Template`] of it.
 
+mod catalogue;
+
+pub(super) use catalogue::CatalogueFile;
+
 use super::{
     Access, App, DEFAULT_TMPFS, Fault, Idle, Network, Opens, Permissions, Size, Starter, Template,
     Tmpfs, values,
@@ -196,7 +200,7 @@ fn cpu_millis(text: &str) -> Result<u32, String> {
     let count: f64 = text.parse().map_err(|_| format!("{text:?} is no number of processors"))?;
     let least_and_most = "is not from 0.05 to 64";
     between(count * 1000.0, CPU)
-        .map(|millis| millis as u32)
+        .map(|millis| millis.round() as u32)
         .map_err(|_| format!("{text} {least_and_most}"))
 }
 
@@ -274,6 +278,13 @@ impl RawSize {
             pids: checker.or("x-lattice.size.pids", self.pids.as_ref(), 1024, pids),
         }
     }
+}
+
+/// What all that is not an app may use on a desktop with these.
+pub(super) fn core_of(apps: &BTreeMap<String, App>) -> Size {
+    let proxies = apps.values().filter(|app| !app.permissions.dbus.is_empty()).count();
+    let forwarders = apps.values().filter(|app| !app.permissions.ports.is_empty()).count();
+    core(proxies, forwarders)
 }
 
 /// What the fixed parts of a desktop may use, proxies of the session bus, and what leads to ports.

@@ -8,14 +8,18 @@
 //! be part of a path, images that cannot change. What a container may do is not among its keys, so
 //! whoever builds containers of it has nothing to refuse.
 
+mod catalogue;
 mod file;
 mod keys;
 mod values;
+mod write;
 
+pub use catalogue::{Catalogue, Entry, MAX_CATALOGUE, read_catalogue};
 pub(crate) use values::{bytes, time};
+pub use write::{alone, write};
 
 use anyhow::{Context as _, bail};
-use file::File;
+use file::{File, core_of};
 use keys::Keys;
 use serde::Deserialize;
 use serde_saphyr::Error;
@@ -322,17 +326,22 @@ pub fn read(text: &str) -> Result<Template, Vec<Fault>> {
     match file {
         Ok(file) => {
             let template = file.check(&mut faults);
-            for fault in faults.iter_mut().filter(|fault| fault.line == 0) {
-                fault.line = keys.line_of(&fault.place);
-            }
-            faults.sort_by_key(|fault| fault.line);
-            template.filter(|_| faults.is_empty()).ok_or(faults)
+            settle(template, faults, &keys)
         }
         Err(error) => {
             faults.push(told(&error));
             Err(faults)
         }
     }
+}
+
+/// What was read, where nothing is wrong with it; else all faults in the order of their lines.
+fn settle<T>(read: Option<T>, mut faults: Vec<Fault>, keys: &Keys) -> Result<T, Vec<Fault>> {
+    for fault in faults.iter_mut().filter(|fault| fault.line == 0) {
+        fault.line = keys.line_of(&fault.place);
+    }
+    faults.sort_by_key(|fault| fault.line);
+    read.filter(|_| faults.is_empty()).ok_or(faults)
 }
 
 fn whole(what: String) -> Vec<Fault> {

@@ -8,6 +8,8 @@ mod admission;
 mod answers;
 mod apps;
 mod backups;
+mod catalogue;
+mod catalogue_view;
 mod desktops;
 mod events;
 mod gallery;
@@ -36,6 +38,7 @@ pub use previews::Target;
 
 use crate::auth::Auth;
 use crate::backup::Backups;
+use crate::catalogues::install::Installer;
 use crate::host::Host;
 use crate::preview::Book;
 use crate::session_api::TemplateApp;
@@ -84,7 +87,7 @@ struct Parts {
     auth: Auth,
     desktops: Desktops,
     snapshots: Snapshots,
-    templates: Vec<Template>,
+    offers: Offers,
     previews: Book,
     backups: Backups,
     host: Host,
@@ -101,6 +104,15 @@ pub struct Keeping {
     pub backups: Backups,
 }
 
+/// What people can choose from.
+#[derive(Debug, Clone)]
+pub struct Offers {
+    /// What desktops can be made of.
+    pub templates: Vec<Template>,
+    /// Which apps they can have beside.
+    pub installer: Installer,
+}
+
 impl Api {
     /// The API over these parts.
     pub fn new(
@@ -108,7 +120,7 @@ impl Api {
         auth: Auth,
         desktops: Desktops,
         keeping: Keeping,
-        templates: Vec<Template>,
+        offers: Offers,
         previews: Book,
         host: Host,
     ) -> Self {
@@ -119,7 +131,7 @@ impl Api {
             auth,
             desktops,
             snapshots,
-            templates,
+            offers,
             previews,
             backups,
             host,
@@ -163,7 +175,11 @@ impl Api {
     }
 
     fn templates(&self) -> &[Template] {
-        &self.0.templates
+        &self.0.offers.templates
+    }
+
+    fn installer(&self) -> &Installer {
+        &self.0.offers.installer
     }
 
     /// Has everybody who follows events look again.
@@ -217,6 +233,43 @@ fn routes() -> Vec<Route> {
         route(POST, "/api/v1/backup", Action::ManageBackups, backups::back_up),
         route(POST, "/api/v1/backup/drill", Action::ManageBackups, backups::drill),
         route(GET, "/api/v1/templates", Action::ListTemplates, sessions::templates),
+        route(GET, "/api/v1/catalogue", Action::ReadCatalogue, catalogue::read),
+        route(
+            POST,
+            "/api/v1/catalogue/{catalogue}/{app}/mine",
+            Action::InstallOwnApps,
+            catalogue::install_mine,
+        ),
+        route(
+            DELETE,
+            "/api/v1/catalogue/{catalogue}/{app}/mine",
+            Action::InstallOwnApps,
+            catalogue::remove_mine,
+        ),
+        route(
+            POST,
+            "/api/v1/catalogue/{catalogue}/{app}/mine/rollback",
+            Action::InstallOwnApps,
+            catalogue::roll_back_mine,
+        ),
+        route(
+            POST,
+            "/api/v1/catalogue/{catalogue}/{app}/everybody",
+            Action::InstallAppsForAll,
+            catalogue::install_for_all,
+        ),
+        route(
+            DELETE,
+            "/api/v1/catalogue/{catalogue}/{app}/everybody",
+            Action::InstallAppsForAll,
+            catalogue::remove_for_all,
+        ),
+        route(
+            POST,
+            "/api/v1/catalogue/{catalogue}/{app}/everybody/rollback",
+            Action::InstallAppsForAll,
+            catalogue::roll_back_for_all,
+        ),
         route(POST, "/api/v1/imports/zip", Action::CreateSession, imports::zip),
         route(POST, "/api/v1/imports/git", Action::CreateSession, imports::git),
         route(GET, "/api/v1/sessions", Action::ListSessions, sessions::list),

@@ -3,6 +3,7 @@
 
 mod apps;
 mod backups;
+mod catalogue;
 mod events;
 mod guard;
 mod imports;
@@ -19,6 +20,7 @@ use crate::accept::{Connection, Drain};
 use crate::auth::{Token, admin};
 use crate::backup::Backups;
 use crate::broker::protocol::Usage;
+use crate::catalogues::tests::Scene as Shelves;
 use crate::host::Host;
 use crate::http::origin::Site;
 use crate::preview::Book;
@@ -52,6 +54,8 @@ struct World {
     told: Arc<Mutex<Vec<String>>>,
     drain: Drain,
     names: AtomicU32,
+    /// What can be installed.
+    shelf: Shelves,
     _dir: tempfile::TempDir,
 }
 
@@ -87,7 +91,12 @@ impl Answer {
 }
 
 impl World {
+    /// Where people may install apps for themselves.
     async fn new() -> Self {
+        Self::with(true).await
+    }
+
+    async fn with(people_install: bool) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let store = Store::open(&dir.path().join("lattice.db")).await.expect("a fresh database");
         admin::bootstrap(&store, Timestamp::now()).await.expect("made");
@@ -113,7 +122,13 @@ impl World {
         let backups = Backups::nowhere(dir.path(), &snapshots);
         let host = Host::new(dir.path().to_owned(), None);
         let keeping = Keeping { snapshots, backups };
-        let api = Api::new(store, auth, desktops, keeping, vec![template], book, host);
+        let shelf = Shelves::new();
+        shelf.put(1, "1.0");
+        let anything = Arc::new(Runtime::Fake(runtime.clone()));
+        let library = shelf.library.clone();
+        let installer = Installer::new(library, people_install, anything, store.clone());
+        let offers = Offers { templates: vec![template], installer };
+        let api = Api::new(store, auth, desktops, keeping, offers, book, host);
         Self {
             router: router(api.clone()),
             api,
@@ -123,6 +138,7 @@ impl World {
             told,
             drain: Drain::default(),
             names: AtomicU32::new(0),
+            shelf,
             _dir: dir,
         }
     }
