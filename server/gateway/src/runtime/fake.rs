@@ -5,6 +5,7 @@ use super::{
     Usage,
 };
 use crate::auth::Token;
+use crate::template;
 use lattice_engine::session::SessionId;
 use lattice_wire::snapshots::Snapshot;
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ pub(super) struct World {
     calls: BTreeMap<Call, u64>,
     failures: BTreeMap<Call, Failure>,
     needs: BTreeMap<String, u64>,
+    texts: BTreeMap<SessionId, Arc<str>>,
     stored: BTreeMap<i64, Stored>,
     pub(super) kept: BTreeMap<i64, Vec<Snapshot>>,
 }
@@ -121,6 +123,7 @@ impl Fake {
         let instance = Instance {
             session: session.clone(),
             owner,
+            recipe: None,
             state,
             apps: Vec::new(),
             usage: Usage::default(),
@@ -156,9 +159,15 @@ impl Fake {
             false => InstanceState::Running(address),
         };
         world.starts += 1;
+        let recipe = spec.text.as_deref().map(template::digest);
+        match &spec.text {
+            Some(text) => drop(world.texts.insert(spec.session.clone(), text.clone())),
+            None => drop(world.texts.remove(&spec.session)),
+        }
         let instance = Instance {
             session: session.clone(),
             owner,
+            recipe,
             state,
             apps: Vec::new(),
             usage: Usage::default(),
@@ -209,8 +218,12 @@ impl Fake {
         self.world().stored.get(&owner).copied()
     }
 
-    pub(super) fn need(&self, template: &str) -> Option<u64> {
-        self.world().needs.get(template).copied()
+    pub(super) fn recipe(&self, session: &SessionId) -> Option<String> {
+        self.world().texts.get(session).map(|text| text.to_string())
+    }
+
+    pub(super) fn need(&self, kind: &str) -> Option<u64> {
+        self.world().needs.get(kind).copied()
     }
 
     pub(super) fn open(&self, session: &SessionId, app: &str) -> Result<(), RuntimeError> {

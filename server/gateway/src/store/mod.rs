@@ -14,6 +14,7 @@ mod links;
 mod logins;
 mod migrate;
 mod sessions;
+mod templates;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -24,6 +25,7 @@ pub use discarded::Discarded;
 pub use links::{Grant, Holder, Link, NewLink, Redeemed};
 pub use logins::{Bearer, IDLE_S, LIFETIME_S, Login, SignedIn};
 pub use sessions::{Desired, NewSession, Owner, Session};
+pub use templates::{MOST_VERSIONS, NewVersion, TemplateVersion};
 pub use time::Timestamp;
 pub use users::{Changed, NewUser, User, UserChange, UserRole};
 
@@ -129,6 +131,12 @@ pub enum StoreError {
     /// There is no such thing.
     #[error("there is no such {0}")]
     Missing(&'static str),
+    /// Somebody else was quicker.
+    #[error("version {newest} came between")]
+    Overtaken {
+        /// What they made.
+        newest: u32,
+    },
     /// There are as many as may be.
     #[error("there are {max} already")]
     TooMany {

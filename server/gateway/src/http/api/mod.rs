@@ -38,9 +38,11 @@ use crate::auth::Auth;
 use crate::backup::Backups;
 use crate::host::Host;
 use crate::preview::Book;
+use crate::recipe::{Recipe, Recipes};
 use crate::session_api::TemplateApp;
 use crate::snapshots::Snapshots;
-use crate::store::Store;
+use crate::store::{Session, Store, StoreError};
+use crate::template;
 use axum::Router;
 use axum::handler::Handler;
 use axum::http::Method;
@@ -74,6 +76,19 @@ pub struct Template {
     pub apps: Vec<TemplateApp>,
 }
 
+impl Template {
+    /// As the API tells of it.
+    fn of(made: &template::Template) -> Self {
+        Self {
+            id: made.name.clone(),
+            title: made.title.clone(),
+            summary: made.summary.clone(),
+            readme: made.readme.clone(),
+            apps: made.apps.iter().map(|(name, app)| TemplateApp::of(name, app)).collect(),
+        }
+    }
+}
+
 /// What the handlers share.
 #[derive(Debug, Clone)]
 pub struct Api(Arc<Parts>);
@@ -84,7 +99,7 @@ struct Parts {
     auth: Auth,
     desktops: Desktops,
     snapshots: Snapshots,
-    templates: Vec<Template>,
+    recipes: Recipes,
     previews: Book,
     backups: Backups,
     host: Host,
@@ -108,7 +123,7 @@ impl Api {
         auth: Auth,
         desktops: Desktops,
         keeping: Keeping,
-        templates: Vec<Template>,
+        recipes: Recipes,
         previews: Book,
         host: Host,
     ) -> Self {
@@ -119,7 +134,7 @@ impl Api {
             auth,
             desktops,
             snapshots,
-            templates,
+            recipes,
             previews,
             backups,
             host,
@@ -162,8 +177,17 @@ impl Api {
         &self.0.host
     }
 
-    fn templates(&self) -> &[Template] {
-        &self.0.templates
+    /// What desktops can be made of.
+    fn templates(&self) -> Vec<Template> {
+        self.0.recipes.bases().map(Template::of).collect()
+    }
+
+    /// What a session is made of: where it runs, what it was started with.
+    async fn recipe_of(&self, session: &Session) -> Result<Arc<Recipe>, StoreError> {
+        if let Some(live) = self.desktops().list().get(&session.id) {
+            return Ok(live.recipe.clone());
+        }
+        self.0.recipes.wanted(self.store(), session).await
     }
 
     /// Has everybody who follows events look again.
