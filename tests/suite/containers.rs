@@ -7,6 +7,7 @@ mod imports;
 mod internet;
 mod isolation;
 mod load;
+mod recipes;
 mod refusals;
 mod snapshots;
 mod storage;

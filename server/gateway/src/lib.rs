@@ -28,6 +28,7 @@ pub mod label;
 pub mod listen;
 pub mod manager;
 pub mod preview;
+pub mod recipe;
 pub mod runtime;
 pub mod serve;
 pub mod session_api;

@@ -7,8 +7,8 @@ use clap::Parser as _;
 use lattice_gateway::cli::{Cli, Command, TemplateCommand};
 use lattice_gateway::listen::Handed;
 use lattice_gateway::{
-    admin, backup, broker, catalogues, config, doctor, healthcheck, serve, share, supervise, telemetry,
-    template, tls,
+    admin, backup, broker, catalogues, config, doctor, healthcheck, serve, share, supervise,
+    telemetry, template, tls,
 };
 use std::io::Write as _;
 use std::process::ExitCode;

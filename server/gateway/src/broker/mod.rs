@@ -130,7 +130,7 @@ pub async fn run(args: BrokerArgs) -> anyhow::Result<()> {
 /// The templates of a directory by name. Bad ones are left out, and the log says why.
 fn load_templates(directory: &Path) -> anyhow::Result<BTreeMap<String, Template>> {
     let templates = template::load_good(directory)?;
-    Ok(templates.into_iter().map(|template| (template.name.clone(), template)).collect())
+    Ok(templates.into_iter().map(|(template, _)| (template.name.clone(), template)).collect())
 }
 
 /// What keeps people's files.
@@ -368,6 +368,9 @@ async fn answer(desktops: &Arc<Desktops>, request: Request) -> Reply {
     let done = match request {
         Request::Hello => return or_refused(engine_of(desktops).await),
         Request::List => return or_refused(desktops.list().await.map(Reply::Instances)),
+        Request::Recipe(session) => {
+            return or_refused(desktops.recipe_of(&session.0).map(Reply::Recipe));
+        }
         Request::Reserve => {
             return or_refused(desktops.reserve().await.map(|id| Reply::Reserved(id.map(Id))));
         }

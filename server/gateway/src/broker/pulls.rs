@@ -59,7 +59,6 @@ impl Pulls {
     }
 
     /// Whether a signed catalogue has named this image at some time, and it was fetched then.
-    #[cfg_attr(not(test), expect(dead_code, reason = "recipes are to ask"))]
     pub(super) fn has_admitted(&self, image: &str) -> bool {
         self.admitted().contains(image)
     }
@@ -361,8 +360,10 @@ mod tests {
         let line = |id: &str, status: &str, detail: Option<(i64, i64)>| CreateImageInfo {
             id: Some(id.into()),
             status: Some(status.into()),
-            progress_detail: detail
-                .map(|(current, total)| ProgressDetail { current: Some(current), total: Some(total) }),
+            progress_detail: detail.map(|(current, total)| ProgressDetail {
+                current: Some(current),
+                total: Some(total),
+            }),
             ..CreateImageInfo::default()
         };
         let mut layers = Layers::default();

@@ -155,10 +155,14 @@ impl Installer {
         }
         let shelf = self.shelf().await;
         let Some((_, entry)) = shelf.find(catalogue, app) else {
-            return Err(InstallError::Missing(match shelf.refused.iter().find(|it| it.name == catalogue) {
-                Some(refused) => format!("the catalogue {catalogue} is refused: {}", refused.why),
-                None => format!("there is no app {app} in a catalogue {catalogue}"),
-            }));
+            return Err(InstallError::Missing(
+                match shelf.refused.iter().find(|it| it.name == catalogue) {
+                    Some(refused) => {
+                        format!("the catalogue {catalogue} is refused: {}", refused.why)
+                    }
+                    None => format!("there is no app {app} in a catalogue {catalogue}"),
+                },
+            ));
         };
         let edition = edition_of(app, entry);
         if fingerprint(&edition) != wanted {
@@ -223,11 +227,8 @@ impl Installer {
 
     async fn install(self, pull: Pull, edition: Edition, by: UserId) {
         let Pull { catalogue, app, audience, .. } = &pull;
-        let wanted = Wanted {
-            catalogue: catalogue.clone(),
-            app: app.clone(),
-            image: edition.image.clone(),
-        };
+        let wanted =
+            Wanted { catalogue: catalogue.clone(), app: app.clone(), image: edition.image.clone() };
         let done = async {
             self.fetch(&wanted, *audience).await?;
             let (app, catalogue, audience) = (app.as_str(), catalogue.as_str(), *audience);

@@ -316,7 +316,8 @@ pub(crate) mod tests {
     #[test]
     fn what_is_no_catalogue_is_refused_though_it_is_signed() {
         let scene = Scene::new();
-        scene.sign("apps", "name: apps\ntitle: Apps\nserial: 1\napps: {draw: {privileged: true}}\n");
+        scene
+            .sign("apps", "name: apps\ntitle: Apps\nserial: 1\napps: {draw: {privileged: true}}\n");
         let why = scene.why();
         assert!(matches!(why, Refusal::Bad(_)) && why.to_string().contains("draw"), "{why}");
         scene.sign("apps", "name: other\ntitle: Apps\nserial: 1\n");

@@ -164,7 +164,9 @@ mod tests {
             let changed = String::from_utf8(changed).expect("letters");
             assert!(verify(b"name: school", &changed, &known).is_err(), "{at}: {changed}");
         }
-        for bad in ["", "ed25519", "rsa a b", &signature.replace(' ', ""), &format!("{signature} x")] {
+        for bad in
+            ["", "ed25519", "rsa a b", &signature.replace(' ', ""), &format!("{signature} x")]
+        {
             assert_eq!(verify(b"name: school", bad, &known), Err(SignatureError::Malformed));
         }
     }

@@ -1,10 +1,11 @@
 //! A runtime without desktops: the bookkeeping only, and what a test wants to go wrong.
 
 use super::{
-    Address, AppInstance, AppState, Instance, InstanceState, Progress, Relay, RuntimeError, Spec, Stored,
-    Usage,
+    Address, AppInstance, AppState, Instance, InstanceState, Progress, Relay, RuntimeError, Spec,
+    Stored, Usage,
 };
 use crate::auth::Token;
+use crate::template;
 use lattice_engine::session::SessionId;
 use lattice_wire::snapshots::Snapshot;
 use std::collections::BTreeMap;
@@ -32,6 +33,7 @@ pub(super) struct World {
     calls: BTreeMap<Call, u64>,
     failures: BTreeMap<Call, Failure>,
     needs: BTreeMap<String, u64>,
+    texts: BTreeMap<SessionId, Arc<str>>,
     stored: BTreeMap<i64, Stored>,
     pub(super) kept: BTreeMap<i64, Vec<Snapshot>>,
 }
@@ -124,6 +126,7 @@ impl Fake {
         let instance = Instance {
             session: session.clone(),
             owner,
+            recipe: None,
             state,
             apps: Vec::new(),
             usage: Usage::default(),
@@ -159,9 +162,15 @@ impl Fake {
             false => InstanceState::Running(address),
         };
         world.starts += 1;
+        let recipe = spec.text.as_deref().map(template::digest);
+        match &spec.text {
+            Some(text) => drop(world.texts.insert(spec.session.clone(), text.clone())),
+            None => drop(world.texts.remove(&spec.session)),
+        }
         let instance = Instance {
             session: session.clone(),
             owner,
+            recipe,
             state,
             apps: Vec::new(),
             usage: Usage::default(),
@@ -212,8 +221,12 @@ impl Fake {
         self.world().stored.get(&owner).copied()
     }
 
-    pub(super) fn need(&self, template: &str) -> Option<u64> {
-        self.world().needs.get(template).copied()
+    pub(super) fn recipe(&self, session: &SessionId) -> Option<String> {
+        self.world().texts.get(session).map(|text| text.to_string())
+    }
+
+    pub(super) fn need(&self, kind: &str) -> Option<u64> {
+        self.world().needs.get(kind).copied()
     }
 
     pub(super) fn open(&self, session: &SessionId, app: &str) -> Result<(), RuntimeError> {

@@ -25,6 +25,7 @@ use lattice_wire::imports::CloneUrl;
 use lattice_wire::snapshots::Request;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// Why a reset is refused: whoever works in that home would lose it.
@@ -49,6 +50,8 @@ pub struct Spec {
     pub geometry: (u16, u16),
     /// What it is made of, by name.
     pub template: String,
+    /// The text of its own template of that name; else the one that the runtime has holds.
+    pub text: Option<Arc<str>>,
 }
 
 /// What a runtime runs, or ran until it ended by itself.
@@ -58,6 +61,8 @@ pub struct Instance {
     pub session: SessionId,
     /// The user it belongs to.
     pub owner: i64,
+    /// The digest of the text that it was started with, where one was; see `template::digest`.
+    pub recipe: Option<String>,
     /// How it is.
     pub state: InstanceState,
     /// Its apps that are open, or ended by themselves since it was started.
@@ -218,12 +223,29 @@ impl Runtime {
         }
     }
 
-    /// What a desktop of this template was measured to need, in bytes.
-    pub fn need(&self, template: &str) -> Option<u64> {
+    /// The text that a session was started with, where one was.
+    pub async fn recipe(&self, session: &SessionId) -> Result<Option<String>, RuntimeError> {
+        match self {
+            Self::Process(process) => process.recipe(session),
+            Self::Docker(docker) => docker.recipe(session).await,
+            Self::Fake(fake) => Ok(fake.recipe(session)),
+        }
+    }
+
+    /// Whether desktops have apps.
+    pub fn has_apps(&self) -> bool {
+        match self {
+            Self::Process(_) => false,
+            Self::Docker(_) | Self::Fake(_) => true,
+        }
+    }
+
+    /// What a desktop of this kind was measured to need, in bytes; see `Recipe::kind`.
+    pub fn need(&self, kind: &str) -> Option<u64> {
         match self {
             Self::Process(_) => None,
-            Self::Docker(docker) => docker.need(template),
-            Self::Fake(fake) => fake.need(template),
+            Self::Docker(docker) => docker.need(kind),
+            Self::Fake(fake) => fake.need(kind),
         }
     }
 
@@ -265,14 +287,6 @@ impl Runtime {
             Self::Process(_) => Err(RuntimeError::Refused(NO_APPS.into())),
             Self::Docker(docker) => docker.pull(wanted, progress).await,
             Self::Fake(fake) => fake.pull(progress).await,
-        }
-    }
-
-    /// Whether desktops have apps.
-    pub fn has_apps(&self) -> bool {
-        match self {
-            Self::Process(_) => false,
-            Self::Docker(_) | Self::Fake(_) => true,
         }
     }
 

@@ -89,7 +89,8 @@ async fn keep(settings: BrokerSettings, mut child: Child) {
 }
 
 fn spawn(settings: &BrokerSettings) -> Result<Child, RuntimeError> {
-    let BrokerSettings { program, run, data, templates, engine, catalogues, catalogue_keys } = settings;
+    let BrokerSettings { program, run, data, templates, engine, catalogues, catalogue_keys } =
+        settings;
     let inherited = sandbox::INHERITED.into_iter().chain(["LATTICE_LOG", "LATTICE_LOG_FORMAT"]);
     let inherited = inherited.filter_map(|name| Some((name.into(), std::env::var_os(name)?)));
     let is_its_own = |(name, _): &(OsString, OsString)| {

@@ -1,12 +1,12 @@
 //! Apps that were installed of a catalogue, for one person or for everybody.
 
 use super::audit::{Actor, note};
-use super::{Store, StoreError, Timestamp, UserId};
+use super::{Store, StoreError, Timestamp, Tx, UserId};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 /// One owner has so many at most, and everybody together as many again: each has its place in a menu.
-const MOST_INSTALLED: u32 = 32;
+const MOST_INSTALLED: u32 = 8;
 
 /// For whom an app is installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -132,6 +132,7 @@ impl Store {
         .await?;
         let detail = format!("for {}, {image}", audience.told());
         let subject = format!("app {catalogue}/{app}");
+        touch(&mut tx, audience).await?;
         note(&mut tx, now, Actor::User(by), "app.install", subject, &detail).await?;
         tx.commit().await?;
         Ok(())
@@ -162,6 +163,7 @@ impl Store {
         .await?;
         let image = image.ok_or(StoreError::Missing("earlier version of that app"))?;
         let detail = format!("for {}, {image}", audience.told());
+        touch(&mut tx, audience).await?;
         note(&mut tx, now, Actor::User(by), "app.rollback", format!("app {app}"), &detail).await?;
         tx.commit().await?;
         Ok(())
@@ -185,10 +187,22 @@ impl Store {
             return Err(StoreError::Missing("app among those that are installed"));
         }
         let detail = format!("for {}", audience.told());
+        touch(&mut tx, audience).await?;
         note(&mut tx, now, Actor::User(by), "app.remove", format!("app {app}"), &detail).await?;
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// Has sessions be made anew, when they start next.
+async fn touch(tx: &mut Tx, audience: Audience) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE sessions SET apps_revision = apps_revision + 1 WHERE ?1 IS NULL OR owner = ?1",
+    )
+    .bind(audience.owner())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 fn installed(row: &SqliteRow) -> Result<Installed, StoreError> {

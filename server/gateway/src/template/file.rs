@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-const MAX_APPS: usize = 16;
+pub(super) const MAX_APPS: usize = 16;
 const MAX_TITLE: usize = 60;
 const MAX_SUMMARY: usize = 160;
 const MAX_README: usize = 16 << 10;
@@ -22,8 +22,8 @@ const MAX_PORTS: usize = 8;
 const MAX_WORDS: usize = 64;
 const MAX_VARIABLE: usize = 4096;
 /// The least and the most that an app or a desktop may use.
-const MEMORY: (u64, u64) = (16 << 20, 64 << 30);
-const PIDS: (u64, u64) = (16, 4096);
+pub(super) const MEMORY: (u64, u64) = (16 << 20, 64 << 30);
+pub(super) const PIDS: (u64, u64) = (16, 4096);
 /// In thousandths of a processor.
 const CPU: (f64, f64) = (50.0, 64_000.0);
 /// Names of services that are the desktop's own.

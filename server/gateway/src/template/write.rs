@@ -1,6 +1,9 @@
 //! Templates back as text: what was read and checked, in one form. JSON, which is YAML as well.
 
-use super::{Access, App, Network, Opens, Permissions, Size, Template, Tmpfs, core_of};
+use super::{
+    Access, App, MAX_APPS, MAX_BYTES, MEMORY, Network, Opens, PIDS, Permissions, Size, Template,
+    Tmpfs, core_of,
+};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,10 +19,7 @@ pub fn write(template: &Template) -> String {
             Opens::Menu => "menu",
             Opens::AtStart => "at-start",
         };
-        about.insert(
-            name.clone(),
-            json!({ "title": app.title, "icon": app.icon, "opens": opens }),
-        );
+        about.insert(name.clone(), json!({ "title": app.title, "icon": app.icon, "opens": opens }));
         permissions.insert(name.clone(), granted(&app.permissions));
     }
     let starter: Vec<Value> = starter
@@ -63,6 +63,38 @@ pub fn alone(name: &str, app: &App) -> String {
         starter: Vec::new(),
         apps,
     })
+}
+
+/// A template with more apps, as text, and the names of those that were left out. One whose name the
+/// template has already is: what the template says holds. So is one for which there is no room within
+/// what any template may say. The desktop's size grows by what each app may use.
+pub fn with_apps(
+    mut template: Template,
+    more: impl IntoIterator<Item = (String, App)>,
+) -> (String, Vec<String>) {
+    let mut text = write(&template);
+    let mut left_out = Vec::new();
+    for (name, mut app) in more {
+        let mut grown = template.clone();
+        let before = core_of(&grown.apps);
+        // Of processors an app has no more than the desktop.
+        app.size.cpu_millis = app.size.cpu_millis.min(grown.size.cpu_millis);
+        let (memory, pids) = (app.size.memory, app.size.pids);
+        let is_new = grown.apps.insert(name.clone(), app).is_none();
+        let after = core_of(&grown.apps);
+        grown.size.memory += memory + after.memory - before.memory;
+        grown.size.pids += pids + after.pids - before.pids;
+        let written = write(&grown);
+        let fits = grown.apps.len() <= MAX_APPS
+            && grown.size.memory <= MEMORY.1
+            && u64::from(grown.size.pids) <= PIDS.1
+            && written.len() as u64 <= MAX_BYTES;
+        match is_new && fits {
+            true => (template, text) = (grown, written),
+            false => left_out.push(name),
+        }
+    }
+    (text, left_out)
 }
 
 fn service(app: &App) -> Value {
@@ -131,13 +163,47 @@ mod tests {
         let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../containers/templates");
         let (templates, bad) = load_all(&ours).expect("read");
         assert!(bad.is_empty(), "{bad:?}");
-        for template in templates {
+        for (template, _) in templates {
             assert_eq!(read(&write(&template)).as_ref(), Ok(&template));
             for (name, app) in &template.apps {
                 let kept = read(&alone(name, app)).expect("good");
                 assert_eq!(kept.apps[name], *app);
             }
         }
+    }
+
+    #[test]
+    fn a_template_with_more_apps_is_as_good_and_larger() {
+        let base = read(
+            "name: base\nservices: {a: {image: lattice/terminal}}\nx-lattice: {title: B, \
+                         size: {cpus: 1}, apps: {a: {title: A}}}\n",
+        )
+        .expect("good");
+        let app = |memory: u64, ports: Vec<u16>| {
+            let mut app = base.apps["a"].clone();
+            (app.size.memory, app.permissions.ports) = (memory << 20, ports);
+            app.size.cpu_millis = 64_000;
+            app
+        };
+        let more = [("a", 100, vec![]), ("b", 100, vec![]), ("c", 200, vec![8000])];
+        let more = more.map(|(name, memory, ports)| (name.to_owned(), app(memory, ports)));
+        let (text, left_out) = with_apps(base.clone(), more);
+        assert_eq!(left_out, ["a"], "what the template says holds");
+        let made = read(&text).expect("good");
+        assert_eq!(made.apps["a"], base.apps["a"]);
+        let pids = base.apps["a"].size.pids;
+        let grown = |made: &Template| (made.size.memory - base.size.memory) >> 20;
+        assert_eq!(
+            (grown(&made), made.size.pids - base.size.pids),
+            (100 + 200 + 32, 2 * pids + 144)
+        );
+        assert_eq!(made.apps["b"].size.cpu_millis, 1000);
+        let many = (0..40).map(|number| (format!("x{number}"), app(16, vec![])));
+        let (text, left_out) = with_apps(base.clone(), many);
+        let made = read(&text).expect("good");
+        assert_eq!(made.apps.len() + left_out.len(), 41);
+        let (text, left_out) = with_apps(base.clone(), [("big".to_owned(), app(64 << 10, vec![]))]);
+        assert_eq!((read(&text).as_ref(), left_out), (Ok(&base), vec!["big".to_owned()]));
     }
 
     #[test]

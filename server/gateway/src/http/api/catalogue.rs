@@ -57,7 +57,7 @@ pub(super) async fn read(
     let pulls = installer.pulls().borrow().all.clone();
     Ok(Json(CataloguesView {
         catalogues: CatalogueView::all(&shelf),
-        apps: AppView::all(&shelf, &installed, api.templates()),
+        apps: AppView::all(&shelf, &installed, &api.templates()),
         pulls: seen_pulls(&pulls, user),
         may_install: is_admin || installer.is_open(),
         may_install_for_all: is_admin,

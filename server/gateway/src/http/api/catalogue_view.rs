@@ -140,7 +140,8 @@ impl AppView {
         for signed in &shelf.good {
             let catalogue = &signed.catalogue.name;
             for (app, entry) in &signed.catalogue.apps {
-                let of = installed.iter().filter(|one| one.app == *app && one.catalogue == *catalogue);
+                let of =
+                    installed.iter().filter(|one| one.app == *app && one.catalogue == *catalogue);
                 all.push(Self::offered(catalogue, app, entry, of, templates));
             }
         }
@@ -210,7 +211,11 @@ impl AppView {
         }
     }
 
-    fn fill<'a>(&mut self, installed: impl Iterator<Item = &'a Installed>, offer: Option<(&Edition, &App)>) {
+    fn fill<'a>(
+        &mut self,
+        installed: impl Iterator<Item = &'a Installed>,
+        offer: Option<(&Edition, &App)>,
+    ) {
         for one in installed {
             let view = InstalledView::of(one, offer);
             match one.audience {

@@ -41,9 +41,11 @@ use crate::backup::Backups;
 use crate::catalogues::install::Installer;
 use crate::host::Host;
 use crate::preview::Book;
+use crate::recipe::{Recipe, Recipes};
 use crate::session_api::TemplateApp;
 use crate::snapshots::Snapshots;
-use crate::store::Store;
+use crate::store::{Session, Store, StoreError};
+use crate::template;
 use axum::Router;
 use axum::handler::Handler;
 use axum::http::Method;
@@ -77,6 +79,19 @@ pub struct Template {
     pub apps: Vec<TemplateApp>,
 }
 
+impl Template {
+    /// As the API tells of it.
+    fn of(made: &template::Template) -> Self {
+        Self {
+            id: made.name.clone(),
+            title: made.title.clone(),
+            summary: made.summary.clone(),
+            readme: made.readme.clone(),
+            apps: made.apps.iter().map(|(name, app)| TemplateApp::of(name, app)).collect(),
+        }
+    }
+}
+
 /// What the handlers share.
 #[derive(Debug, Clone)]
 pub struct Api(Arc<Parts>);
@@ -87,7 +102,8 @@ struct Parts {
     auth: Auth,
     desktops: Desktops,
     snapshots: Snapshots,
-    offers: Offers,
+    installer: Installer,
+    recipes: Recipes,
     previews: Book,
     backups: Backups,
     host: Host,
@@ -95,21 +111,14 @@ struct Parts {
     changed: watch::Sender<u64>,
 }
 
-/// What is kept of people's files beside what is there.
+/// What is kept for people beside their desktops.
 #[derive(Debug, Clone)]
 pub struct Keeping {
     /// Of each person's Data, on this machine.
     pub snapshots: Snapshots,
     /// Of everything, elsewhere.
     pub backups: Backups,
-}
-
-/// What people can choose from.
-#[derive(Debug, Clone)]
-pub struct Offers {
-    /// What desktops can be made of.
-    pub templates: Vec<Template>,
-    /// Which apps they can have beside.
+    /// Apps that were installed.
     pub installer: Installer,
 }
 
@@ -120,18 +129,19 @@ impl Api {
         auth: Auth,
         desktops: Desktops,
         keeping: Keeping,
-        offers: Offers,
+        recipes: Recipes,
         previews: Book,
         host: Host,
     ) -> Self {
         let changed = watch::Sender::new(0);
-        let Keeping { snapshots, backups } = keeping;
+        let Keeping { snapshots, backups, installer } = keeping;
         Self(Arc::new(Parts {
             store,
             auth,
             desktops,
             snapshots,
-            offers,
+            installer,
+            recipes,
             previews,
             backups,
             host,
@@ -174,12 +184,21 @@ impl Api {
         &self.0.host
     }
 
-    fn templates(&self) -> &[Template] {
-        &self.0.offers.templates
+    fn installer(&self) -> &Installer {
+        &self.0.installer
     }
 
-    fn installer(&self) -> &Installer {
-        &self.0.offers.installer
+    /// What desktops can be made of.
+    fn templates(&self) -> Vec<Template> {
+        self.0.recipes.bases().map(Template::of).collect()
+    }
+
+    /// What a session is made of: where it runs, what it was started with.
+    async fn recipe_of(&self, session: &Session) -> Result<Arc<Recipe>, StoreError> {
+        if let Some(live) = self.desktops().list().get(&session.id) {
+            return Ok(live.recipe.clone());
+        }
+        self.0.recipes.wanted(self.store(), session).await
     }
 
     /// Has everybody who follows events look again.

@@ -1,8 +1,8 @@
 //! What the API takes and gives, for programs and their authors.
 
 use super::{
-    apps, backups, catalogue, events, imports, keep, links, logins, machine, pictures, previews, sessions,
-    snapshots, users, viewers,
+    apps, backups, catalogue, events, imports, keep, links, logins, machine, pictures, previews,
+    sessions, snapshots, users, viewers,
 };
 use axum::response::{IntoResponse as _, Response};
 use utoipa::OpenApi;

@@ -21,4 +21,7 @@ CREATE TABLE installed (
 ) STRICT;
 CREATE UNIQUE INDEX installed_app ON installed (app, coalesce(owner, 0));
 
+-- Changes with what its owner has installed, or everybody has: what it is made of is then another.
+ALTER TABLE sessions ADD COLUMN apps_revision INTEGER NOT NULL DEFAULT 0;
+
 PRAGMA user_version = 4;

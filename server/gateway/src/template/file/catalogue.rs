@@ -3,7 +3,7 @@
 
 use super::{Checker, MAX_SUMMARY, MAX_TITLE, RawApp, RawPermissions, RawService, Word};
 use crate::label::is_hidden;
-use crate::template::{Catalogue, Entry, Fault, Opens, Size, values};
+use crate::template::{Catalogue, Entry, Fault, Opens, Size, alone, values};
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 use std::collections::BTreeMap;
@@ -13,6 +13,7 @@ const MAX_DESCRIPTION: usize = 4 << 10;
 const MAX_VERSION: usize = 40;
 const MAX_LICENSE: usize = 120;
 const MAX_SOURCE: usize = 300;
+const MAX_DEFINITION: usize = 4 << 10;
 /// The most that an app of a catalogue may use; the rest is for desktops themselves.
 const MOST: Size = Size { memory: 32 << 30, cpu_millis: 64_000, pids: 2048 };
 
@@ -49,8 +50,7 @@ impl CatalogueFile {
     pub(in crate::template) fn check(self, faults: &mut Vec<Fault>) -> Option<Catalogue> {
         let mut checker = Checker(faults);
         let name = checker.word("name", &self.name, values::name);
-        let title =
-            checker.word("title", &self.title, |text| values::label(text, MAX_TITLE));
+        let title = checker.word("title", &self.title, |text| values::label(text, MAX_TITLE));
         if self.serial.value == 0 || self.serial.value > i64::MAX as u64 {
             let line = self.serial.referenced.line();
             checker.fault(line, "serial", "is a number from 1 that grows with each change");
@@ -93,8 +93,9 @@ fn moved(mut fault: Fault, name: &str) -> Fault {
 impl RawEntry {
     fn check(self, name: &str, checker: &mut Checker<'_>) -> Option<Entry> {
         let place = |key: &str| format!("apps.{name}.{key}");
-        let mut line =
-            |key: &str, word: &Word, most| checker.word(&place(key), word, |text| values::label(text, most));
+        let mut line = |key: &str, word: &Word, most| {
+            checker.word(&place(key), word, |text| values::label(text, most))
+        };
         let version = line("version", &self.version, MAX_VERSION);
         let license = line("license", &self.license, MAX_LICENSE);
         let source = line("source", &self.source, MAX_SOURCE);
@@ -109,8 +110,7 @@ impl RawEntry {
             checker.fault(0, place("description"), what);
         }
         let service = &self.service;
-        for (key, limit) in
-            [("mem_limit", &service.mem_limit), ("pids_limit", &service.pids_limit)]
+        for (key, limit) in [("mem_limit", &service.mem_limit), ("pids_limit", &service.pids_limit)]
         {
             if limit.is_none() {
                 let what = "is missing; desktops grow by that";
@@ -126,6 +126,11 @@ impl RawEntry {
         let app = self.service.check(name, about, MOST, MOST, checker);
         let (version, license, source) = (version?, license?, source?);
         let (description, size, app) = (self.description, size?, app?);
+        // All that is installed goes with each desktop's start, which is bounded.
+        if alone(name, &app).len() > MAX_DEFINITION {
+            let what = format!("says more of command and environment than {MAX_DEFINITION} bytes");
+            checker.fault(0, place("service"), what);
+        }
         Some(Entry { summary, description, version, license, source, size, app })
     }
 }

@@ -90,7 +90,10 @@ async fn an_app_is_installed_updated_brought_back_and_removed() {
     assert_eq!(scene.app(member).await["everybody"]["update"], true);
     world.install(admin, ALL).await;
     let installed = scene.app(member).await["everybody"].clone();
-    assert_eq!((&installed["version"], &installed["previous"]["version"]), (&json!("2.0"), &json!("1.0")));
+    assert_eq!(
+        (&installed["version"], &installed["previous"]["version"]),
+        (&json!("2.0"), &json!("1.0"))
+    );
     assert_eq!(installed["update"], false);
 
     let back = scene.post(admin, &format!("{ALL}/rollback")).await;
@@ -133,7 +136,10 @@ async fn nothing_is_installed_but_what_was_looked_at() {
     assert_eq!(late.status, StatusCode::CONFLICT);
     assert!(late.detail().contains("look at it again"), "{}", late.detail());
     let nowhere = "/api/v1/catalogue/apps/other/mine";
-    assert_eq!(world.ask(Method::POST, nowhere, admin, body.clone()).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        world.ask(Method::POST, nowhere, admin, body.clone()).await.status,
+        StatusCode::NOT_FOUND
+    );
     // An older catalogue is refused as a whole, and says so.
     world.shelf.put(1, "1.0");
     let read = world.catalogue(admin).await;
@@ -152,7 +158,10 @@ async fn what_comes_to_nothing_says_why_and_installs_nothing() {
     world.install(member, MINE).await;
     let read = world.catalogue(member).await;
     assert_eq!(read["apps"][0]["mine"], Value::Null);
-    assert_eq!((&read["pulls"][0]["for"], &read["pulls"][0]["app"]), (&json!("me"), &json!("draw")));
+    assert_eq!(
+        (&read["pulls"][0]["for"], &read["pulls"][0]["app"]),
+        (&json!("me"), &json!("draw"))
+    );
     assert!(read["pulls"][0]["error"].is_string(), "{read}");
     assert_eq!(world.catalogue(&scene.admin).await["pulls"], json!([]), "it is theirs alone");
     world.runtime.heal();

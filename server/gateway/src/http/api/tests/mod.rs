@@ -49,6 +49,7 @@ struct World {
     router: Router,
     /// Where snapshots are kept.
     runtime: Fake,
+    recipes: Recipes,
     live: watch::Sender<Arc<HashMap<SessionId, Live>>>,
     trouble: watch::Sender<bool>,
     told: Arc<Mutex<Vec<String>>>,
@@ -65,6 +66,18 @@ struct Proof {
     cookie: Option<String>,
     bearer: Option<String>,
 }
+
+/// What desktops are made of.
+const DESKTOP: &str = "\
+name: desktop
+services: { code: { image: lattice/code, mem_limit: 1g } }
+x-lattice:
+  title: Plain desktop
+  summary: A window manager and a terminal
+  readme: '# Begin'
+  apps: { code: { title: VS Code, icon: vscode } }
+  permissions: { code: { ports: [5173] } }
+";
 
 /// What came back.
 struct Answer {
@@ -104,35 +117,24 @@ impl World {
         let (desktops, inbox) = Desktops::channel();
         let told = Arc::default();
         tokio::spawn(manager(inbox.orders, Arc::clone(&told)));
-        let template = Template {
-            id: "desktop".into(),
-            title: "Plain desktop".into(),
-            summary: "A window manager and a terminal".into(),
-            readme: "# Begin".into(),
-            apps: vec![TemplateApp {
-                name: "code".into(),
-                title: "VS Code".into(),
-                icon: "vscode".into(),
-                ports: vec![5173],
-            }],
-        };
+        let recipes = Recipes::new([("desktop".into(), DESKTOP.into())]);
         let runtime = Fake::new(dir.path().to_owned());
         let snapshots = Snapshots::new(Arc::new(Runtime::Fake(runtime.clone())));
         let book = Book::new(Some("localhost".into()));
         let backups = Backups::nowhere(dir.path(), &snapshots);
         let host = Host::new(dir.path().to_owned(), None);
-        let keeping = Keeping { snapshots, backups };
         let shelf = Shelves::new();
         shelf.put(1, "1.0");
         let anything = Arc::new(Runtime::Fake(runtime.clone()));
         let library = shelf.library.clone();
         let installer = Installer::new(library, people_install, anything, store.clone());
-        let offers = Offers { templates: vec![template], installer };
-        let api = Api::new(store, auth, desktops, keeping, offers, book, host);
+        let keeping = Keeping { snapshots, backups, installer };
+        let api = Api::new(store, auth, desktops, keeping, recipes.clone(), book, host);
         Self {
             router: router(api.clone()),
             api,
             runtime,
+            recipes,
             live: inbox.live,
             trouble: inbox.trouble,
             told,
@@ -263,7 +265,19 @@ impl World {
         let queue = (state == State::Queued).then_some(Queue { position: 3, eta_s: Some(120) });
         let (reason, apps) = (String::new(), Vec::new());
         let (stored, usage) = (None, Usage::default());
-        let live = Live { state, reason, viewers, apps, queue, can_pause: true, stored, usage };
+        let (recipe, is_current) = (self.recipes.base("desktop"), true);
+        let live = Live {
+            state,
+            reason,
+            viewers,
+            apps,
+            recipe,
+            is_current,
+            queue,
+            can_pause: true,
+            stored,
+            usage,
+        };
         self.live.send_modify(|all| {
             Arc::make_mut(all).insert(session.clone(), live);
         });
