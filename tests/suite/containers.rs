@@ -2,6 +2,7 @@
 //! from inside.
 
 mod bus;
+mod catalogue;
 mod granted;
 mod imports;
 mod internet;
