@@ -140,8 +140,8 @@ impl Registry {
 impl Drop for Registry {
     fn drop(&mut self) {
         // Whoever waits for the next sees that nobody needs it any more.
-        let state = std::mem::replace(&mut self.state, Arc::new(Mutex::new(self.empty())));
-        drop(state);
+        let empty = Arc::new(Mutex::new(self.empty()));
+        drop(std::mem::replace(&mut self.state, empty));
         let _ = TcpStream::connect(self.address);
     }
 }
