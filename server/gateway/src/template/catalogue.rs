@@ -127,7 +127,7 @@ apps:
             ("      environment: {LD_PRELOAD: /x}", "", "apps.draw.service.environment.LD_PRELOAD"),
             ("", "      devices: [all]", "apps.draw.permissions.devices is refused"),
             ("", "      ports: [80]", "apps.draw.permissions.ports are 1024"),
-            ("", "      network: everything", "network"),
+            ("", "      network: everything", "everything"),
         ] {
             let faults = refused(&with(service, permissions));
             assert!(faults.contains(said), "{said} is not in: {faults}");
