@@ -132,6 +132,10 @@ impl Registry {
         format!("{}/hello@sha256:{digest}", self.address)
     }
 
+    fn empty(&self) -> State {
+        State { manners: Manners::Empty, image: self.state().image.clone(), layers: 0 }
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -143,12 +147,6 @@ impl Drop for Registry {
         let empty = Arc::new(Mutex::new(self.empty()));
         drop(std::mem::replace(&mut self.state, empty));
         let _ = TcpStream::connect(self.address);
-    }
-}
-
-impl Registry {
-    fn empty(&self) -> State {
-        State { manners: Manners::Empty, image: self.state().image.clone(), layers: 0 }
     }
 }
 

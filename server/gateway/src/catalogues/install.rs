@@ -4,13 +4,11 @@
 //! What is under way is nowhere but here: a gateway that ends over it has installed nothing, and
 //! whoever asks again finds what is here already.
 
-use super::{Library, Shelf, digest_of};
+use super::{Library, Shelf, Trace, digest_of};
 use crate::runtime::{Progress, Runtime, RuntimeError, Wanted};
 use crate::store::{Audience, Edition, NewInstalled, Store, StoreError, Timestamp, UserId};
 use crate::template::{self, Entry};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
 use tokio::sync::watch;
 
 /// So many are fetched at once: more would only make each slower.
@@ -29,11 +27,9 @@ struct Parts {
     is_open: bool,
     runtime: Arc<Runtime>,
     store: Store,
-    shelf: Mutex<Option<(Trace, Arc<Shelf>)>>,
+    shelf: Mutex<Option<(Vec<Trace>, Arc<Shelf>)>>,
     pulls: watch::Sender<Pulls>,
 }
-
-type Trace = Vec<(PathBuf, Option<(SystemTime, u64)>)>;
 
 /// What is under way, and what came to nothing.
 #[derive(Debug, Clone, Default)]

@@ -18,6 +18,7 @@ use crate::template::{Catalogue, Fault, MAX_CATALOGUE, read_catalogue};
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
 use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// So many are looked at; more would be a mistake.
@@ -36,6 +37,9 @@ pub struct Library {
     /// Where it is kept which serials were seen, by whoever looks.
     pub seen: PathBuf,
 }
+
+/// A file, and what differs whenever it was changed.
+pub type Trace = (PathBuf, Option<(u64, i64, i64)>);
 
 /// What there is.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -150,13 +154,14 @@ impl Library {
     }
 
     /// What tells whether a look would find the same as the last.
-    pub fn trace(&self) -> Vec<(PathBuf, Option<(std::time::SystemTime, u64)>)> {
+    pub fn trace(&self) -> Vec<Trace> {
         let files = self.files().into_iter();
         let both = files.flat_map(|file| [file.with_extension(SIGNATURE), file]);
         both.map(|file| {
-            let known = fs::metadata(&file).ok();
-            let at = known.and_then(|known| Some((known.modified().ok()?, known.len())));
-            (file, at)
+            // When anything of it changed, which nobody can set.
+            let at =
+                fs::metadata(&file).map(|known| (known.ino(), known.ctime(), known.ctime_nsec()));
+            (file, at.ok())
         })
         .collect()
     }
