@@ -183,6 +183,7 @@ mod tests {
             let mut app = base.apps["a"].clone();
             (app.size.memory, app.permissions.ports) = (memory << 20, ports);
             app.size.cpu_millis = 64_000;
+            app.shm = app.shm.min(app.size.memory);
             app
         };
         let more = [("a", 100, vec![]), ("b", 100, vec![]), ("c", 200, vec![8000])];
