@@ -260,6 +260,8 @@ pub fn check(files: &[PathBuf]) -> anyhow::Result<()> {
     }
 }
 
+/// A template that is good, and its text.
+pub type Good = (Template, String);
 /// A file, and what is wrong with it.
 pub type Bad = (PathBuf, Vec<Fault>);
 
@@ -281,7 +283,7 @@ pub fn load_good(directory: &Path) -> anyhow::Result<Vec<(Template, String)>> {
 ///
 /// # Errors
 /// Where the directory cannot be read.
-pub fn load_all(directory: &Path) -> io::Result<(Vec<(Template, String)>, Vec<Bad>)> {
+pub fn load_all(directory: &Path) -> io::Result<(Vec<Good>, Vec<Bad>)> {
     let entries = std::fs::read_dir(directory)?.collect::<Result<Vec<_>, _>>()?;
     let mut files: Vec<_> = entries.iter().map(std::fs::DirEntry::path).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
