@@ -40,7 +40,7 @@ function Changes({ dialog: { verb, app, audience } }) {
     case 'remove': return next;
     case 'install': return [
       h(Powers, { powers: app.offer?.powers ?? [], title: t('apps.can') }),
-      h('p', { class: 'hint' }, t('apps.from', { size: amount(app.offer?.size_bytes ?? 0), source: app.offer?.source ?? '' })), next];
+      h('p', { class: 'hint' }, t('apps.from', { size: amount(app.offer?.size_bytes ?? 0), source: app.offer?.image ?? '' })), next];
     case 'update': return [h(More, { adds: installed?.adds ?? [] }), next];
     case 'rollback': return [h(More, { adds: installed?.previous?.adds ?? [] }), next];
   }
