@@ -24,6 +24,7 @@ pub fn spec(owner: i64) -> Spec {
         title: format!("Desk of {owner}"),
         geometry: (1366, 768),
         template: "desktop".into(),
+        text: None,
     }
 }
 

@@ -27,6 +27,7 @@ pub mod people;
 pub mod process;
 pub mod randr;
 pub mod raw;
+pub mod registry;
 pub mod relay;
 pub mod scene;
 pub mod screen;

@@ -4,8 +4,8 @@
 use lattice_engine::session::SessionId;
 use lattice_gateway::hub::Settings;
 use lattice_gateway::manager::{Manager, Rules};
+use lattice_gateway::recipe::Recipes;
 use lattice_gateway::runtime::{AppState, Call, Failure, Fake, InstanceState, Relay, Runtime};
-use lattice_gateway::session_api::{Catalogue, TemplateApp};
 use lattice_gateway::store::{Actor, NewSession, NewUser, Store, Timestamp, UserRole};
 use lattice_tests::process::{self, binary};
 use lattice_tests::wait::{GENEROUS, eventually};
@@ -21,6 +21,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime as Tokio;
 use tokio::task::JoinHandle;
+
+/// What the desktop is made of.
+const GO: &str = "\
+name: go
+services: { code: { image: lattice/code }, browser: { image: lattice/chromium } }
+x-lattice:
+  title: Go
+  apps: { code: { title: VS Code, icon: code }, browser: { title: Browser, icon: browser } }
+";
 
 /// A desktop that runs, with its relay, and what a gateway finds.
 struct World {
@@ -91,19 +100,12 @@ impl World {
 
     /// A gateway starts.
     fn gateway(&self) -> (Manager, JoinHandle<()>) {
-        let app = |name: &str, title: &str| TemplateApp {
-            name: name.into(),
-            title: title.into(),
-            icon: name.into(),
-            ports: Vec::new(),
-        };
-        let apps = [app("code", "VS Code"), app("browser", "Browser")];
-        let catalogue = Catalogue::new([("go", &apps[..])]);
+        let recipes = Recipes::new([("go".into(), GO.into())]);
         let settings = Settings { name: None, max_viewers: 10, encoders: 1 };
         let runtime = Arc::new(Runtime::Fake(self.fake.clone()));
         let _guard = self.tokio.enter();
         let (manager, _, task) =
-            Manager::spawn(self.store.clone(), runtime, settings, Rules::new([], catalogue));
+            Manager::spawn(self.store.clone(), runtime, settings, Rules::new(recipes));
         (manager, task)
     }
 

@@ -2,11 +2,13 @@
 //! from inside.
 
 mod bus;
+mod catalogue;
 mod granted;
 mod imports;
 mod internet;
 mod isolation;
 mod load;
+mod recipes;
 mod refusals;
 mod snapshots;
 mod storage;

@@ -6,6 +6,7 @@ import { backoffMs } from './backoff.js';
 
 /**
  * @typedef {{ ready(): void, session(session: Session): void, gone(id: string): void,
+ *   catalogue(told: { revision: number, pulls: readonly import('./apps.js').Pull[] }): void,
  *   state(live: Live): void, lost(): void }} Listener
  *   `ready`: what was read before may be old. `lost`: perhaps nobody is signed in any more.
  */
@@ -63,6 +64,10 @@ export class LiveEvents {
     source.addEventListener('gone', ({ data }) => {
       const id = parsed(data)?.id;
       if (typeof id === 'string') this.#listener.gone(id);
+    });
+    source.addEventListener('catalogue', ({ data }) => {
+      const told = parsed(data);
+      if (Array.isArray(told?.pulls) && typeof told.revision === 'number') this.#listener.catalogue({ revision: told.revision, pulls: told.pulls });
     });
     source.onerror = () => this.#onError(source);
   }

@@ -8,6 +8,7 @@ import { h, render } from '../vendor/preact/preact.mjs';
 import { desktopUrl, previewUrl } from './addresses.js';
 import { Api, path } from './api.js';
 import { beginnings } from './begin.js';
+import { catalogue } from './catalogue.js';
 import { LiveEvents } from './live.js';
 import { others } from './others.js';
 import { sentence } from './problems.js';
@@ -28,9 +29,9 @@ const LOST_AFTER_MS = 1500;
 const REST_AFTER_MS = 60_000;
 /** How often a list is read again because it changed while it was read. */
 const READS = 3;
-const TABS = /** @type {readonly Tab[]} */ (['mine', 'all', 'people', 'machine']);
+const TABS = /** @type {readonly Tab[]} */ (['mine', 'apps', 'all', 'people', 'machine']);
 /** @type {Readonly<Record<Tab, string>>} */
-const TITLES = { mine: 'My desktops', all: 'All desktops', people: 'People', machine: 'Machine', desktop: 'Desktop' };
+const TITLES = { mine: 'My desktops', apps: 'Apps', all: 'All desktops', people: 'People', machine: 'Machine', desktop: 'Desktop' };
 
 const base = new URL('.', location.href).href;
 const ownRelease = releaseOf(import.meta.url);
@@ -345,11 +346,13 @@ const { begin: beginDesktop, create, stopBeginning } = beginnings({
   },
 });
 
+const { readCatalogue, followPulls, openApp, settleApp } = catalogue({ api, model: () => model, dispatch, say, taken });
+
 const quiet = Object.freeze({ busy: false, problem: null });
 
 const actions = {
   check, signIn, signOut, setPassword, readSessions, begin: beginDesktop, stopBeginning, startFirst, rename, duplicate, remove, recover, forget, setApp, readReadme, openShare, makeLink, revoke, giveControl,
-  readUsers, addPerson, setDisabled, removePerson, say,
+  readUsers, addPerson, setDisabled, removePerson, say, readCatalogue, openApp, settleApp,
   ask: api.ask.bind(api), read: api.read.bind(api), url: api.url.bind(api),
   /** @param {string} id */
   desktop: (id) => desktopUrl(base, id),
@@ -423,7 +426,9 @@ const live = new LiveEvents({
   ready() {
     void readSessions();
     void readThrown();
+    if (model.tab === 'apps') void readCatalogue();
   },
+  catalogue: followPulls,
   session(session) {
     changes += 1;
     dispatch({ type: 'session', session });

@@ -16,7 +16,7 @@ const QUIET = Object.freeze({ busy: false, problem: null, retryAt: 0 });
 export function initial(tab = 'mine', subject = '') {
   return {
     phase: 'checking', now: 0, me: null, guest: null, problem: null, signIn: QUIET, tab, subject,
-    sessions: NOTHING_YET, thrown: [], query: '', people: null, users: NOTHING_YET, templates: [], readmes: {}, live: { state: 'joining', retryAt: 0 },
+    sessions: NOTHING_YET, thrown: [], query: '', people: null, users: NOTHING_YET, templates: [], readmes: {}, live: { state: 'joining', retryAt: 0 }, shop: { known: null, problem: null }, pulls: [],
     acting: new Set(), dialog: null, toast: null, said: '', update: '', putOff: '',
   };
 }
@@ -56,6 +56,9 @@ export function apply(before, event) {
     case 'users-failed': return { ...model, users: { ...model.users, problem: event.problem } };
     case 'user': return { ...model, users: listed(byName(put(model.users.items ?? [], event.user))) };
     case 'user-gone': return { ...model, users: without(model.users, event.id), acting: minus(model.acting, event.id) };
+    case 'catalogue': return { ...model, shop: { known: event.known, problem: null }, pulls: event.known.pulls };
+    case 'catalogue-failed': return { ...model, shop: { ...model.shop, problem: event.problem } };
+    case 'pulls': return { ...model, pulls: event.pulls };
     case 'acting': return { ...model, acting: new Set([...model.acting, event.id]) };
     case 'acted': return { ...model, acting: minus(model.acting, event.id) };
     case 'live': return { ...model, live: event.live };
@@ -111,7 +114,7 @@ function sharing(model, session, change) {
 const isAbout = (dialog, session) => dialog !== null && 'session' in dialog && dialog.session === session;
 
 /** @param {Tab} tab @param {'member' | 'admin'} role @returns {Tab} */
-const allowed = (tab, role) => (role === 'admin' || tab === 'desktop' ? tab : 'mine');
+const allowed = (tab, role) => (role === 'admin' || tab === 'desktop' || tab === 'apps' ? tab : 'mine');
 
 /** @template T @param {readonly T[]} items @returns {Listed<T>} */
 const listed = (items) => ({ items, problem: null });

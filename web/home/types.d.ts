@@ -144,7 +144,7 @@ export interface Problem {
 export type Answer<T> = { readonly ok: true, readonly value: T } | { readonly ok: false, readonly problem: Problem };
 
 /** What of the page is looked at. */
-export type Tab = 'mine' | 'all' | 'people' | 'machine' | 'desktop';
+export type Tab = 'mine' | 'apps' | 'all' | 'people' | 'machine' | 'desktop';
 
 /** What there is of something, and what is left. */
 export interface Room {
@@ -203,6 +203,7 @@ export interface Imported {
 /** What lies above the page. `busy`: an answer is awaited. */
 export type Dialog = { readonly busy: boolean, readonly problem: Problem | null } & (
   | NewDialog
+  | import('./apps.js').AppDialog
   | { readonly kind: 'share', readonly session: string, readonly made: Link | null,
       readonly links: readonly Link[] | null, readonly viewers: readonly Viewer[] | null }
   | { readonly kind: 'stop' | 'restart' | 'reset' | 'rename' | 'duplicate', readonly session: string }
@@ -249,6 +250,10 @@ export interface Model {
   /** What templates say of themselves, read, by their ids. */
   readonly readmes: Readonly<Record<string, readonly import('../vendor/marked/marked.mjs').Token[]>>;
   readonly live: Live;
+  /** Apps that can be installed, once somebody looked. */
+  readonly shop: import('./apps.js').Shop;
+  /** Apps on their way, and what came to nothing. */
+  readonly pulls: readonly import('./apps.js').Pull[];
   /** Sessions and users about which an answer is awaited. */
   readonly acting: ReadonlySet<string>;
   readonly dialog: Dialog | null;
@@ -283,6 +288,9 @@ export type Event = { readonly now?: number } & (
   | { readonly type: 'users-failed', readonly problem: Problem }
   | { readonly type: 'user', readonly user: User }
   | { readonly type: 'user-gone', readonly id: string }
+  | { readonly type: 'catalogue', readonly known: import('./apps.js').Catalogues }
+  | { readonly type: 'catalogue-failed', readonly problem: Problem }
+  | { readonly type: 'pulls', readonly pulls: readonly import('./apps.js').Pull[] }
   | { readonly type: 'acting', readonly id: string }
   | { readonly type: 'acted', readonly id: string }
   | { readonly type: 'live', readonly live: Live }

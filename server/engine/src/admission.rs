@@ -62,7 +62,7 @@ pub enum Verdict {
 /// What is known of places and starts.
 #[derive(Debug, Default)]
 pub struct Admission {
-    /// What a desktop of a template was measured to need.
+    /// What a desktop of a kind was measured to need.
     needs: BTreeMap<String, u64>,
     /// When places became free.
     freed: VecDeque<Micros>,
@@ -76,9 +76,14 @@ impl Admission {
         Self::default()
     }
 
-    /// A desktop of that template was measured to need so many bytes.
-    pub fn handle_need(&mut self, template: &str, bytes: u64) {
-        self.needs.insert(template.to_owned(), bytes);
+    /// A desktop of that kind was measured to need so many bytes.
+    pub fn handle_need(&mut self, kind: &str, bytes: u64) {
+        self.needs.insert(kind.to_owned(), bytes);
+    }
+
+    /// Forgets what desktops need of a kind that there is none of any more.
+    pub fn forget_needs(&mut self, is_there: impl Fn(&str) -> bool) {
+        self.needs.retain(|kind, _| is_there(kind));
     }
 
     /// A desktop went, and with it what it took.
@@ -97,9 +102,9 @@ impl Admission {
         }
     }
 
-    /// What a desktop of that template takes, in bytes.
-    pub fn need(&self, template: &str) -> u64 {
-        self.needs.get(template).copied().unwrap_or(USUAL_NEED)
+    /// What a desktop of that kind takes, in bytes.
+    pub fn need(&self, kind: &str) -> u64 {
+        self.needs.get(kind).copied().unwrap_or(USUAL_NEED)
     }
 
     /// Whether one more may start that needs so many bytes.

@@ -66,6 +66,11 @@ impl Clock {
         Self { policy, since: now }
     }
 
+    /// From now on it goes by another policy; who worked when is as it was.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
+    }
+
     /// Somebody worked, or may be about to.
     pub fn handle_work(&mut self, at: Micros) {
         self.since = self.since.max(at);

@@ -111,6 +111,12 @@ pub enum Action {
     SetOwnPassword,
     /// Read what desktops can be made of.
     ListTemplates,
+    /// Read which apps can be installed, and which are.
+    ReadCatalogue,
+    /// Install apps for oneself, and remove them.
+    InstallOwnApps,
+    /// Install apps for everybody, and remove them.
+    InstallAppsForAll,
     /// Read one's own sessions and those shared with one.
     ListSessions,
     /// Read everybody's sessions.
@@ -167,7 +173,7 @@ pub enum Action {
 
 impl Action {
     /// All of them, for whoever must not forget one.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 36] = [
         Self::SignIn,
         Self::Redeem,
         Self::ReadDescription,
@@ -175,6 +181,9 @@ impl Action {
         Self::ReadSelf,
         Self::SetOwnPassword,
         Self::ListTemplates,
+        Self::ReadCatalogue,
+        Self::InstallOwnApps,
+        Self::InstallAppsForAll,
         Self::ListSessions,
         Self::ListAllSessions,
         Self::FollowEvents,
@@ -280,6 +289,9 @@ fn allowed(action: Action) -> Set {
         Action::ReadSelf => KNOWN,
         Action::SetOwnPassword => ACCOUNT,
         Action::ListTemplates => ACCOUNT,
+        Action::ReadCatalogue => ACCOUNT,
+        Action::InstallOwnApps => ACCOUNT,
+        Action::InstallAppsForAll => ADMIN,
         Action::ListSessions => KNOWN,
         Action::ListAllSessions => ADMIN,
         Action::FollowEvents => KNOWN,

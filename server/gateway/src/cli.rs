@@ -3,11 +3,14 @@
 //! desktops; the command line wins.
 
 mod backup;
+mod catalogue;
 pub mod tls;
 
 pub use backup::{BackupArgs, BackupStep, RestoreArgs};
+pub use catalogue::{CatalogueAdd, CatalogueCommand};
 
 use crate::broker::Gateway;
+use crate::catalogues::Trusted;
 use crate::config::RuntimeChoice;
 use crate::telemetry::LogFormat;
 use crate::template;
@@ -54,6 +57,10 @@ pub enum Command {
     /// Look at templates, which say what desktops are made of.
     #[command(subcommand)]
     Template(TemplateCommand),
+    /// See to catalogues of apps, which people can install from: keys, signatures, and which of them
+    /// this server has.
+    #[command(subcommand)]
+    Catalogue(CatalogueCommand),
     /// Start and end containers for the gateway, which has no access to the engine; needs root.
     Broker(BrokerArgs),
     /// Look after one desktop; started by the gateway.
@@ -90,6 +97,19 @@ pub struct BrokerArgs {
         default_value = "/usr/share/lattice/templates"
     )]
     pub templates: PathBuf,
+    /// Where catalogues of apps are. Default: catalogues in the directory for data.
+    #[arg(long, env = "LATTICE_BROKER__CATALOGUES", value_name = "DIRECTORY")]
+    pub catalogues: Option<PathBuf>,
+    /// Whose signature under a catalogue counts, such as school=ed25519:…; may be repeated. Without one
+    /// no app can be installed.
+    #[arg(
+        long,
+        env = "LATTICE_BROKER__CATALOGUE_KEY",
+        value_name = "NAME=KEY",
+        value_delimiter = ' ',
+        value_parser = catalogue_key
+    )]
+    pub catalogue_key: Vec<Trusted>,
     /// Where the container engine listens.
     #[arg(long, env = "LATTICE_BROKER__ENGINE", value_name = "SOCKET", default_value = crate::broker::ENGINE)]
     pub engine: PathBuf,
@@ -192,6 +212,13 @@ fn volume_option(text: &str) -> Result<(String, String), String> {
         .split_once('=')
         .ok_or_else(|| format!("{text:?} is not of the form NAME=VALUE, such as type=nfs"))?;
     Ok((name.to_owned(), value.to_owned()))
+}
+
+fn catalogue_key(text: &str) -> Result<Trusted, String> {
+    let (name, key) = text
+        .split_once('=')
+        .ok_or_else(|| format!("{text:?} is not of the form NAME=KEY, such as school=ed25519:…"))?;
+    Ok(Trusted { name: name.to_owned(), key: key.parse()? })
 }
 
 fn gateway(text: &str) -> Result<Gateway, String> {

@@ -2,6 +2,7 @@
 //! defaults. A key that nothing reads is an error that names the nearest one that is read.
 
 use crate::backup::Backup;
+use crate::catalogues::{Library, Trusted};
 use crate::cli::tls::{TlsArgs, network};
 use crate::cli::{ServeArgs, Switch, nearest};
 use crate::http::origin::PublicUrlError;
@@ -23,7 +24,7 @@ const SYSTEM_FILE: &str = "/etc/lattice/lattice.toml";
 const SYSTEM_DATA: &str = "/var/lib/lattice";
 /// The parts of the environment that are ours to judge: `LATTICE_SERVER__LISTEN` and its like.
 /// `LATTICE_SHARE__…` is for `lattice share`.
-const SECTIONS: [&str; 9] = [
+const SECTIONS: [&str; 10] = [
     "server__",
     "desktops__",
     "video__",
@@ -33,6 +34,7 @@ const SECTIONS: [&str; 9] = [
     "preview__",
     "backup__",
     "import__",
+    "catalogues__",
 ];
 
 /// All of it.
@@ -68,6 +70,9 @@ pub struct Config {
     /// From where projects may be cloned.
     #[serde(default)]
     pub import: Import,
+    /// Which apps can be installed, and who may.
+    #[serde(default)]
+    pub catalogues: Catalogues,
 }
 
 /// How the gateway is reached.
@@ -202,6 +207,61 @@ pub struct Import {
     pub allow: Vec<String>,
 }
 
+/// Which apps can be installed, and who may.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Catalogues {
+    /// Where catalogues are; `catalogues` in the directory for data where nothing is said.
+    pub dir: Option<PathBuf>,
+    /// Whether people may install apps for themselves; else only administrators install.
+    pub people_install: bool,
+    /// Whose signatures count.
+    pub keys: Vec<CatalogueKey>,
+}
+
+/// Somebody whose signature under a catalogue counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CatalogueKey {
+    /// What they are called here.
+    pub name: String,
+    /// What `lattice catalogue keygen` printed, as in `ed25519:…`.
+    pub key: String,
+}
+
+impl Catalogues {
+    /// Where they are.
+    pub fn directory(&self, data_dir: &Path) -> PathBuf {
+        self.dir.clone().unwrap_or_else(|| data_dir.join("catalogues"))
+    }
+
+    /// The keys, read.
+    pub fn trusted(&self) -> anyhow::Result<Vec<Trusted>> {
+        let inner = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        let read = |CatalogueKey { name, key }: &CatalogueKey| {
+            if name.is_empty() || name.len() > 40 || !name.chars().all(inner) {
+                bail!("catalogues.keys: {name:?} is no name of a key: letters, digits, . _ and -");
+            }
+            let key = key.parse();
+            let key = key.map_err(|why| anyhow::anyhow!("catalogues.keys, {name:?}: {why}"))?;
+            Ok(Trusted { name: name.clone(), key })
+        };
+        self.keys.iter().map(read).collect()
+    }
+
+    /// The keys, as a broker is told them.
+    pub fn words(&self) -> anyhow::Result<Vec<String>> {
+        let trusted = self.trusted()?.into_iter();
+        Ok(trusted.map(|Trusted { name, key }| format!("{name}={key}")).collect())
+    }
+
+    /// Both, for the gateway.
+    pub fn library(&self, data_dir: &Path) -> anyhow::Result<Library> {
+        let (directory, keys) = (self.directory(data_dir), self.trusted()?);
+        Ok(Library { directory, keys, seen: data_dir.join("catalogues-seen.json") })
+    }
+}
+
 impl Import {
     /// They, read.
     pub fn networks(&self) -> anyhow::Result<Vec<IpNet>> {
@@ -286,6 +346,7 @@ impl Config {
         config.preview.check()?;
         config.backup.check(&config.data_dir, config.desktops.broker.is_some())?;
         config.import.networks()?;
+        config.catalogues.trusted()?;
         // What does not fit together is said when it is read, not when it is used.
         config.tls()?;
         Ok(config)

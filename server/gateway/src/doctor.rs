@@ -4,6 +4,7 @@
 //! found is a list, and this file prints it. Nothing is changed, so it can be run beside a server.
 
 mod backups;
+mod catalogues;
 mod containers;
 mod machine;
 mod told;
@@ -106,6 +107,7 @@ async fn with(config: &Config) -> Vec<Finding> {
     ];
     findings.extend(told::time_servers());
     findings.extend(backups::backups(config).await);
+    findings.extend(catalogues::catalogues(config));
     let (apps, templates) = containers::templates(config);
     findings.push(templates);
     findings.extend(containers::containers(config, &apps).await);

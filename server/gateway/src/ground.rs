@@ -3,12 +3,10 @@
 
 use crate::broker;
 use crate::config::{Config, RuntimeChoice};
-use crate::http::api::Template;
-use crate::manager::Rules;
+use crate::recipe::Recipes;
 use crate::runtime::process::probe::{find_containers, own_program};
 use crate::runtime::{self, BrokerSettings, Docker, OwnBroker, Process, Runtime};
 use crate::serve::{Places, TEMPLATE};
-use crate::session_api::{Catalogue, TemplateApp};
 use crate::template;
 use anyhow::bail;
 use std::path::{Path, PathBuf};
@@ -19,9 +17,7 @@ pub(crate) struct Ground {
     /// What runs them.
     pub(crate) runtime: Runtime,
     /// What they can be made of.
-    pub(crate) templates: Vec<Template>,
-    /// When they rest, and which apps they have.
-    pub(crate) rules: Rules,
+    pub(crate) recipes: Recipes,
     /// Started for this runtime, where nobody else's is used.
     pub(crate) broker: Option<OwnBroker>,
 }
@@ -67,15 +63,15 @@ impl Ground {
         let mut settings = runtime::Settings::new(config.data_dir.clone(), places.run())?;
         settings.import_allow = config.import.networks()?;
         let mut templates = template::load_good(&templates_in(config)?)?;
-        templates.retain(|template| template.apps.is_empty());
-        let (templates, rules) = offered(templates)?;
+        templates.retain(|(template, _)| template.apps.is_empty());
+        let recipes = offered(templates)?;
         let runtime = Runtime::Process(Process::open(settings).await?);
-        Ok(Self { runtime, templates, rules, broker: None })
+        Ok(Self { runtime, recipes, broker: None })
     }
 
     async fn of_containers(config: &Config, places: &Places) -> anyhow::Result<Self> {
         let directory = templates_in(config)?;
-        let (templates, rules) = offered(template::load_good(&directory)?)?;
+        let recipes = offered(template::load_good(&directory)?)?;
         let (broker, socket) = match &config.desktops.broker {
             Some(socket) => (None, socket.clone()),
             None => {
@@ -85,6 +81,8 @@ impl Ground {
                     data: config.data_dir.clone(),
                     templates: directory,
                     engine: config.desktops.engine.clone(),
+                    catalogues: config.catalogues.directory(&config.data_dir),
+                    catalogue_keys: config.catalogues.words()?,
                 };
                 let socket = settings.run.join(broker::SOCKET);
                 (Some(OwnBroker::start(settings).await?), socket)
@@ -101,7 +99,7 @@ impl Ground {
                 );
             }
         }
-        Ok(Self { runtime: Runtime::Docker(docker), templates, rules, broker })
+        Ok(Self { runtime: Runtime::Docker(docker), recipes, broker })
     }
 }
 
@@ -117,30 +115,13 @@ pub(crate) fn templates_in(config: &Config) -> anyhow::Result<PathBuf> {
     Ok(find_containers()?.join("templates"))
 }
 
-/// As the API tells of them, and as the manager goes by them.
-fn offered(good: Vec<template::Template>) -> anyhow::Result<(Vec<Template>, Rules)> {
-    if !good.iter().any(|template| template.name == TEMPLATE) {
+/// What desktops can be made of.
+fn offered(good: Vec<(template::Template, String)>) -> anyhow::Result<Recipes> {
+    if !good.iter().any(|(template, _)| template.name == TEMPLATE) {
         bail!(
             "there is no good template {TEMPLATE}; copy {TEMPLATE}.yaml there again from the \
              release, and look at it with: lattice template check"
         );
     }
-    let idle: Vec<_> = good.iter().map(|made| (made.name.clone(), made.idle)).collect();
-    let templates: Vec<_> = good.into_iter().map(told).collect();
-    let apps = templates.iter().map(|made| (made.id.as_str(), made.apps.as_slice()));
-    let rules =
-        Rules::new(idle.iter().map(|(name, idle)| (name.as_str(), *idle)), Catalogue::new(apps));
-    Ok((templates, rules))
-}
-
-fn told(made: template::Template) -> Template {
-    let app = |(name, app): (String, template::App)| TemplateApp {
-        name,
-        title: app.title,
-        icon: app.icon,
-        ports: app.permissions.ports,
-    };
-    let apps = made.apps.into_iter().map(app).collect();
-    let template::Template { name: id, title, summary, readme, .. } = made;
-    Template { id, title, summary, readme, apps }
+    Ok(Recipes::new(good.into_iter().map(|(template, text)| (template.name, text))))
 }

@@ -7,8 +7,8 @@ use clap::Parser as _;
 use lattice_gateway::cli::{Cli, Command, TemplateCommand};
 use lattice_gateway::listen::Handed;
 use lattice_gateway::{
-    admin, backup, broker, config, doctor, healthcheck, serve, share, supervise, telemetry,
-    template, tls,
+    admin, backup, broker, catalogues, config, doctor, healthcheck, serve, share, supervise,
+    telemetry, template, tls,
 };
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -54,6 +54,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Restore(args) => backup::command::restore(&args).await,
             Command::Admin(command) => admin::run(command).await,
             Command::Template(TemplateCommand::Check { files }) => template::check(&files),
+            Command::Catalogue(command) => catalogues::command::run(command),
             Command::Healthcheck(args) => healthcheck::check(&args).await,
             Command::Broker(args) => broker::run(args).await,
             Command::Supervise(args) => supervise::run(&args.directory).await,

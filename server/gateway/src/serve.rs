@@ -8,6 +8,7 @@ use crate::accept::Drain;
 use crate::auth::{Auth, Token, admin};
 use crate::backup::Backups;
 use crate::broker::bootstrap::Bootstrap;
+use crate::catalogues::install::Installer;
 use crate::cli::ServeArgs;
 use crate::config::Config;
 use crate::front::Front;
@@ -19,7 +20,7 @@ use crate::http::origin::{Scheme, Sites};
 use crate::http::serve::{App, router};
 use crate::hub::Settings;
 use crate::listen::{Handed, adopt, bind, listen, own_names, reachable};
-use crate::manager::Manager;
+use crate::manager::{Manager, Rules};
 use crate::preview::{Book, Previews};
 use crate::runtime::{OwnBroker, Runtime};
 use crate::share::{encoders, tell_of, warn_of_plain};
@@ -167,7 +168,7 @@ impl Server {
         store: Store,
         handed: Handed,
     ) -> anyhow::Result<Self> {
-        let Ground { runtime, templates, rules, broker } = Ground::open(config, places).await?;
+        let Ground { runtime, recipes, broker } = Ground::open(config, places).await?;
         let runtime = Arc::new(runtime);
         let asked = config.server.listen.as_deref();
         let listener = match handed.listener {
@@ -199,16 +200,19 @@ impl Server {
             encoders: encoders(config.video.h264),
         };
         let (manager, desktops, managing) =
-            Manager::spawn(store.clone(), runtime.clone(), settings, rules);
+            Manager::spawn(store.clone(), runtime.clone(), settings, Rules::new(recipes.clone()));
         let auth = Auth::new(store.clone(), address.port()).await?;
         let snapshots = Snapshots::new(runtime.clone());
         tokio::spawn(snapshots.clone().go_round());
         let backups = Backups::of(config, &snapshots)?;
         tokio::spawn(backups.clone().go_round());
-        let keeping = Keeping { snapshots, backups: backups.clone() };
+        let library = config.catalogues.library(&config.data_dir)?;
+        let is_open = config.catalogues.people_install;
+        let installer = Installer::new(library, is_open, runtime.clone(), store.clone());
+        let keeping = Keeping { snapshots, backups: backups.clone(), installer };
         let (book, host) =
             (Book::new(domain), Host::new(config.data_dir.clone(), Some(config.clone())));
-        let api = Api::new(store.clone(), auth, desktops, keeping, templates, book, host);
+        let api = Api::new(store.clone(), auth, desktops, keeping, recipes, book, host);
         tokio::spawn(api.clone().upkeep());
         let previews = Previews {
             api: api.clone(),

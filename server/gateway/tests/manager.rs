@@ -11,10 +11,10 @@ use lattice_gateway::clock;
 use lattice_gateway::http::api::{Desktops, Live, Order, Queue};
 use lattice_gateway::hub::{Event, Hub, Right, Seat, Settings, Visitor};
 use lattice_gateway::manager::{Gauge, Manager, Rules};
+use lattice_gateway::recipe::Recipes;
 use lattice_gateway::runtime::{Call, Failure, Fake, Held, InstanceState, Runtime, Stored, Usage};
-use lattice_gateway::session_api::Catalogue;
 use lattice_gateway::store::{
-    Actor, Desired, NewSession, NewUser, Store, Timestamp, UserId, UserRole,
+    Actor, Desired, NewSession, NewUser, NewVersion, Store, Timestamp, UserId, UserRole,
 };
 use lattice_gateway::telemetry::Metrics;
 use lattice_wire::{
@@ -80,9 +80,9 @@ impl World {
         let runtime = Arc::new(Runtime::Fake(self.fake.clone()));
         let settings = Settings { name: None, max_viewers: 10, encoders: 1 };
         let rules = Rules {
-            idle: [("desktop".to_owned(), self.policy)].into(),
+            rests: Some(self.policy),
             gauge: Gauge::Said(self.machine.subscribe()),
-            catalogue: Catalogue::default(),
+            recipes: recipes(),
         };
         let (manager, desktops, task) =
             Manager::spawn(self.store.clone(), runtime, settings, rules);
@@ -142,6 +142,14 @@ impl Gateway {
         let stands = changes.wait_for(|all| all.get(session).map(|live| live.state) == state);
         let all = soon(&format!("{session} to be {state:?}"), stands).await.expect("it lives");
         all.get(session).cloned().unwrap_or_else(|| live(State::Stopped, 0))
+    }
+
+    /// Waits until a session is told of so.
+    async fn shows(&self, session: &SessionId, wanted: impl Fn(&Live) -> bool) -> Live {
+        let mut changes = self.desktops.changes();
+        let told = changes.wait_for(|all| all.get(session).is_some_and(&wanted));
+        let all = soon("a session to be told of so", told).await.expect("the manager lives");
+        all.get(session).cloned().expect("it is there")
     }
 
     async fn hub(&self, session: &SessionId) -> Hub {
@@ -224,11 +232,17 @@ async fn told(seat: &Seat, what: &str, wanted: impl Fn(Standing) -> bool) -> Sta
     .await
 }
 
+/// What desktops are made of.
+fn recipes() -> Recipes {
+    Recipes::new([("desktop".into(), "name: desktop\nx-lattice: {title: Desktop}\n".into())])
+}
+
 /// A session without anything to say of it.
 fn live(state: State, viewers: usize) -> Live {
     let (reason, apps) = (String::new(), Vec::new());
     let (queue, stored, usage) = (None, None, Usage::default());
-    Live { state, reason, viewers, apps, queue, can_pause: true, stored, usage }
+    let (recipe, is_current) = (recipes().base("desktop"), true);
+    Live { state, reason, viewers, apps, recipe, is_current, queue, can_pause: true, stored, usage }
 }
 
 async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
@@ -841,4 +855,48 @@ async fn a_restart_ends_a_desktop_and_starts_it_again_with_those_who_look() {
     let people = gateway.hub(&session).await.status().borrow().people.len();
     assert_eq!(people, 1, "they need not come back");
     gateway.end().await;
+}
+
+/// A desktop goes on as it was started, also for a gateway that has only just come; the newest version
+/// holds from its next start on.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_applied_holds_from_the_next_start_on() {
+    let world = World::new().await;
+    let gateway = world.gateway();
+    let session = world.create(1).await;
+    gateway.desktops.wake(&session).await;
+    let live = gateway.stands(&session, Some(State::Running)).await;
+    assert!(live.is_current && live.apps.is_empty());
+
+    let before = "name: desktop\nx-lattice: {title: Desktop}\n";
+    let text = "name: desktop\nservices: {code: {image: lattice/code}}\nx-lattice: {title: Desktop, apps: \
+                {code: {title: Code}}}\n";
+    let apply = async |based_on: u32, text: &str| {
+        let new = NewVersion { based_on, before, text, note: "", author: world.owner };
+        world.store.apply_template(&session, &new, Timestamp::now()).await.expect("applied");
+        gateway.desktops.wake(&session).await;
+    };
+    apply(0, text).await;
+    let live = gateway.shows(&session, |live| !live.is_current).await;
+    assert!(live.apps.is_empty(), "it runs as before");
+    let refused = gateway.desktops.open(&session, "code").await;
+    assert!(refused.is_err(), "what runs has no such app");
+
+    world.set(&session, Desired::Stopped).await;
+    gateway.desktops.wake(&session).await;
+    gateway.stands(&session, Some(State::Stopped)).await;
+    world.set(&session, Desired::Running).await;
+    gateway.desktops.wake(&session).await;
+    let live = gateway.shows(&session, |live| live.state == State::Running).await;
+    assert!(live.is_current);
+    assert_eq!(live.apps.iter().map(|app| app.name.as_str()).collect::<Vec<_>>(), ["code"]);
+    gateway.desktops.open(&session, "code").await.expect("it has that app");
+
+    // What it was started with is nowhere but in the runtime now.
+    apply(1, before).await;
+    gateway.shows(&session, |live| !live.is_current).await;
+    gateway.end().await;
+    let gateway = world.gateway();
+    let live = gateway.shows(&session, |live| live.state == State::Running).await;
+    assert!(!live.is_current && live.apps.len() == 1, "{live:?}");
 }

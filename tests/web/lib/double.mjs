@@ -10,6 +10,7 @@ import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { repository } from './binaries.mjs';
 import { routes } from './double-api.mjs';
+import { Shop, catalogueRoutes } from './double-catalogue.mjs';
 
 /** @typedef {import('node:http').IncomingMessage} Request */
 /** @typedef {import('node:http').ServerResponse} Response */
@@ -71,6 +72,7 @@ export class Double {
   enters = new Map();
   /** @type {{ id: string, title: string, summary: string, readme?: string }[]} */
   templates = [{ id: 'desktop', title: 'Plain desktop', summary: 'Files, a terminal, a browser.' }];
+  shop = new Shop();
   /** @type {Fault[]} */
   faults = [];
   /** How its machine is. @type {object} */
@@ -228,6 +230,11 @@ export class Double {
     }
   }
 
+  /** What is under way in the shop. */
+  tellShop() {
+    for (const { response } of this.#listeners) event(response, 'catalogue', this.shop.told);
+  }
+
   /** @param {Session} session */
   drop(session) {
     this.sessions = this.sessions.filter((other) => other !== session);
@@ -296,7 +303,7 @@ export class Double {
     for await (const chunk of request) text += chunk;
     this.asked.push(`${method} ${url.pathname}${url.search} ${text}`.trim());
     const body = text ? JSON.parse(text) : {};
-    for (const [line, handler] of routes) {
+    for (const [line, handler] of [...routes, ...catalogueRoutes]) {
       const [verb, pattern] = line.split(' ');
       const found = verb === method && new RegExp(`^/api/v1/${pattern?.replace(/\{\}/g, '([^/]+)')}$`).exec(url.pathname);
       if (!found) continue;

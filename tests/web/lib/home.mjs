@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { repository } from './binaries.mjs';
 import { open, shoot } from './browser.mjs';
 import { Double } from './double.mjs';
+import { Shop } from './double-catalogue.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 /** @typedef {import('playwright-core').Browser} Browser */
@@ -48,7 +49,7 @@ export class House {
   reset() {
     const { double } = this;
     if (!double) throw new Error('only the double can be reset');
-    Object.assign(double, { sessions: [], users: [], faults: [], wrongTries: 0, startMs: 120, asked: [] });
+    Object.assign(double, { sessions: [], users: [], faults: [], wrongTries: 0, startMs: 120, asked: [], shop: new Shop() });
     double.logins.clear();
     double.enters.clear();
     double.templates = [{ id: 'desktop', title: 'Plain desktop', summary: 'Files, a terminal, a browser.' }];

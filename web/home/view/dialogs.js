@@ -4,6 +4,7 @@ import { h } from '../../vendor/preact/preact.mjs';
 import { called, sessionOf, titled } from '../state.js';
 import { t } from '../words.js';
 import { CopyField, FIRST, Field, Modal, Password, Trouble, filledIn } from './parts.js';
+import { AskAboutApp } from './catalogue-dialog.js';
 import { NewDesktop } from './new.js';
 import { QrCode } from './qr-code.js';
 import { Share } from './share.js';
@@ -21,6 +22,7 @@ export function Dialogs({ model, actions }) {
   switch (dialog?.kind) {
     case undefined: return null;
     case 'new': return h(NewDesktop, { model, dialog, actions, key: dialog.kind });
+    case 'app': return h(AskAboutApp, { model, dialog, actions, key: dialog.kind });
     case 'share': return h(Share, { model, dialog, actions, key: dialog.kind });
     case 'snapshots': return h(Snapshots, { model, dialog, actions, key: dialog.kind });
     case 'stop': return h(Stop, { model, dialog, actions, key: dialog.kind });

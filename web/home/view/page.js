@@ -2,6 +2,7 @@
 
 import { h } from '../../vendor/preact/preact.mjs';
 import { called } from '../state.js';
+import { Apps } from './catalogue.js';
 import { All, Mine } from './desktops.js';
 import { Dialogs } from './dialogs.js';
 import { Machine } from './machine.js';
@@ -15,8 +16,10 @@ import { Away, SignIn } from './signin.js';
 
 /** @typedef {{ model: Model, actions: Actions }} Props */
 
+/** What people have who administer nothing. @type {readonly Tab[]} */
+const EVERYBODYS = ['mine', 'apps'];
 /** @type {readonly (readonly [Tab, string])[]} */
-const TABS = [['mine', 'My desktops'], ['all', 'All desktops'], ['people', 'People'], ['machine', 'Machine']];
+const TABS = [['mine', 'My desktops'], ['apps', 'Apps'], ['all', 'All desktops'], ['people', 'People'], ['machine', 'Machine']];
 
 /** @param {Props} props */
 export function Page(props) {
@@ -55,6 +58,7 @@ function Body(props) {
 function Content(props) {
   switch (props.model.tab) {
     case 'mine': return h(Mine, props);
+    case 'apps': return h(Apps, props);
     case 'all': return h(All, props);
     case 'people': return h(People, props);
     case 'machine': return h(Machine, props);
@@ -67,7 +71,7 @@ function Header({ model, actions }) {
   const { me, tab } = model;
   return h('header', { class: 'top' },
     h('a', { class: 'brand', href: '#mine', 'aria-label': 'Lattice, my desktops' }, h('span', { class: 'mark', 'aria-hidden': 'true' }), h('span', { class: 'brand-word' }, 'Lattice')),
-    me?.role === 'admin' && h('nav', { 'aria-label': 'Main' }, ...TABS.map(([name, word]) => (
+    me && h('nav', { 'aria-label': 'Main' }, ...TABS.filter(([name]) => me.role === 'admin' || EVERYBODYS.includes(name)).map(([name, word]) => (
       h('a', { key: name, href: `#${name}`, ...(name === tab && { 'aria-current': 'page' }) }, word)))),
     h('span', { class: 'push' }),
     me && account(me, actions));

@@ -26,6 +26,8 @@ pub(super) const ROLE: &str = "io.lattice.role";
 pub(super) const OWNER: &str = "io.lattice.owner";
 /// The template that it was made from.
 pub(super) const TEMPLATE: &str = "io.lattice.template";
+/// The digest of that template's text, where it is none of the broker's own files.
+pub(super) const RECIPE: &str = "io.lattice.recipe";
 /// Which app.
 pub(super) const APP: &str = "io.lattice.app";
 /// On what does one thing and ends: which broker process made it and will remove it.
@@ -159,6 +161,8 @@ pub(super) struct Subject<'a> {
     pub(super) owner: i64,
     pub(super) uid: u32,
     pub(super) template: &'a Template,
+    /// The digest of its text, where that is none of the broker's own files.
+    pub(super) recipe: Option<&'a str>,
     pub(super) kept: &'a Kept,
 }
 
@@ -344,6 +348,9 @@ impl Subject<'_> {
         let mut plan = self.site.plan(role, size, self.uid, "desktop");
         plan.label(OWNER, &self.owner.to_string());
         plan.label(TEMPLATE, &self.template.name);
+        if let Some(recipe) = self.recipe {
+            plan.label(RECIPE, recipe);
+        }
         plan
     }
 

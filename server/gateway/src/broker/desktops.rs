@@ -4,8 +4,8 @@
 //! that starts finds all that an earlier one made.
 
 use super::containers::{
-    APP, Aide, Core, INSTALLATION, OWNER, Plan, ROLE, SANDBOX, SESSION, Site, Source, Subject,
-    TEMPLATE,
+    APP, Aide, Core, INSTALLATION, OWNER, Plan, RECIPE, ROLE, SANDBOX, SESSION, Site, Source,
+    Subject, TEMPLATE,
 };
 use super::data::{Keeper, Person};
 use super::engine::Engine;
@@ -13,6 +13,7 @@ use super::host::HostPaths;
 use super::network::{self, Walls};
 use super::place::{Parts, Place, Tenant};
 use super::protocol::{Id, MAX_TITLE, Order, Seen, SeenApp, SeenState, Stored, Tokens};
+use super::pulls::Pulls;
 use crate::runtime::process::own_uid;
 use crate::runtime::turns::Turns;
 use crate::runtime::{HOME_IN_USE, RuntimeError};
@@ -22,7 +23,7 @@ use futures_util::future::{join_all, try_join_all};
 use lattice_engine::session::SessionId;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -57,8 +58,9 @@ pub(super) struct Settings {
 /// All of them.
 #[derive(Debug)]
 pub(super) struct Desktops {
-    engine: Engine,
+    engine: Arc<Engine>,
     settings: Settings,
+    pulls: Arc<Pulls>,
     changes: watch::Sender<u64>,
     /// One thing at a time is done to each session.
     turns: Turns,
@@ -84,6 +86,8 @@ pub(super) struct Desktops {
 struct Found {
     owner: i64,
     template: String,
+    /// The digest of what it was made of, where that was sent with its start.
+    recipe: Option<String>,
     core: BTreeMap<Core, Container>,
     apps: BTreeMap<String, Container>,
     /// What apps need beside themselves, by app and role: what lets them talk to some names on the
@@ -104,21 +108,24 @@ struct Container {
 mod fetch;
 mod grants;
 mod pool;
+mod recipes;
 mod snapshots;
 mod storage;
 mod usage;
 
+use recipes::{Recipe, app, grace};
 pub(super) use snapshots::Keeping;
 use usage::Used;
 
 impl Desktops {
-    pub(super) fn new(engine: Engine, settings: Settings) -> Self {
+    pub(super) fn new(engine: Engine, settings: Settings, pulls: Arc<Pulls>) -> Self {
         let changes = watch::Sender::new(0);
         let (turns, starting, unopened, used, stored, making) = Default::default();
         let (reserved, frozen, walls) = Default::default();
         Self {
-            engine,
+            engine: Arc::new(engine),
             settings,
+            pulls,
             changes,
             turns,
             starting,
@@ -132,8 +139,12 @@ impl Desktops {
         }
     }
 
-    pub(super) fn engine(&self) -> &Engine {
+    pub(super) fn engine(&self) -> &Arc<Engine> {
         &self.engine
+    }
+
+    pub(super) fn pulls(&self) -> &Arc<Pulls> {
+        &self.pulls
     }
 
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
@@ -152,7 +163,7 @@ impl Desktops {
     /// Starts a desktop, and returns when it is there. Half a desktop is never left behind.
     pub(super) async fn start(&self, order: &Order) -> Result<(), RuntimeError> {
         let session = &order.session.0;
-        let template = self.template(&order.template)?;
+        let recipe = self.ordered(order)?;
         if order.title.len() > MAX_TITLE {
             return Err(RuntimeError::Refused(format!("a title has {MAX_TITLE} bytes at most")));
         }
@@ -166,10 +177,10 @@ impl Desktops {
         let began = Instant::now();
         let is_ready = self.is_slot(session, &found);
         let made = match is_ready {
-            true => self.furnish(order, template, Some(found)).await,
+            true => self.furnish(order, &recipe, Some(found)).await,
             false => {
                 self.clear(session, found).await?;
-                self.furnish(order, template, None).await
+                self.furnish(order, &recipe, None).await
             }
         };
         if let Err(error) = made {
@@ -177,7 +188,8 @@ impl Desktops {
             self.clear(session, left).await?;
             return Err(error);
         }
-        tracing::info!(%session, template = template.name, is_ready, took = ?began.elapsed(), "a desktop was started");
+        let (template, recipe) = (&order.template, recipe.digest);
+        tracing::info!(%session, template, recipe, is_ready, took = ?began.elapsed(), "a desktop was started");
         Ok(())
     }
 
@@ -185,10 +197,11 @@ impl Desktops {
     async fn furnish(
         &self,
         order: &Order,
-        template: &Template,
+        recipe: &Recipe<'_>,
         slot: Option<Found>,
     ) -> Result<(), RuntimeError> {
         let session = &order.session.0;
+        let template = recipe.template.as_ref();
         // Looked for first: where one is missing nothing is made at all.
         let image = self.image(Core::Desktop.image()).await?;
         let uid = uid(order.owner)?;
@@ -201,12 +214,14 @@ impl Desktops {
                 Some(place.prepare(Parts { uid, gateway, geometry: order.geometry })?)
             }
         };
-        place.furnish(Tenant { uid, title: &order.title, template })?;
+        place.furnish(Tenant { uid, title: &order.title, template, text: recipe.text })?;
         let person = Person { owner: order.owner, uid };
         let kept = keeper.prepare(person, &self.engine, paths).await?;
         let directory = paths.host(place.dir())?;
         let site = self.site(session, &directory);
-        let subject = Subject { site, owner: order.owner, uid, template, kept: &kept };
+        let digest = recipe.digest.as_deref();
+        let subject =
+            Subject { site, owner: order.owner, uid, template, recipe: digest, kept: &kept };
         let parts = async {
             match (&slot, &tokens) {
                 (Some(found), _) => self.resume_all(found).await.into_iter().collect(),
@@ -223,7 +238,7 @@ impl Desktops {
         self.engine.start(&desktop?).await?;
         let at_start = template.apps.iter().filter(|(_, app)| app.opens == Opens::AtStart);
         join_all(at_start.map(|(app, _)| async move {
-            if let Err(error) = self.open_for(session, order.owner, template, app).await {
+            if let Err(error) = self.open_for(session, order.owner, (template, digest), app).await {
                 let reason = error.to_string();
                 tracing::warn!(%session, app, reason, "an app could not be opened");
                 self.unopened().insert((session.clone(), app.clone()), reason);
@@ -280,9 +295,11 @@ impl Desktops {
     async fn stop_in_turn(&self, session: &SessionId) -> Result<(), RuntimeError> {
         let found = self.find(session).await?;
         self.resume_all(&found).await;
-        let of = found.template.as_str();
+        // What cannot be read any more is ended all the same.
+        let of = self.made_of(session, &found).ok();
+        let of = of.as_deref();
         join_all(found.apps.iter().map(|(name, container)| async move {
-            let grace = self.grace(of, name);
+            let grace = grace(of, name);
             if container.state == State::RUNNING
                 && let Err(error) = self.engine.stop(&container.id, grace).await
             {
@@ -342,7 +359,7 @@ impl Desktops {
     pub(super) async fn open(&self, session: &SessionId, app: &str) -> Result<(), RuntimeError> {
         let _turn = self.turns.take(session).await;
         let found = self.running(session).await?;
-        let template = self.template(&found.template)?;
+        let template = self.made_of(session, &found)?;
         match found.apps.get(app) {
             Some(open) if open.state == State::RUNNING => return Ok(()),
             Some(ended) => self.engine.remove(&ended.id).await?,
@@ -350,7 +367,8 @@ impl Desktops {
         }
         self.release(&found, app).await?;
         self.unopened().remove(&(session.clone(), app.to_owned()));
-        let opened = self.open_for(session, found.owner, template, app).await;
+        let recipe = (template.as_ref(), found.recipe.as_deref());
+        let opened = self.open_for(session, found.owner, recipe, app).await;
         self.bump();
         opened
     }
@@ -359,7 +377,7 @@ impl Desktops {
         &self,
         session: &SessionId,
         owner: i64,
-        template: &Template,
+        (template, recipe): (&Template, Option<&str>),
         name: &str,
     ) -> Result<(), RuntimeError> {
         let app = app(template, name)?;
@@ -378,7 +396,7 @@ impl Desktops {
         };
         let directory = paths.host(place.dir())?;
         let site = self.site(session, &directory);
-        let subject = Subject { site, owner, uid, template, kept: &kept };
+        let subject = Subject { site, owner, uid, template, recipe, kept: &kept };
         let plan = subject.app(name, app, own.as_ref(), image.sandbox.as_deref());
         let opened = async {
             self.grant(&place, &subject, name, app).await?;
@@ -403,7 +421,7 @@ impl Desktops {
         let found = self.find(session).await?;
         self.unopened().remove(&(session.clone(), name.to_owned()));
         if let Some(container) = found.apps.get(name) {
-            let grace = self.grace(&found.template, name);
+            let grace = grace(self.made_of(session, &found).ok().as_deref(), name);
             self.engine.stop(&container.id, grace).await?;
             self.engine.remove(&container.id).await?;
         }
@@ -428,10 +446,12 @@ impl Desktops {
             let apps = self.apps(&session, &found).await;
             let usage = self.usage(&session, &found);
             let used = usage.memory;
-            let Found { owner, template, .. } = found;
+            let Found { owner, template, recipe, .. } = found;
             let stored = self.stored().get(&owner).copied();
             let session = Id(session);
-            seen.push(Seen { session, owner, template, used, stored, state, apps, usage });
+            let seen_one =
+                Seen { session, owner, template, recipe, used, stored, state, apps, usage };
+            seen.push(seen_one);
         }
         Ok(seen)
     }
@@ -497,26 +517,15 @@ impl Desktops {
         Ok(missing)
     }
 
-    /// How long an app may take to end. What it was made from may have gone.
-    fn grace(&self, template: &str, app: &str) -> Duration {
-        let template = self.settings.templates.get(template);
-        let app = template.and_then(|template| template.apps.get(app));
-        app.map_or(USUAL_GRACE, |app| app.stop_grace)
-    }
-
-    fn template(&self, name: &str) -> Result<&Template, RuntimeError> {
-        self.settings.templates.get(name).ok_or_else(|| {
-            let all: Vec<_> = self.settings.templates.keys().map(String::as_str).collect();
-            RuntimeError::Refused(format!(
-                "there is no template {name}; there are {}",
-                all.join(", ")
-            ))
-        })
-    }
-
     /// An image as it is now: what a container is made from is named by its digest.
     async fn image(&self, name: String) -> Result<Image, RuntimeError> {
-        let Some(found) = self.engine.image(&name).await? else {
+        // What came by `docker load` is there by its own digest alone, and is taken by that where a
+        // signed catalogue named it.
+        let found = match self.pulls.has_admitted(&name) {
+            true => self.engine.pinned_image(&name).await?,
+            false => self.engine.image(&name).await?,
+        };
+        let Some(found) = found else {
             let own = name.strip_prefix("lattice/");
             return Err(RuntimeError::Unusable {
                 what: format!("the image {name} is not there"),
@@ -678,15 +687,6 @@ fn uid(owner: i64) -> Result<u32, RuntimeError> {
     })
 }
 
-fn app<'a>(template: &'a Template, name: &str) -> Result<&'a App, RuntimeError> {
-    template.apps.get(name).filter(|_| name.len() <= MAX_APP_NAME).ok_or_else(|| {
-        let name: String = name.chars().filter(|c| !c.is_control()).take(MAX_APP_NAME).collect();
-        let all: Vec<_> = template.apps.keys().map(String::as_str).collect();
-        let all = if all.is_empty() { "none".to_owned() } else { all.join(", ") };
-        RuntimeError::Refused(format!("there is no app {name} on this desktop; there are: {all}"))
-    })
-}
-
 /// The containers of each session. One whose labels are not understood is not ours.
 fn group(containers: Vec<ContainerSummary>) -> BTreeMap<SessionId, Found> {
     let mut sessions = BTreeMap::<SessionId, Found>::new();
@@ -699,6 +699,9 @@ fn group(containers: Vec<ContainerSummary>) -> BTreeMap<SessionId, Found> {
         found.owner = label(OWNER).parse().unwrap_or(found.owner);
         if !label(TEMPLATE).is_empty() {
             label(TEMPLATE).clone_into(&mut found.template);
+        }
+        if !label(RECIPE).is_empty() {
+            found.recipe = Some(label(RECIPE).to_owned());
         }
         let state = container.state.unwrap_or(State::EMPTY);
         let status = container.status.unwrap_or_default();

@@ -16,8 +16,10 @@ pub mod look;
 mod network;
 mod place;
 pub mod protocol;
+mod pulls;
 mod stack;
 
+use crate::catalogues::Library;
 use crate::cli::{BrokerArgs, Storage};
 use crate::runtime::RuntimeError;
 use crate::runtime::process::check_length;
@@ -36,6 +38,7 @@ use lattice_engine::session::SessionId;
 use lattice_wire::imports::CloneUrl;
 use lattice_wire::snapshots;
 use protocol::{Id, MAX_REQUEST, Reply, Request};
+use pulls::Pulls;
 use rustix::fs::{Gid, Mode, Uid, chmod, chown};
 use std::collections::BTreeMap;
 use std::fs;
@@ -101,7 +104,13 @@ pub async fn run(args: BrokerArgs) -> anyhow::Result<()> {
         paths,
         pool: args.pool,
     };
-    let desktops = Arc::new(Desktops::new(engine, settings));
+    let library = Library {
+        directory: args.catalogues.clone().unwrap_or_else(|| args.data_dir.join("catalogues")),
+        keys: args.catalogue_key.clone(),
+        seen: args.data_dir.join("catalogues-seen-broker.json"),
+    };
+    let pulls = Arc::new(Pulls::new(library, &args.data_dir));
+    let desktops = Arc::new(Desktops::new(engine, settings, pulls));
     let listener = listen(&run.join(SOCKET), args.gateway)?;
     tracing::info!(socket = %run.join(SOCKET).display(), engine = %desktops.engine().socket().display(), "the broker listens");
     tokio::spawn(follow(desktops.clone()));
@@ -121,7 +130,7 @@ pub async fn run(args: BrokerArgs) -> anyhow::Result<()> {
 /// The templates of a directory by name. Bad ones are left out, and the log says why.
 fn load_templates(directory: &Path) -> anyhow::Result<BTreeMap<String, Template>> {
     let templates = template::load_good(directory)?;
-    Ok(templates.into_iter().map(|template| (template.name.clone(), template)).collect())
+    Ok(templates.into_iter().map(|(template, _)| (template.name.clone(), template)).collect())
 }
 
 /// What keeps people's files.
@@ -258,6 +267,9 @@ async fn serve(mut stream: UnixStream, desktops: &Arc<Desktops>) -> io::Result<(
     if let Request::Fetch(url) = request {
         return fetch(reader, writer, desktops, &url).await;
     }
+    if let Request::Pull(wanted) = request {
+        return pulls::serve(writer, desktops.pulls(), desktops.engine(), wanted).await;
+    }
     if request != Request::Watch {
         // What was begun is brought to its end, also when whoever asked has gone: half a desktop is
         // of use to nobody.
@@ -356,6 +368,9 @@ async fn answer(desktops: &Arc<Desktops>, request: Request) -> Reply {
     let done = match request {
         Request::Hello => return or_refused(engine_of(desktops).await),
         Request::List => return or_refused(desktops.list().await.map(Reply::Instances)),
+        Request::Recipe(session) => {
+            return or_refused(desktops.recipe_of(&session.0).map(Reply::Recipe));
+        }
         Request::Reserve => {
             return or_refused(desktops.reserve().await.map(|id| Reply::Reserved(id.map(Id))));
         }
@@ -369,7 +384,7 @@ async fn answer(desktops: &Arc<Desktops>, request: Request) -> Reply {
         Request::Freeze(owner) => desktops.hold_still(owner).await,
         Request::Thaw(owner) => desktops.let_go_on(owner).await,
         // Answered before, with more than one line.
-        Request::Watch | Request::Keep(..) | Request::Fetch(..) => Ok(()),
+        Request::Watch | Request::Keep(..) | Request::Fetch(..) | Request::Pull(_) => Ok(()),
     };
     or_refused(done.map(|()| Reply::Done))
 }

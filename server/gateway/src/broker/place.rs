@@ -13,6 +13,7 @@
 //!   ports/<app>/<port>.sock  what leads to a port that an app declares, for the gateway
 //!   menu/applications/       the menu's entries of apps, to be read only
 //!   etc/                     passwd, group and the like, to be read only
+//!   template.yaml            what the desktop is made of, where that was sent with its start, 0600
 //!   desktop/                 the same for programs, once it is known whose they are
 //! ```
 //!
@@ -38,6 +39,8 @@ const OWN: [&str; 1] = ["x"];
 const MET: [&str; 2] = ["bus", "api"];
 /// What is there once programs are.
 const FURNISHED: &str = "desktop";
+/// What the desktop is made of, where that is none of the broker's own templates.
+const RECIPE: &str = "template.yaml";
 /// Directories of the desktop's user that the gateway may pass through.
 const SHARED: [&str; 2] = ["link", "gate"];
 /// The xorg image's own configuration.
@@ -65,6 +68,8 @@ pub(super) struct Tenant<'a> {
     pub(super) uid: u32,
     pub(super) title: &'a str,
     pub(super) template: &'a Template,
+    /// The text that it was read from, where that is not a file of the broker's.
+    pub(super) text: Option<&'a str>,
 }
 
 impl Place {
@@ -132,6 +137,9 @@ impl Place {
         for (name, app) in &tenant.template.apps {
             let file = format!("menu/applications/lattice-app-{name}.desktop");
             for_all(&self.dir.join(file), &menu_entry(name, &app.title, &app.icon))?;
+        }
+        if let Some(text) = tenant.text {
+            write_atomically(&self.dir.join(RECIPE), text.as_bytes())?;
         }
         self.make_known(tenant.uid)?;
         self.introduce(FURNISHED, tenant.title, tenant.uid)
@@ -212,6 +220,16 @@ impl Place {
         Ok(serde_json::from_slice(&fs::read(self.dir.join("tokens.json"))?)?)
     }
 
+    /// The text that the desktop was made of, where it was sent.
+    pub(super) fn recipe(&self) -> Result<Option<String>, RuntimeError> {
+        let path = self.dir.join(RECIPE);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(RuntimeError::step("read the desktop's template", &path)(error)),
+        }
+    }
+
     pub(super) fn remove(&self) -> Result<(), RuntimeError> {
         match fs::remove_dir_all(&self.dir) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -263,7 +281,8 @@ mod tests {
         )
         .expect("a good template");
         let parts = Parts { uid: 1_000_000_001, gateway: 990, geometry: (1024, 700) };
-        let tenant = Tenant { uid: 100_001, title: "Ada: her desk", template: &template };
+        let tenant =
+            Tenant { uid: 100_001, title: "Ada: her desk", template: &template, text: None };
         let place = Place::new(run.path(), &"abcdefghijklmnop".parse().expect("an id"));
         let tokens = place.prepare(parts).expect("made");
         assert!(!place.is_furnished());
@@ -292,8 +311,12 @@ mod tests {
         assert!(entry.expect("there").contains("Name=Co\\\\de\n"));
         let config = fs::read_to_string(place.dir().join("etc/xorg.conf")).expect("there");
         assert!(config.contains("1024x700"));
+        assert_eq!(place.recipe().expect("looked for"), None);
         place.prepare(parts).expect("made anew");
         assert!(!place.is_furnished());
+        place.furnish(Tenant { text: Some("name: a"), ..tenant }).expect("furnished");
+        assert_eq!(place.recipe().expect("kept").as_deref(), Some("name: a"));
+        assert_eq!(seen("template.yaml"), (0, 0, 0o600));
         place.remove().expect("gone");
         place.remove().expect("removing twice is fine");
     }

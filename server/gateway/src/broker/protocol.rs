@@ -1,9 +1,12 @@
 //! What a gateway may ask of the broker: a closed set of requests, each a line of JSON over a Unix
 //! socket, answered by a line.
 //!
-//! INVARIANT: nothing in a [`Request`] says how a container is made. It names a session, its owner, a
-//! template and an app, or something in a snapshot, by a path that cannot lead out of it; whatever else a container has comes from the broker's own files. So whoever
-//! breaks into the gateway can start and end desktops, and not more.
+//! INVARIANT: nothing in a [`Request`] says how a container is made. It names a session, its owner, an
+//! app, or something in a snapshot, by a path that cannot lead out of it. What a desktop is made of it
+//! names, or has with it as a template's text, which is read as the broker's own files are: what may
+//! stand in none of them is refused in it. So whoever breaks into the gateway can start and end desktops,
+//! with any image that is there and any permission that templates know, and not more: no mount, no
+//! capability, no user id, no network without walls.
 
 use crate::auth::Token;
 use lattice_engine::session::SessionId;
@@ -17,7 +20,9 @@ use tokio::io::{
 };
 
 /// The longest request, in bytes.
-pub const MAX_REQUEST: u64 = 8 << 10;
+///
+/// A template's text is most of it; JSON may write each of its bytes as six.
+pub const MAX_REQUEST: u64 = (8 << 10) + 6 * crate::template::MAX_BYTES;
 /// The longest answer, in bytes: some hundred for each of a few thousand desktops.
 pub const MAX_REPLY: u64 = 4 << 20;
 /// The longest title of a session, in bytes.
@@ -55,6 +60,10 @@ pub enum Request {
     Freeze(i64),
     /// Let it go on.
     Thaw(i64),
+    /// Have the image of an app that a catalogue names be there; see [`Reply::Pulling`].
+    Pull(Wanted),
+    /// The text that a desktop was made of; see [`Reply::Recipe`].
+    Recipe(Id),
     /// All there are.
     List,
     /// Say [`Reply::Changed`] whenever the list may differ, until the connection ends.
@@ -75,6 +84,22 @@ pub struct Order {
     pub geometry: (u16, u16),
     /// What it is made of, by name.
     pub template: String,
+    /// The text of its own template of that name; else the broker's file holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+/// An app of a catalogue, whose image is to be there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wanted {
+    /// Which catalogue, by name.
+    pub catalogue: String,
+    /// Which app of it.
+    pub app: String,
+    /// By which digest its image is named there, or was once: what its catalogue does not say, and
+    /// never said, is not fetched.
+    pub image: String,
 }
 
 /// What is answered.
@@ -89,8 +114,12 @@ pub enum Reply {
     Reserved(Option<Id>),
     /// What there is.
     Instances(Vec<Seen>),
+    /// The text that it was made of, where that was sent with its start.
+    Recipe(Option<String>),
     /// What a keeper answers follows, as it gives it.
     Keeps,
+    /// So much of an image is here; more lines follow, and at last [`Reply::Done`] or a refusal.
+    Pulling(Progress),
     /// Something may have changed.
     Changed,
     /// It was not done.
@@ -100,6 +129,15 @@ pub enum Reply {
         /// What to do about it.
         remedy: Option<String>,
     },
+}
+
+/// How much of an image is here, in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// So much.
+    pub done: u64,
+    /// Of so much, as far as that is known.
+    pub total: u64,
 }
 
 /// How the engine is.
@@ -136,6 +174,9 @@ pub struct Seen {
     pub owner: i64,
     /// What it was made of.
     pub template: String,
+    /// The digest of the text that was sent for it, where one was; see `template::digest`.
+    #[serde(default)]
+    pub recipe: Option<String>,
     /// The memory that it was last measured to use with its apps, in bytes.
     pub used: Option<u64>,
     /// What its owner keeps, as it was last measured.
@@ -339,15 +380,24 @@ mod tests {
             title: "Ada's \"desk\"\n".into(),
             geometry: (1366, 768),
             template: "go".into(),
+            text: None,
         };
+        let own = Order { text: Some("name: go\n# \u{7}\"\n".into()), ..order.clone() };
         let all = [
             Request::Hello,
             Request::Start(order),
+            Request::Start(own),
+            Request::Recipe(session.clone()),
             Request::Open(session.clone(), "code".into()),
             Request::Stop(session),
             Request::Keep(7, snapshots::Request::List {}),
             Request::Fetch("https://git.example/a".parse().expect("an address")),
             Request::Thaw(7),
+            Request::Pull(Wanted {
+                catalogue: "school".into(),
+                app: "draw".into(),
+                image: "r.example/draw@sha256:00".into(),
+            }),
             Request::Watch,
         ];
         for one in all {
@@ -375,6 +425,9 @@ mod tests {
             r#"{"fetch":"file:///etc"}"#,
             r#"{"fetch":"--upload-pack=id"}"#,
             r#"{"keep":[7,{"list":{"store":"/etc"}}]}"#,
+            r#"{"pull":{"image":"evil"}}"#,
+            r#"{"pull":{"catalogue":"a","app":"b","image":"c","registry":"evil"}}"#,
+            &format!("{start},\"text\":{{\"services\":{{}}}}}}}}"),
             "\"hello",
             "[]",
             "\u{0}",
@@ -384,6 +437,9 @@ mod tests {
         assert!(request(format!("{start}}}}}\n").as_bytes()).await.is_ok());
         let long = format!("\"{}\"\n", "h".repeat(MAX_REQUEST as usize));
         assert!(request(long.as_bytes()).await.is_err());
+        let text = "\u{1}".repeat(crate::template::MAX_BYTES as usize);
+        let longest = format!("{start},\"text\":{}}}}}\n", serde_json::json!(text));
+        assert!(request(longest.as_bytes()).await.is_ok(), "the longest template fits");
         assert!(request(b"\"hello\"").await.is_err(), "a line that is cut off is none");
     }
 }

@@ -29,7 +29,7 @@ pub(super) fn templates(config: &Config) -> (BTreeSet<String>, Finding) {
             return (BTreeSet::new(), Finding::fault(what, format!("{error:#}"), remedy));
         }
     };
-    let apps = good.iter().flat_map(|template| template.apps.values());
+    let apps = good.iter().flat_map(|(template, _)| template.apps.values());
     let images = apps.map(|app| app.image.clone()).collect();
     let finding = match &bad[..] {
         [] => Finding::ok(what, format!("{}, all good", good.len())),

@@ -4,14 +4,16 @@ use super::room::Room;
 use crate::broker::protocol::Stored;
 use crate::http::api::{Answer, Desktops, Live, NoSuchViewer, Presence, Queue};
 use crate::hub::{Event, Hub, Seen, Settings, Whose};
+use crate::recipe::Recipe;
 use crate::runtime::{Instance, InstanceState, Spec, Usage};
-use crate::session_api::{AppError, Catalogue};
+use crate::session_api::{self, AppError};
 use crate::store::{Desired, Session, Timestamp};
 use lattice_engine::idle::{Clock, Due, Mode, Policy};
 use lattice_engine::reconcile::{self, Action, Lifecycle, Observed, State};
 use lattice_engine::session::SessionId;
 use lattice_wire::apps::App;
 use lattice_wire::{Micros, Role, Standing, ViewerId, close};
+use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 /// What a fresh desktop has where nobody's window says otherwise: a Chromebook's screen.
@@ -19,6 +21,10 @@ const GEOMETRY: (u16, u16) = (1366, 768);
 
 pub(super) struct Desk {
     session: Session,
+    /// What it is made of when it starts next.
+    wanted: Arc<Recipe>,
+    /// What it is made of where it runs, else the same.
+    made_of: Arc<Recipe>,
     asked: Option<Timestamp>,
     life: Lifecycle,
     /// It was thrown away, and its programs are kept as they are.
@@ -51,9 +57,17 @@ pub(super) struct Shared<'a> {
 }
 
 impl Desk {
-    pub(super) fn new(session: &Session, policy: Policy, can_pause: bool, now: Micros) -> Self {
+    pub(super) fn new(
+        session: &Session,
+        recipe: Arc<Recipe>,
+        policy: Policy,
+        can_pause: bool,
+        now: Micros,
+    ) -> Self {
         Self {
             session: session.clone(),
+            wanted: recipe.clone(),
+            made_of: recipe,
             asked: session.started_at,
             // What was thrown away is looked at first: it may run, with its programs kept.
             life: Lifecycle::new(wanted(session), now),
@@ -120,6 +134,28 @@ impl Desk {
         self.life.state()
     }
 
+    /// What it is made of when it starts next, and what it is made of now.
+    pub(super) fn recipes(&self) -> [&Arc<Recipe>; 2] {
+        [&self.wanted, &self.made_of]
+    }
+
+    /// Takes over what it is made of, and by that when it rests.
+    pub(super) fn take_recipes(
+        &mut self,
+        wanted: Arc<Recipe>,
+        made_of: Arc<Recipe>,
+        policy: Policy,
+    ) {
+        self.clock.set_policy(policy);
+        (self.wanted, self.made_of) = (wanted, made_of);
+    }
+
+    /// Of which kind it is when it starts next.
+    pub(super) fn kind(&self) -> String {
+        self.wanted.kind()
+    }
+
+    /// The template that it began with.
     pub(super) fn template(&self) -> &str {
         &self.session.template
     }
@@ -131,6 +167,7 @@ impl Desk {
             title: self.session.name.clone(),
             geometry: GEOMETRY,
             template: self.session.template.clone(),
+            text: self.wanted.own_text().cloned(),
         }
     }
 
@@ -347,9 +384,9 @@ impl Desk {
     }
 
     /// Takes over how the apps are.
-    pub(super) fn show_apps(&mut self, catalogue: &Catalogue, instance: Option<&Instance>) {
+    pub(super) fn show_apps(&mut self, instance: Option<&Instance>) {
         let open = instance.map_or(&[][..], |instance| &instance.apps);
-        let apps = catalogue.apps(&self.session.template, open);
+        let apps = session_api::apps(&self.made_of, open);
         self.usage = instance.map(|instance| told(&instance.usage)).unwrap_or_default();
         self.apps.send_if_modified(|told| {
             let differs = *told != apps;
@@ -384,6 +421,8 @@ impl Desk {
             reason: self.life.reason().to_owned(),
             viewers: self.room.as_ref().map_or(0, |room| room.status.borrow().people.len()),
             apps: self.apps.borrow().clone(),
+            recipe: self.made_of.clone(),
+            is_current: self.made_of.kind() == self.wanted.kind(),
             queue: self.queue,
             can_pause: self.can_pause,
             stored,

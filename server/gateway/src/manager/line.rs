@@ -31,7 +31,7 @@ pub(super) fn admit(
     let mut line = line.into_iter().peekable();
     let mut verdict = Verdict::Enter;
     while let Some((_, desk)) = line.peek_mut() {
-        let need = admission.need(desk.template());
+        let need = admission.need(&desk.kind());
         verdict = admission.decide(machine, &load, need);
         if verdict != Verdict::Enter {
             break;
@@ -59,7 +59,7 @@ fn load(desks: &BTreeMap<SessionId, Desk>, admission: &Admission) -> Load {
             State::Starting => {
                 load.desktops += 1;
                 load.starting += 1;
-                load.promised += admission.need(desk.template());
+                load.promised += admission.need(&desk.kind());
             }
             State::Running | State::Idle | State::Stopping => load.desktops += 1,
             State::Requested | State::Queued | State::Stopped | State::Failed => {}

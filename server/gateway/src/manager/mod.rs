@@ -13,7 +13,8 @@ pub use rules::{Gauge, Rules};
 
 use crate::http::api::{Answer, AppOrder, Desktops, Inbox, Live, NoSuchViewer, Order};
 use crate::hub::{Hub, Settings};
-use crate::runtime::{Instance, Runtime};
+use crate::recipe::Recipe;
+use crate::runtime::{Instance, InstanceState, Runtime};
 use crate::session_api::AppError;
 use crate::store::{Actor, Desired, Session, Store, Timestamp};
 use crate::telemetry;
@@ -245,14 +246,16 @@ impl Task {
             return Ok(());
         }
         let id = session.id.clone();
+        let [wanted, made_of] = self.recipes(&session, instance).await?;
+        let policy = self.rules.policy(&made_of);
         let desk = match self.desks.entry(id.clone()) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
-                let policy = self.rules.policy(&session.template);
                 let can_pause = self.runtime.can_pause();
-                entry.insert(Desk::new(&session, policy, can_pause, now))
+                entry.insert(Desk::new(&session, wanted.clone(), policy, can_pause, now))
             }
         };
+        desk.take_recipes(wanted, made_of, policy);
         let state = instance.map(|instance| &instance.state);
         desk.update(&session, state, now);
         let is_thrown_away = session.discarded.is_some();
@@ -264,7 +267,7 @@ impl Task {
             desk.update(&session, state, now);
         }
         let action = desk.observe(state, now);
-        desk.show_apps(&self.rules.catalogue, instance);
+        desk.show_apps(instance);
         if let Some(took) = desk.came_up(now) {
             telemetry::count_start(Duration::from_micros(took.0));
             self.admission.handle_start(took, now);
@@ -278,16 +281,53 @@ impl Task {
         Ok(())
     }
 
+    /// What a session is made of when it starts next, and what it is made of where it runs.
+    async fn recipes(
+        &self,
+        session: &Session,
+        instance: Option<&Instance>,
+    ) -> anyhow::Result<[Arc<Recipe>; 2]> {
+        let recipes = &self.rules.recipes;
+        let known = self.desks.get(&session.id).map(Desk::recipes);
+        let wanted = match known {
+            Some([wanted, _]) if wanted.is_wanted_by(session) => wanted.clone(),
+            _ => recipes.wanted(&self.store, session).await?,
+        };
+        let runs = |state: &InstanceState| {
+            matches!(state, InstanceState::Running(_) | InstanceState::Paused(_))
+        };
+        let Some(instance) = instance.filter(|instance| runs(&instance.state)) else {
+            return Ok([wanted.clone(), wanted]);
+        };
+        let before = known.map_or(&wanted, |[_, made_of]| made_of);
+        let found = recipes.running(&self.runtime, &session.template, instance, [&wanted, before]);
+        let made_of = found.await.unwrap_or_else(|error| {
+            // The next look asks again.
+            let error = format!("{:#}", anyhow::Error::new(error));
+            tracing::warn!(session = %session.id, error, "what a desktop is made of is not known");
+            wanted.clone()
+        });
+        Ok([wanted, made_of])
+    }
+
     /// Starts whom there is a place for.
     fn admit(&mut self) {
         let waiting: Vec<_> = self.desks.values().filter(|desk| desk.is_queued()).collect();
         if waiting.is_empty() {
             return;
         }
-        for template in waiting.into_iter().map(Desk::template) {
-            if let Some(need) = self.runtime.need(template) {
-                self.admission.handle_need(template, need);
-            }
+        // One that was not measured yet is like others that began with the same template.
+        let need = |desk: &Desk| {
+            let kind = desk.kind();
+            let need = self.runtime.need(&kind).or_else(|| self.runtime.need(desk.template()));
+            need.map(|need| (kind, need))
+        };
+        let needs: Vec<_> = waiting.into_iter().filter_map(need).collect();
+        let kinds: BTreeSet<_> = self.desks.values().map(Desk::kind).collect();
+        let recipes = &self.rules.recipes;
+        self.admission.forget_needs(|kind| kinds.contains(kind) || recipes.has(kind));
+        for (kind, need) in needs {
+            self.admission.handle_need(&kind, need);
         }
         let (machine, now) = (self.rules.gauge.read(), clock::now());
         for (id, action) in line::admit(&mut self.desks, &self.admission, &machine, now) {

@@ -1,11 +1,10 @@
 //! What the manager goes by beside what people want: when desktops rest, and what the machine has.
 
-use crate::session_api::Catalogue;
+use crate::recipe::{Recipe, Recipes};
 use crate::template;
 use lattice_engine::admission::Machine;
 use lattice_engine::idle::Policy;
 use lattice_wire::Micros;
-use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -16,12 +15,12 @@ const USUAL: Policy = Policy { warn: minutes(25), pause: minutes(30), stop: minu
 /// The rules.
 #[derive(Debug)]
 pub struct Rules {
-    /// When desktops of a template rest.
-    pub idle: BTreeMap<String, Policy>,
+    /// When all desktops rest; nothing where the recipe of each says it.
+    pub rests: Option<Policy>,
     /// How the machine is measured.
     pub gauge: Gauge,
-    /// Which apps desktops of a template have.
-    pub catalogue: Catalogue,
+    /// What desktops are made of.
+    pub recipes: Recipes,
 }
 
 /// Where the figures of the machine come from.
@@ -34,18 +33,15 @@ pub enum Gauge {
 }
 
 impl Rules {
-    /// Those of these templates, on this machine.
-    pub fn new<'a>(
-        templates: impl IntoIterator<Item = (&'a str, template::Idle)>,
-        catalogue: Catalogue,
-    ) -> Self {
-        let policies = templates.into_iter().map(|(name, idle)| (name.to_owned(), policy(idle)));
-        Self { idle: policies.collect(), gauge: Gauge::Kernel, catalogue }
+    /// Those of these recipes, on this machine.
+    pub fn new(recipes: Recipes) -> Self {
+        Self { rests: None, gauge: Gauge::Kernel, recipes }
     }
 
-    /// When a desktop of that template rests.
-    pub(super) fn policy(&self, template: &str) -> Policy {
-        self.idle.get(template).copied().unwrap_or(USUAL)
+    /// When a desktop made so rests.
+    pub(super) fn policy(&self, recipe: &Recipe) -> Policy {
+        let said = recipe.template().map(|template| policy(template.idle));
+        self.rests.or(said).unwrap_or(USUAL)
     }
 }
 
@@ -113,13 +109,10 @@ mod tests {
 
     #[test]
     fn a_template_says_when_its_desktops_rest() {
-        let idle = template::Idle {
-            warn: Duration::from_secs(60),
-            pause: Duration::from_secs(120),
-            stop: Duration::from_secs(180),
-        };
-        let rules = Rules::new([("kiosk", idle)], Catalogue::default());
-        assert_eq!(rules.policy("kiosk").pause, minutes(2));
-        assert_eq!(rules.policy("gone"), USUAL);
+        let text = "name: kiosk\nx-lattice: {title: K, idle: {warn: 1m, pause: 2m, stop: 3m}}\n";
+        let rules = Rules::new(Recipes::new([("kiosk".into(), text.into())]));
+        let policy = |name| rules.policy(&rules.recipes.base(name));
+        assert_eq!(policy("kiosk").pause, minutes(2));
+        assert_eq!(policy("gone"), USUAL);
     }
 }

@@ -3,10 +3,11 @@
 use super::*;
 use crate::accept::{Drain, serve};
 use crate::auth::{Auth, admin};
-use crate::http::api::{Desktops, Inbox, Keeping, Live, Template};
+use crate::catalogues::install::Installer;
+use crate::http::api::{Desktops, Inbox, Keeping, Live};
 use crate::http::origin::Scheme;
+use crate::recipe::Recipes;
 use crate::runtime::Fake;
-use crate::session_api::TemplateApp;
 use crate::snapshots::Snapshots;
 use crate::store::{Actor, NewSession, Store, Timestamp};
 use axum::Router;
@@ -25,6 +26,10 @@ use tokio::time::timeout;
 
 const ORIGIN: &str = "http://5173--abcdefghijklmnop.localhost:8080";
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the desktop is made of.
+const VUE: &str = "name: vue\nservices: {code: {image: lattice/code}}\nx-lattice: {title: Vue, apps: \
+                   {code: {title: VS Code}}, permissions: {code: {ports: [5173]}}}\n";
 
 /// A server with one desktop, whose app `code` declares port 5173.
 struct World {
@@ -63,26 +68,21 @@ impl World {
         store.create_session(&new, 8, Timestamp::now()).await.expect("made");
         let auth = Auth::new(store.clone(), 8080).await.expect("ready");
         let (desktops, Inbox { live, .. }) = Desktops::channel();
-        let app = TemplateApp {
-            name: "code".into(),
-            title: "VS Code".into(),
-            icon: "vscode".into(),
-            ports: vec![5173],
-        };
-        let template = Template {
-            id: "vue".into(),
-            title: "Vue".into(),
-            summary: String::new(),
-            readme: String::new(),
-            apps: vec![app],
-        };
+        let recipes = Recipes::new([("vue".into(), VUE.into())]);
         let book = Book::new(Some("localhost".into()));
         let programs = dir.path().join("run");
         let runtime = Arc::new(Runtime::Fake(Fake::new(programs.clone())));
         let snapshots = Snapshots::new(runtime.clone());
-        let keeping = Keeping { snapshots, backups: crate::backup::Backups::off() };
+        let library = crate::catalogues::Library {
+            directory: dir.path().join("catalogues"),
+            keys: Vec::new(),
+            seen: dir.path().join("seen"),
+        };
+        let backups = crate::backup::Backups::off();
+        let installer = Installer::new(library, false, runtime.clone(), store.clone());
+        let keeping = Keeping { snapshots, backups, installer };
         let host = crate::host::Host::new(dir.path().to_owned(), None);
-        let api = Api::new(store, auth, desktops, keeping, vec![template], book, host);
+        let api = Api::new(store, auth, desktops, keeping, recipes, book, host);
         let previews = Previews {
             api: api.clone(),
             runtime,
@@ -122,6 +122,8 @@ impl World {
             can_pause: true,
             stored: None,
             usage: crate::runtime::Usage::default(),
+            recipe: Recipes::new([("vue".into(), VUE.into())]).base("vue"),
+            is_current: true,
         };
         self.live.send_modify(|all| drop(Arc::make_mut(all).insert(self.session.clone(), live)));
     }

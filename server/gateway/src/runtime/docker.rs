@@ -3,8 +3,10 @@
 
 use super::{Address, AppInstance, AppState, Instance, InstanceState, Relay, RuntimeError, Spec};
 use crate::broker::protocol::{
-    self, Engine, Id, MAX_REPLY, Order, Reply, Request, Seen, SeenState, Stored, Tokens,
+    self, Engine, Id, MAX_REPLY, Order, Progress, Reply, Request, Seen, SeenState, Stored, Tokens,
+    Wanted,
 };
+use crate::recipe;
 use crate::snapshots::{Kept, Upload};
 use lattice_engine::session::SessionId;
 use lattice_wire::imports::CloneUrl;
@@ -31,7 +33,7 @@ pub struct Docker {
     socket: PathBuf,
     changes: Arc<watch::Sender<u64>>,
     watcher: JoinHandle<()>,
-    /// What desktops of a template use, in bytes.
+    /// What desktops of a kind use, in bytes; see `recipe::kind`.
     needs: Mutex<BTreeMap<String, u64>>,
     /// What people keep, as it was last told, also of those who have no desktop any more.
     stored: Mutex<BTreeMap<i64, Stored>>,
@@ -78,6 +80,7 @@ impl Docker {
             title: spec.title.clone(),
             geometry: spec.geometry,
             template: spec.template.clone(),
+            text: spec.text.as_deref().map(str::to_owned),
         };
         self.have_done(&Request::Start(order)).await
     }
@@ -94,9 +97,16 @@ impl Docker {
         self.have_done(&Request::Reset(Id(spec.session.clone()), spec.owner)).await
     }
 
+    pub(super) async fn recipe(&self, session: &SessionId) -> Result<Option<String>, RuntimeError> {
+        match self.ask(&Request::Recipe(Id(session.clone()))).await? {
+            Reply::Recipe(text) => Ok(text),
+            other => Err(odd(&other)),
+        }
+    }
+
     /// By the desktops that ran at the last look.
-    pub(super) fn need(&self, template: &str) -> Option<u64> {
-        self.needs.lock().unwrap_or_else(PoisonError::into_inner).get(template).copied()
+    pub(super) fn need(&self, kind: &str) -> Option<u64> {
+        self.needs.lock().unwrap_or_else(PoisonError::into_inner).get(kind).copied()
     }
 
     pub(super) fn stored(&self, owner: i64) -> Option<Stored> {
@@ -163,6 +173,34 @@ impl Docker {
         }
     }
 
+    /// Has an app's image be there, and says how far that is; it may take long.
+    pub(super) async fn pull(
+        &self,
+        wanted: &Wanted,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<(), RuntimeError> {
+        let failed = |error: io::Error| no_broker(&self.socket, &error);
+        let mut stream = UnixStream::connect(&self.socket).await.map_err(failed)?;
+        let (reader, mut writer) = stream.split();
+        protocol::write(&mut writer, &Request::Pull(wanted.clone())).await.map_err(failed)?;
+        let mut reader = BufReader::new(reader);
+        loop {
+            let reply = timeout(PATIENCE, protocol::read(&mut reader, MAX_REPLY)).await;
+            let reply = reply.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+            let Some(reply) = reply.map_err(failed)? else {
+                return Err(RuntimeError::Unusable {
+                    what: "the broker went away while it fetched the app".into(),
+                    remedy: "try again; what is here already is not fetched twice".into(),
+                });
+            };
+            match understood(reply)? {
+                Reply::Pulling(so_far) => progress(so_far),
+                Reply::Done => return Ok(()),
+                other => return Err(odd(&other)),
+            }
+        }
+    }
+
     pub(super) async fn freeze(&self, owner: i64) -> Result<(), RuntimeError> {
         self.have_done(&Request::Freeze(owner)).await
     }
@@ -199,7 +237,8 @@ impl Docker {
                 (None, false) => AppState::Running,
             },
         });
-        Instance { apps: apps.collect(), session, owner: seen.owner, state, usage: seen.usage }
+        let Seen { owner, recipe, usage, .. } = seen;
+        Instance { apps: apps.collect(), session, owner, recipe, state, usage }
     }
 
     pub(super) fn port_socket(&self, session: &SessionId, app: &str, port: u16) -> PathBuf {
@@ -253,14 +292,15 @@ async fn ask(socket: &Path, request: &Request) -> io::Result<Reply> {
     reply.ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "it went away over it"))
 }
 
-/// The mean of what was measured, for each template.
+/// The mean of what was measured, for each kind.
 fn means(seen: &[Seen]) -> BTreeMap<String, u64> {
     let mut sums = BTreeMap::<String, (u64, u64)>::new();
-    for (template, used) in seen.iter().filter_map(|seen| Some((&seen.template, seen.used?))) {
-        let (sum, count) = sums.entry(template.clone()).or_default();
+    for (seen, used) in seen.iter().filter_map(|seen| Some((seen, seen.used?))) {
+        let kind = recipe::kind(&seen.template, seen.recipe.as_deref());
+        let (sum, count) = sums.entry(kind).or_default();
         (*sum, *count) = (*sum + used, *count + 1);
     }
-    sums.into_iter().map(|(template, (sum, count))| (template, sum / count)).collect()
+    sums.into_iter().map(|(kind, (sum, count))| (kind, sum / count)).collect()
 }
 
 fn no_broker(socket: &Path, error: &io::Error) -> RuntimeError {
@@ -276,7 +316,9 @@ fn odd(reply: &Reply) -> RuntimeError {
         Reply::Engine(_) => "an engine",
         Reply::Reserved(_) => "a reservation",
         Reply::Instances(_) => "a list",
+        Reply::Recipe(_) => "a template",
         Reply::Keeps => "what a keeper says",
+        Reply::Pulling(_) => "how far a pull is",
         Reply::Changed => "a change",
         Reply::Refused { .. } => "a refusal",
     };

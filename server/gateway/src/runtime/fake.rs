@@ -1,10 +1,11 @@
 //! A runtime without desktops: the bookkeeping only, and what a test wants to go wrong.
 
 use super::{
-    Address, AppInstance, AppState, Instance, InstanceState, Relay, RuntimeError, Spec, Stored,
-    Usage,
+    Address, AppInstance, AppState, Instance, InstanceState, Progress, Relay, RuntimeError, Spec,
+    Stored, Usage,
 };
 use crate::auth::Token;
+use crate::template;
 use lattice_engine::session::SessionId;
 use lattice_wire::snapshots::Snapshot;
 use std::collections::BTreeMap;
@@ -28,9 +29,11 @@ pub(super) struct World {
     instances: BTreeMap<SessionId, Instance>,
     starts: u64,
     holds: bool,
+    holds_pulls: bool,
     calls: BTreeMap<Call, u64>,
     failures: BTreeMap<Call, Failure>,
     needs: BTreeMap<String, u64>,
+    texts: BTreeMap<SessionId, Arc<str>>,
     stored: BTreeMap<i64, Stored>,
     pub(super) kept: BTreeMap<i64, Vec<Snapshot>>,
 }
@@ -60,6 +63,8 @@ pub enum Call {
     Freeze,
     /// [`super::Runtime::thaw`].
     Thaw,
+    /// [`super::Runtime::pull`].
+    Pull,
 }
 
 /// How it fails to.
@@ -121,6 +126,7 @@ impl Fake {
         let instance = Instance {
             session: session.clone(),
             owner,
+            recipe: None,
             state,
             apps: Vec::new(),
             usage: Usage::default(),
@@ -156,9 +162,15 @@ impl Fake {
             false => InstanceState::Running(address),
         };
         world.starts += 1;
+        let recipe = spec.text.as_deref().map(template::digest);
+        match &spec.text {
+            Some(text) => drop(world.texts.insert(spec.session.clone(), text.clone())),
+            None => drop(world.texts.remove(&spec.session)),
+        }
         let instance = Instance {
             session: session.clone(),
             owner,
+            recipe,
             state,
             apps: Vec::new(),
             usage: Usage::default(),
@@ -209,8 +221,12 @@ impl Fake {
         self.world().stored.get(&owner).copied()
     }
 
-    pub(super) fn need(&self, template: &str) -> Option<u64> {
-        self.world().needs.get(template).copied()
+    pub(super) fn recipe(&self, session: &SessionId) -> Option<String> {
+        self.world().texts.get(session).map(|text| text.to_string())
+    }
+
+    pub(super) fn need(&self, kind: &str) -> Option<u64> {
+        self.world().needs.get(kind).copied()
     }
 
     pub(super) fn open(&self, session: &SessionId, app: &str) -> Result<(), RuntimeError> {
@@ -224,6 +240,29 @@ impl Fake {
     pub(super) fn close(&self, session: &SessionId, app: &str) -> Result<(), RuntimeError> {
         self.enter(Call::Close)?;
         self.change(session, |instance| instance.apps.retain(|open| open.name != app))
+    }
+
+    /// In four steps, and as long as a test holds it.
+    pub(super) async fn pull(
+        &self,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<(), RuntimeError> {
+        for step in 0..4 {
+            progress(Progress { done: step << 20, total: 4 << 20 });
+            tokio::task::yield_now().await;
+        }
+        let mut held = self.changes();
+        while self.world().holds_pulls {
+            // Whoever lets go says so.
+            let _ = held.changed().await;
+        }
+        self.enter(Call::Pull)
+    }
+
+    /// From now on no image is ever there as a whole, or is at once.
+    pub fn hold_pulls(&self, holds: bool) {
+        self.world().holds_pulls = holds;
+        self.bump();
     }
 
     pub(super) fn port_socket(&self, session: &SessionId, app: &str, port: u16) -> Option<PathBuf> {

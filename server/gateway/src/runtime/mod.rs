@@ -18,18 +18,22 @@ pub use own_broker::{BrokerSettings, OwnBroker};
 pub use process::{Process, Settings};
 
 use crate::auth::Token;
-pub use crate::broker::protocol::{Held, PartState, SeenPart, Stored, Usage};
+pub use crate::broker::protocol::{Held, PartState, Progress, SeenPart, Stored, Usage, Wanted};
 use crate::snapshots::{Kept, Upload};
 use lattice_engine::session::SessionId;
 use lattice_wire::imports::CloneUrl;
 use lattice_wire::snapshots::Request;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// Why a reset is refused: whoever works in that home would lose it.
 pub(crate) const HOME_IN_USE: &str =
     "another desktop of the same person runs with the same home; stop it first";
+/// Why nothing is installed where desktops are sandboxes.
+pub(crate) const NO_APPS: &str =
+    "desktops in sandboxes have no apps; run lattice serve with containers";
 const NEEDS_CONTAINERS: &str =
     "desktops in sandboxes have no apps and no pause; run lattice serve with containers";
 
@@ -46,6 +50,8 @@ pub struct Spec {
     pub geometry: (u16, u16),
     /// What it is made of, by name.
     pub template: String,
+    /// The text of its own template of that name; else the one that the runtime has holds.
+    pub text: Option<Arc<str>>,
 }
 
 /// What a runtime runs, or ran until it ended by itself.
@@ -55,6 +61,8 @@ pub struct Instance {
     pub session: SessionId,
     /// The user it belongs to.
     pub owner: i64,
+    /// The digest of the text that it was started with, where one was; see `template::digest`.
+    pub recipe: Option<String>,
     /// How it is.
     pub state: InstanceState,
     /// Its apps that are open, or ended by themselves since it was started.
@@ -215,12 +223,29 @@ impl Runtime {
         }
     }
 
-    /// What a desktop of this template was measured to need, in bytes.
-    pub fn need(&self, template: &str) -> Option<u64> {
+    /// The text that a session was started with, where one was.
+    pub async fn recipe(&self, session: &SessionId) -> Result<Option<String>, RuntimeError> {
+        match self {
+            Self::Process(process) => process.recipe(session),
+            Self::Docker(docker) => docker.recipe(session).await,
+            Self::Fake(fake) => Ok(fake.recipe(session)),
+        }
+    }
+
+    /// Whether desktops have apps.
+    pub fn has_apps(&self) -> bool {
+        match self {
+            Self::Process(_) => false,
+            Self::Docker(_) | Self::Fake(_) => true,
+        }
+    }
+
+    /// What a desktop of this kind was measured to need, in bytes; see `Recipe::kind`.
+    pub fn need(&self, kind: &str) -> Option<u64> {
         match self {
             Self::Process(_) => None,
-            Self::Docker(docker) => docker.need(template),
-            Self::Fake(fake) => fake.need(template),
+            Self::Docker(docker) => docker.need(kind),
+            Self::Fake(fake) => fake.need(kind),
         }
     }
 
@@ -248,6 +273,20 @@ impl Runtime {
             Self::Process(_) => Err(RuntimeError::Refused(NEEDS_CONTAINERS.into())),
             Self::Docker(docker) => docker.resume(session).await,
             Self::Fake(fake) => fake.resume(session),
+        }
+    }
+
+    /// Has the image of an app be there, and says how far that is. The image is what its catalogue says,
+    /// or this fails.
+    pub async fn pull(
+        &self,
+        wanted: &Wanted,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<(), RuntimeError> {
+        match self {
+            Self::Process(_) => Err(RuntimeError::Refused(NO_APPS.into())),
+            Self::Docker(docker) => docker.pull(wanted, progress).await,
+            Self::Fake(fake) => fake.pull(progress).await,
         }
     }
 

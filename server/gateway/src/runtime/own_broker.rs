@@ -29,6 +29,10 @@ pub struct BrokerSettings {
     pub templates: PathBuf,
     /// Where the engine listens.
     pub engine: PathBuf,
+    /// Where catalogues of apps are.
+    pub catalogues: PathBuf,
+    /// Whose signatures under them count, as NAME=KEY.
+    pub catalogue_keys: Vec<String>,
 }
 
 /// The broker, as long as this lives.
@@ -85,7 +89,8 @@ async fn keep(settings: BrokerSettings, mut child: Child) {
 }
 
 fn spawn(settings: &BrokerSettings) -> Result<Child, RuntimeError> {
-    let BrokerSettings { program, run, data, templates, engine } = settings;
+    let BrokerSettings { program, run, data, templates, engine, catalogues, catalogue_keys } =
+        settings;
     let inherited = sandbox::INHERITED.into_iter().chain(["LATTICE_LOG", "LATTICE_LOG_FORMAT"]);
     let inherited = inherited.filter_map(|name| Some((name.into(), std::env::var_os(name)?)));
     let is_its_own = |(name, _): &(OsString, OsString)| {
@@ -99,6 +104,8 @@ fn spawn(settings: &BrokerSettings) -> Result<Child, RuntimeError> {
         .args(option("--data-dir", data))
         .args(option("--templates", templates))
         .args(option("--engine", engine))
+        .args(option("--catalogues", catalogues))
+        .args(catalogue_keys.iter().flat_map(|key| ["--catalogue-key", key]))
         .current_dir("/")
         .env_clear()
         .envs(inherited.chain(own))

@@ -10,7 +10,7 @@ mod lines;
 mod link;
 mod pace;
 
-pub use catalogue::{Catalogue, TemplateApp};
+pub use catalogue::{TemplateApp, apps};
 pub(crate) use link::Link;
 
 /// Why an app is not opened or closed.

@@ -10,10 +10,12 @@
 mod audit;
 mod copy;
 mod discarded;
+mod installed;
 mod links;
 mod logins;
 mod migrate;
 mod sessions;
+mod templates;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -21,9 +23,11 @@ mod users;
 
 pub use audit::{Actor, AuditEntry};
 pub use discarded::Discarded;
+pub use installed::{Audience, Edition, Installed, NewInstalled};
 pub use links::{Grant, Holder, Link, NewLink, Redeemed};
 pub use logins::{Bearer, IDLE_S, LIFETIME_S, Login, SignedIn};
 pub use sessions::{Desired, NewSession, Owner, Session};
+pub use templates::{MOST_VERSIONS, NewVersion, TemplateVersion};
 pub use time::Timestamp;
 pub use users::{Changed, NewUser, User, UserChange, UserRole};
 
@@ -129,6 +133,12 @@ pub enum StoreError {
     /// There is no such thing.
     #[error("there is no such {0}")]
     Missing(&'static str),
+    /// Somebody else was quicker.
+    #[error("version {newest} came between")]
+    Overtaken {
+        /// What they made.
+        newest: u32,
+    },
     /// There are as many as may be.
     #[error("there are {max} already")]
     TooMany {

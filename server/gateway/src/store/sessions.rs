@@ -2,6 +2,7 @@
 
 use super::audit::{Actor, note};
 use super::discarded::Discarded;
+use super::templates::copy_template;
 use super::{Store, StoreError, Timestamp, Tx, UserId};
 use lattice_engine::session::SessionId;
 use sqlx::Row as _;
@@ -53,6 +54,10 @@ pub struct Session {
     pub owner: Owner,
     /// What it is made of.
     pub template: String,
+    /// The newest version of that which was applied to it; 0 is the server's own.
+    pub template_version: u32,
+    /// Changes with what its owner, or everybody, has installed.
+    pub apps_revision: i64,
     /// What it is called.
     pub name: String,
     /// What it is to do.
@@ -95,6 +100,8 @@ pub(super) fn session(row: &SqliteRow) -> Result<Session, StoreError> {
             display_name: row.try_get("owner_display_name")?,
         },
         template: row.try_get("template")?,
+        template_version: row.try_get("template_version")?,
+        apps_revision: row.try_get("apps_revision")?,
         name: row.try_get("name")?,
         desired: Desired::parse(row.try_get("desired")?)?,
         created_at: Timestamp(row.try_get("created_at")?),
@@ -145,6 +152,17 @@ impl Store {
         most: u32,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        self.create_session_like(new, None, most, now).await
+    }
+
+    /// The same, made of what another session of that template is made of.
+    pub async fn create_session_like(
+        &self,
+        new: &NewSession<'_>,
+        like: Option<&SessionId>,
+        most: u32,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         check_room(&mut tx, new.owner, most).await?;
         sqlx::query(
@@ -158,6 +176,9 @@ impl Store {
         .bind(now.0)
         .execute(&mut *tx)
         .await?;
+        if let Some(like) = like {
+            copy_template(&mut tx, like, new.id, now).await?;
+        }
         let subject = format!("session {}", new.id);
         note(&mut tx, now, Actor::User(new.owner), "session.create", subject, new.template).await?;
         tx.commit().await?;

@@ -89,7 +89,12 @@ async fn two_that_open_a_fresh_database_at_once_make_it_once() {
 }
 
 /// What each released schema has left behind, by its number from 1.
-const LEFT_BEHIND: [&str; 2] = [include_str!("fixtures/1.sql"), include_str!("fixtures/2.sql")];
+const LEFT_BEHIND: [&str; 4] = [
+    include_str!("fixtures/1.sql"),
+    include_str!("fixtures/2.sql"),
+    include_str!("fixtures/3.sql"),
+    include_str!("fixtures/4.sql"),
+];
 
 /// Everybody keeps what they have, and what has been left to none of the schemas is nowhere missing.
 #[tokio::test]
@@ -135,9 +140,9 @@ async fn a_newer_database_is_refused_and_left_alone() {
     other.close().await.expect("closed");
     let before = std::fs::read(file(&dir)).expect("read");
     let error = Store::open(&file(&dir)).await.expect_err("newer");
-    assert!(matches!(error, StoreError::Newer { found: 7, known: 2, .. }), "{error}");
+    assert!(matches!(error, StoreError::Newer { found: 7, known: 4, .. }), "{error}");
     let message = error.to_string();
-    for part in ["lattice.db", "newer release", "schema 7", "up to 2", "restore the copy"] {
+    for part in ["lattice.db", "newer release", "schema 7", "up to 4", "restore the copy"] {
         assert!(message.contains(part), "{message}");
     }
     assert!(before == std::fs::read(file(&dir)).expect("read"), "the file is as it was");
@@ -483,4 +488,46 @@ async fn what_was_thrown_away_goes_in_time_and_the_newest_alone_keep_their_progr
     assert_eq!(store.delete_discarded(NOW.plus(week + 3)).await.expect("done"), 2);
     let deleted = store.all_sessions().await.expect("read").into_iter().filter(|it| it.deleted);
     assert_eq!(deleted.count(), 4);
+}
+
+#[tokio::test]
+async fn versions_of_a_template_follow_each_other_and_the_first_and_the_newest_stay() {
+    let (_dir, store) = open().await;
+    let ann = user(&store, "ann").await;
+    let session = session_of(&store, ann).await;
+    let apply = async |based_on: u32, text: &str| {
+        let new = NewVersion { based_on, before: "v0", text, note: "why", author: ann };
+        store.apply_template(&session, &new, NOW).await
+    };
+    assert_eq!(store.template_versions(&session).await.expect("read"), []);
+    assert_eq!(apply(0, "v1").await.expect("applied"), 1);
+    let overtaken = apply(0, "v1b").await;
+    assert!(matches!(overtaken, Err(StoreError::Overtaken { newest: 1 })), "{overtaken:?}");
+    for number in 1..60 {
+        assert_eq!(apply(number, &format!("v{}", number + 1)).await.expect("applied"), number + 1);
+    }
+    let kept = store.template_versions(&session).await.expect("read");
+    let numbers: Vec<u32> = kept.iter().map(|version| version.number).collect();
+    let expected: Vec<u32> = (12..=60).rev().chain([0]).collect();
+    assert_eq!(numbers, expected, "fifty of them");
+    assert_eq!((kept[0].author.as_deref(), kept[49].author.as_deref()), (Some("ann"), None));
+    let read = async |number| store.template_version(&session, number).await.expect("read");
+    assert_eq!(read(60).await.map(|version| version.text).as_deref(), Some("v60"));
+    assert_eq!(read(0).await.map(|version| version.text).as_deref(), Some("v0"));
+    assert_eq!(read(11).await, None);
+    assert_eq!(store.session(&session).await.expect("read").expect("there").template_version, 60);
+    let audit = store.audit(1).await.expect("read");
+    assert_eq!((&*audit[0].action, &*audit[0].detail), ("session.template", "version 60"));
+
+    let id = SessionId::from_bytes([3; 10]);
+    let twin = NewSession { id: &id, owner: ann, template: "desktop", name: "Twin" };
+    store.create_session_like(&twin, Some(&session), 8, NOW).await.expect("made");
+    assert_eq!(store.session(&id).await.expect("read").expect("there").template_version, 1);
+    let one = store.template_version(&id, 1).await.expect("read").expect("there");
+    assert_eq!((&*one.text, store.template_versions(&id).await.expect("read").len()), ("v60", 2));
+
+    store.delete_session(&session, Actor::User(ann), NOW).await.expect("deleted");
+    assert!(matches!(apply(60, "v61").await, Err(StoreError::Missing("session"))));
+    store.forget_session(&session).await.expect("forgotten");
+    assert_eq!(store.template_versions(&session).await.expect("read"), []);
 }

@@ -316,6 +316,7 @@ mod tests {
             agent: "agent".into(),
             containers: "containers".into(),
             limits: defaults(),
+            recipe: None,
         }
     }
 

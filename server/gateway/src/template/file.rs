@@ -1,5 +1,9 @@
 //! A template's file as it is written, and the checks that make a [`Template`] of it.
 
+mod catalogue;
+
+pub(super) use catalogue::CatalogueFile;
+
 use super::{
     Access, App, DEFAULT_TMPFS, Fault, Idle, Network, Opens, Permissions, Size, Starter, Template,
     Tmpfs, values,
@@ -10,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-const MAX_APPS: usize = 16;
+pub(super) const MAX_APPS: usize = 16;
 const MAX_TITLE: usize = 60;
 const MAX_SUMMARY: usize = 160;
 const MAX_README: usize = 16 << 10;
@@ -18,8 +22,8 @@ const MAX_PORTS: usize = 8;
 const MAX_WORDS: usize = 64;
 const MAX_VARIABLE: usize = 4096;
 /// The least and the most that an app or a desktop may use.
-const MEMORY: (u64, u64) = (16 << 20, 64 << 30);
-const PIDS: (u64, u64) = (16, 4096);
+pub(super) const MEMORY: (u64, u64) = (16 << 20, 64 << 30);
+pub(super) const PIDS: (u64, u64) = (16, 4096);
 /// In thousandths of a processor.
 const CPU: (f64, f64) = (50.0, 64_000.0);
 /// Names of services that are the desktop's own.
@@ -196,7 +200,7 @@ fn cpu_millis(text: &str) -> Result<u32, String> {
     let count: f64 = text.parse().map_err(|_| format!("{text:?} is no number of processors"))?;
     let least_and_most = "is not from 0.05 to 64";
     between(count * 1000.0, CPU)
-        .map(|millis| millis as u32)
+        .map(|millis| millis.round() as u32)
         .map_err(|_| format!("{text} {least_and_most}"))
 }
 
@@ -274,6 +278,13 @@ impl RawSize {
             pids: checker.or("x-lattice.size.pids", self.pids.as_ref(), 1024, pids),
         }
     }
+}
+
+/// What all that is not an app may use on a desktop with these.
+pub(super) fn core_of(apps: &BTreeMap<String, App>) -> Size {
+    let proxies = apps.values().filter(|app| !app.permissions.dbus.is_empty()).count();
+    let forwarders = apps.values().filter(|app| !app.permissions.ports.is_empty()).count();
+    core(proxies, forwarders)
 }
 
 /// What the fixed parts of a desktop may use, proxies of the session bus, and what leads to ports.

@@ -162,6 +162,29 @@ static LATTICE: Table = Table {
     refused: &[],
 };
 
+/// A catalogue of apps. What a service and its permissions can say is the same as in a template.
+static CATALOGUE: Table = Table {
+    known: &[("name", Value), ("title", Value), ("serial", Value), ("apps", Named(&ENTRY))],
+    refused: &[],
+};
+
+static ENTRY: Table = Table {
+    known: &[
+        ("title", Value),
+        ("summary", Value),
+        ("description", Value),
+        ("icon", Value),
+        ("opens", Value),
+        ("version", Value),
+        ("license", Value),
+        ("source", Value),
+        ("size", Value),
+        ("service", Shape::Table(&SERVICE)),
+        ("permissions", Shape::Table(&PERMISSIONS)),
+    ],
+    refused: &[],
+};
+
 static APP: Table =
     Table { known: &[("title", Value), ("icon", Value), ("opens", Value)], refused: &[] };
 
@@ -213,6 +236,13 @@ impl Keys {
 pub(super) fn screen(keys: &Keys) -> Vec<Fault> {
     let mut faults = Vec::new();
     FILE.screen(keys, "", &mut faults);
+    faults
+}
+
+/// The same for a catalogue.
+pub(super) fn screen_catalogue(keys: &Keys) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    CATALOGUE.screen(keys, "", &mut faults);
     faults
 }
 

@@ -8,17 +8,22 @@
 //! be part of a path, images that cannot change. What a container may do is not among its keys, so
 //! whoever builds containers of it has nothing to refuse.
 
+mod catalogue;
 mod file;
 mod keys;
 mod values;
+mod write;
 
+pub use catalogue::{Catalogue, Entry, MAX_CATALOGUE, read_catalogue};
 pub(crate) use values::{bytes, time};
+pub use write::{alone, with_apps, write};
 
 use anyhow::{Context as _, bail};
-use file::File;
+use file::{File, MAX_APPS, MEMORY, PIDS, core_of};
 use keys::Keys;
 use serde::Deserialize;
 use serde_saphyr::Error;
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write as _};
@@ -27,6 +32,8 @@ use std::time::Duration;
 
 /// The largest file; longer ones are no templates.
 pub const MAX_BYTES: u64 = 64 << 10;
+/// Faults that one sentence tells.
+const MOST_TOLD: usize = 5;
 /// What a directory of its own memory holds where nothing is said.
 const DEFAULT_TMPFS: u64 = 64 << 20;
 /// A template that is good.
@@ -232,7 +239,7 @@ pub fn check(files: &[PathBuf]) -> anyhow::Result<()> {
     for file in files {
         let shown = file.display();
         match load(file) {
-            Ok(template) => {
+            Ok((template, _)) => {
                 let apps: Vec<_> = template.apps.values().map(|app| app.title.as_str()).collect();
                 let apps = if apps.is_empty() { "no apps".into() } else { apps.join(", ") };
                 let (name, title) = (&template.name, &template.title);
@@ -253,11 +260,13 @@ pub fn check(files: &[PathBuf]) -> anyhow::Result<()> {
     }
 }
 
+/// A template that is good, and its text.
+pub type Good = (Template, String);
 /// A file, and what is wrong with it.
 pub type Bad = (PathBuf, Vec<Fault>);
 
-/// All good templates of a directory. Bad ones are left out, and the log says why.
-pub fn load_good(directory: &Path) -> anyhow::Result<Vec<Template>> {
+/// All good templates of a directory, with their texts. Bad ones are left out, and the log says why.
+pub fn load_good(directory: &Path) -> anyhow::Result<Vec<(Template, String)>> {
     let (good, bad) = load_all(directory)
         .with_context(|| format!("read the templates in {}", directory.display()))?;
     for (file, faults) in bad {
@@ -274,7 +283,7 @@ pub fn load_good(directory: &Path) -> anyhow::Result<Vec<Template>> {
 ///
 /// # Errors
 /// Where the directory cannot be read.
-pub fn load_all(directory: &Path) -> io::Result<(Vec<Template>, Vec<Bad>)> {
+pub fn load_all(directory: &Path) -> io::Result<(Vec<Good>, Vec<Bad>)> {
     let entries = std::fs::read_dir(directory)?.collect::<Result<Vec<_>, _>>()?;
     let mut files: Vec<_> = entries.iter().map(std::fs::DirEntry::path).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
@@ -282,10 +291,10 @@ pub fn load_all(directory: &Path) -> io::Result<(Vec<Template>, Vec<Bad>)> {
     let (mut good, mut bad) = (Vec::new(), Vec::new());
     for file in files {
         match load(&file) {
-            Ok(template) if file.file_stem().is_some_and(|stem| *stem == *template.name) => {
-                good.push(template);
+            Ok(read) if file.file_stem().is_some_and(|stem| *stem == *read.0.name) => {
+                good.push(read);
             }
-            Ok(template) => {
+            Ok((template, _)) => {
                 let what = format!("is {:?}, which is not the name of the file", template.name);
                 bad.push((file, vec![Fault { line: 0, place: "name".into(), what }]));
             }
@@ -295,17 +304,18 @@ pub fn load_all(directory: &Path) -> io::Result<(Vec<Template>, Vec<Bad>)> {
     Ok((good, bad))
 }
 
-/// Reads a template from a file.
+/// Reads a template from a file; its text is with it.
 ///
 /// # Errors
 /// Everything that is wrong with it, in the order of its lines.
-pub fn load(path: &Path) -> Result<Template, Vec<Fault>> {
+pub fn load(path: &Path) -> Result<(Template, String), Vec<Fault>> {
     let unreadable = |error| whole(format!("{} cannot be read: {error}", path.display()));
     let length = std::fs::metadata(path).map_err(unreadable)?.len();
     if length > MAX_BYTES {
         return Err(whole(format!("a template has at most {MAX_BYTES} bytes, not {length}")));
     }
-    read(&std::fs::read_to_string(path).map_err(unreadable)?)
+    let text = std::fs::read_to_string(path).map_err(unreadable)?;
+    Ok((read(&text)?, text))
 }
 
 /// Reads a template.
@@ -322,17 +332,46 @@ pub fn read(text: &str) -> Result<Template, Vec<Fault>> {
     match file {
         Ok(file) => {
             let template = file.check(&mut faults);
-            for fault in faults.iter_mut().filter(|fault| fault.line == 0) {
-                fault.line = keys.line_of(&fault.place);
-            }
-            faults.sort_by_key(|fault| fault.line);
-            template.filter(|_| faults.is_empty()).ok_or(faults)
+            settle(template, faults, &keys)
         }
         Err(error) => {
             faults.push(told(&error));
             Err(faults)
         }
     }
+}
+
+/// What was read, where nothing is wrong with it; else all faults in the order of their lines.
+fn settle<T>(read: Option<T>, mut faults: Vec<Fault>, keys: &Keys) -> Result<T, Vec<Fault>> {
+    for fault in faults.iter_mut().filter(|fault| fault.line == 0) {
+        fault.line = keys.line_of(&fault.place);
+    }
+    faults.sort_by_key(|fault| fault.line);
+    read.filter(|_| faults.is_empty()).ok_or(faults)
+}
+
+/// Reads a template that was sent, which must have that name: by it an app's own files are found.
+///
+/// # Errors
+/// What is wrong with it, as a sentence.
+pub fn read_sent(name: &str, text: &str) -> Result<Template, String> {
+    if text.len() as u64 > MAX_BYTES {
+        let length = text.len();
+        return Err(format!("a template has at most {MAX_BYTES} bytes, and this one has {length}"));
+    }
+    match read(text) {
+        Ok(template) if template.name == name => Ok(template),
+        Ok(template) => Err(format!("a template is named {:?} and not {name:?}", template.name)),
+        Err(faults) => {
+            let faults: Vec<_> = faults.iter().take(MOST_TOLD).map(Fault::to_string).collect();
+            Err(format!("the desktop's template is not good: {}", faults.join("; ")))
+        }
+    }
+}
+
+/// What tells a text from every other: its SHA-256, in hexadecimal.
+pub fn digest(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn whole(what: String) -> Vec<Fault> {

@@ -280,7 +280,7 @@ fn what_is_shipped_is_good() {
     let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../../containers/templates");
     let (good, bad) = load_all(Path::new(dir)).expect("templates are shipped");
     assert_eq!(bad, []);
-    let names: Vec<_> = good.iter().map(|template| template.name.as_str()).collect();
+    let names: Vec<_> = good.iter().map(|(template, _)| template.name.as_str()).collect();
     assert_eq!(names, ["desktop", "go", "java", "kiosk", "node-vue", "python"]);
 }
 
@@ -293,7 +293,7 @@ fn a_directory_gives_what_is_good_in_it_and_says_what_is_not() {
         std::fs::write(dir.path().join(file), text).expect("written");
     }
     let (good, bad) = load_all(dir.path()).expect("it is there");
-    assert_eq!(good.iter().map(|template| &*template.name).collect::<Vec<_>>(), ["go"]);
+    assert_eq!(good.iter().map(|(template, _)| &*template.name).collect::<Vec<_>>(), ["go"]);
     let bad: Vec<_> = bad.iter().map(|(file, _)| file.file_name().expect("a name")).collect();
     assert_eq!(bad, ["bad.yaml", "other.yaml"]);
     assert!(load_all(&dir.path().join("missing")).is_err());

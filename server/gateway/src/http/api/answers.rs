@@ -114,6 +114,9 @@ impl From<StoreError> for Problem {
                 "nobody would be left to administer the server; make somebody else an \
                  administrator first",
             ),
+            StoreError::Overtaken { newest } => conflict(format!(
+                "somebody else applied version {newest} meanwhile; look at it, and apply yours to that"
+            )),
             StoreError::TooMany { max } => {
                 conflict(format!("there are {max} already, and no more may be; end one first"))
             }

@@ -4,6 +4,7 @@
 use super::gallery::Gallery;
 use crate::broker::protocol::{Stored, Usage};
 use crate::hub::Whose;
+use crate::recipe::Recipe;
 use crate::session_api::AppError;
 use crate::store::LoginId;
 use lattice_engine::reconcile::State;
@@ -32,8 +33,12 @@ pub struct Live {
     pub reason: String,
     /// How many look.
     pub viewers: usize,
-    /// The apps of its template, and how they are.
+    /// The apps of its recipe, and how they are.
     pub apps: Vec<App>,
+    /// What it is made of: where it runs, what it was started with.
+    pub recipe: Arc<Recipe>,
+    /// Whether a start would make it of the same.
+    pub is_current: bool,
     /// Where it waits, if it does.
     pub queue: Option<Queue>,
     /// Whether it can be paused.

@@ -2,12 +2,14 @@
 //! compared with what was sent last, so nothing is missed and nothing is told twice.
 
 use super::Api;
+use super::catalogue::seen_pulls;
 use super::desktops::Live;
 use super::gate::Pass;
 use super::session_view::{SessionView, view};
 use super::sessions::wants_all;
 use crate::accept::Guard;
 use crate::auth::Identity;
+use crate::catalogues::install::Pulls;
 use crate::http::problem::Problem;
 use crate::store::{StoreError, Timestamp};
 use axum::extract::{RawQuery, State};
@@ -31,7 +33,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(15);
 const GATHER: Duration = Duration::from_millis(50);
 
 /// What changes in the sessions that one sees. The first event, `ready`, asks to read the list;
-/// `session` has a session that is new or different, `gone` the id of one that is no longer seen.
+/// `session` has a session that is new or different, `gone` the id of one that is no longer seen;
+/// `catalogue` has the apps that are on their way, and a `revision` that changes when one was installed
+/// or removed.
 #[utoipa::path(
     get, path = "/api/v1/events", tag = "sessions",
     params(("all" = Option<u8>, Query, description = "1: everybody's, for administrators")),
@@ -47,6 +51,8 @@ pub(super) async fn follow(
         live: api.desktops().changes(),
         changes: api.changes(),
         pictures: api.desktops().gallery().changes(),
+        pulls: api.installer().pulls(),
+        told: String::new(),
         guard: pass.connection.guard.clone(),
         identity: pass.identity,
         api,
@@ -56,6 +62,7 @@ pub(super) async fn follow(
         queue: VecDeque::new(),
     };
     feed.sent = feed.seen().await?;
+    feed.told = feed.pulling().unwrap_or_default();
     feed.queue.push_back(Event::default().event("ready").data("{}"));
     let events = stream::unfold(feed, |mut feed| async move {
         let event = feed.next().await?;
@@ -77,6 +84,9 @@ struct Feed {
     live: watch::Receiver<Arc<HashMap<SessionId, Live>>>,
     changes: watch::Receiver<u64>,
     pictures: watch::Receiver<u64>,
+    pulls: watch::Receiver<Pulls>,
+    /// What was said last of apps on their way.
+    told: String,
     guard: Guard,
     /// When the store was last asked.
     looked: Instant,
@@ -97,6 +107,12 @@ impl Feed {
                 changed = self.live.changed() => changed.map(|()| false).ok()?,
                 changed = self.changes.changed() => changed.map(|()| false).ok()?,
                 changed = self.pictures.changed() => changed.map(|()| true).ok()?,
+                changed = self.pulls.changed() => {
+                    changed.ok()?;
+                    sleep(GATHER).await;
+                    self.look_at_pulls();
+                    continue;
+                }
                 () = sleep(LOOK_EVERY) => false,
             };
             sleep(GATHER).await;
@@ -117,6 +133,24 @@ impl Feed {
                 }
             }
         }
+    }
+
+    /// Queues how far apps are, where that is other than before. Whose they are does not change, so
+    /// the store is not asked.
+    fn look_at_pulls(&mut self) {
+        self.pulls.mark_unchanged();
+        if let Some(told) = self.pulling().filter(|told| *told != self.told) {
+            self.queue.push_back(Event::default().event("catalogue").data(&told));
+            self.told = told;
+        }
+    }
+
+    /// What there is to say of apps on their way; nothing to guests.
+    fn pulling(&self) -> Option<String> {
+        let user = self.identity.user()?.id;
+        let pulls = self.pulls.borrow();
+        let (revision, pulls) = (pulls.revision, seen_pulls(&pulls.all, user));
+        serde_json::to_string(&serde_json::json!({ "revision": revision, "pulls": pulls })).ok()
     }
 
     /// Queues what has a new picture. These come often, and say nothing of who may see what: the store is

@@ -52,7 +52,7 @@ pub(super) async fn rename(
     Ok(Json(api.view_again(&about).await?))
 }
 
-/// Make one more session of the same template, which starts with nothing open. Files, settings and Data
+/// Make one more session of the same template, as this one has it now, which starts with nothing open. Files, settings and Data
 /// belong to their owner, so both have the same.
 #[utoipa::path(
     post, path = "/api/v1/sessions/{id}/duplicate", tag = "sessions", request_body = DuplicateSession,
@@ -71,13 +71,14 @@ pub(super) async fn duplicate(
     let name = given.name.trim();
     check_label("name", name)?;
     let template = &about.session.template;
-    if !api.templates().iter().any(|known| known.id == *template) {
+    let own = about.session.template_version > 0;
+    if !own && !api.templates().iter().any(|known| known.id == *template) {
         let detail = format!(
             "this server has no template {template} any more; make a desktop of another one"
         );
         return Err(conflict(detail));
     }
-    made(&api, user.id, template, name).await
+    made(&api, user.id, (template, Some(&about.session.id)), name).await
 }
 
 /// Throw a session away. Nobody sees it any more, and until `discarded.until` it can be had back as it

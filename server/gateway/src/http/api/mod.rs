@@ -8,6 +8,8 @@ mod admission;
 mod answers;
 mod apps;
 mod backups;
+mod catalogue;
+mod catalogue_view;
 mod desktops;
 mod events;
 mod gallery;
@@ -36,11 +38,14 @@ pub use previews::Target;
 
 use crate::auth::Auth;
 use crate::backup::Backups;
+use crate::catalogues::install::Installer;
 use crate::host::Host;
 use crate::preview::Book;
+use crate::recipe::{Recipe, Recipes};
 use crate::session_api::TemplateApp;
 use crate::snapshots::Snapshots;
-use crate::store::Store;
+use crate::store::{Session, Store, StoreError};
+use crate::template;
 use axum::Router;
 use axum::handler::Handler;
 use axum::http::Method;
@@ -74,6 +79,19 @@ pub struct Template {
     pub apps: Vec<TemplateApp>,
 }
 
+impl Template {
+    /// As the API tells of it.
+    fn of(made: &template::Template) -> Self {
+        Self {
+            id: made.name.clone(),
+            title: made.title.clone(),
+            summary: made.summary.clone(),
+            readme: made.readme.clone(),
+            apps: made.apps.iter().map(|(name, app)| TemplateApp::of(name, app)).collect(),
+        }
+    }
+}
+
 /// What the handlers share.
 #[derive(Debug, Clone)]
 pub struct Api(Arc<Parts>);
@@ -84,7 +102,8 @@ struct Parts {
     auth: Auth,
     desktops: Desktops,
     snapshots: Snapshots,
-    templates: Vec<Template>,
+    installer: Installer,
+    recipes: Recipes,
     previews: Book,
     backups: Backups,
     host: Host,
@@ -92,13 +111,15 @@ struct Parts {
     changed: watch::Sender<u64>,
 }
 
-/// What is kept of people's files beside what is there.
+/// What is kept for people beside their desktops.
 #[derive(Debug, Clone)]
 pub struct Keeping {
     /// Of each person's Data, on this machine.
     pub snapshots: Snapshots,
     /// Of everything, elsewhere.
     pub backups: Backups,
+    /// Apps that were installed.
+    pub installer: Installer,
 }
 
 impl Api {
@@ -108,18 +129,19 @@ impl Api {
         auth: Auth,
         desktops: Desktops,
         keeping: Keeping,
-        templates: Vec<Template>,
+        recipes: Recipes,
         previews: Book,
         host: Host,
     ) -> Self {
         let changed = watch::Sender::new(0);
-        let Keeping { snapshots, backups } = keeping;
+        let Keeping { snapshots, backups, installer } = keeping;
         Self(Arc::new(Parts {
             store,
             auth,
             desktops,
             snapshots,
-            templates,
+            installer,
+            recipes,
             previews,
             backups,
             host,
@@ -162,8 +184,21 @@ impl Api {
         &self.0.host
     }
 
-    fn templates(&self) -> &[Template] {
-        &self.0.templates
+    fn installer(&self) -> &Installer {
+        &self.0.installer
+    }
+
+    /// What desktops can be made of.
+    fn templates(&self) -> Vec<Template> {
+        self.0.recipes.bases().map(Template::of).collect()
+    }
+
+    /// What a session is made of: where it runs, what it was started with.
+    async fn recipe_of(&self, session: &Session) -> Result<Arc<Recipe>, StoreError> {
+        if let Some(live) = self.desktops().list().get(&session.id) {
+            return Ok(live.recipe.clone());
+        }
+        self.0.recipes.wanted(self.store(), session).await
     }
 
     /// Has everybody who follows events look again.
@@ -217,6 +252,43 @@ fn routes() -> Vec<Route> {
         route(POST, "/api/v1/backup", Action::ManageBackups, backups::back_up),
         route(POST, "/api/v1/backup/drill", Action::ManageBackups, backups::drill),
         route(GET, "/api/v1/templates", Action::ListTemplates, sessions::templates),
+        route(GET, "/api/v1/catalogue", Action::ReadCatalogue, catalogue::read),
+        route(
+            POST,
+            "/api/v1/catalogue/{catalogue}/{app}/mine",
+            Action::InstallOwnApps,
+            catalogue::install_mine,
+        ),
+        route(
+            DELETE,
+            "/api/v1/catalogue/{catalogue}/{app}/mine",
+            Action::InstallOwnApps,
+            catalogue::remove_mine,
+        ),
+        route(
+            POST,
+            "/api/v1/catalogue/{catalogue}/{app}/mine/rollback",
+            Action::InstallOwnApps,
+            catalogue::roll_back_mine,
+        ),
+        route(
+            POST,
+            "/api/v1/catalogue/{catalogue}/{app}/everybody",
+            Action::InstallAppsForAll,
+            catalogue::install_for_all,
+        ),
+        route(
+            DELETE,
+            "/api/v1/catalogue/{catalogue}/{app}/everybody",
+            Action::InstallAppsForAll,
+            catalogue::remove_for_all,
+        ),
+        route(
+            POST,
+            "/api/v1/catalogue/{catalogue}/{app}/everybody/rollback",
+            Action::InstallAppsForAll,
+            catalogue::roll_back_for_all,
+        ),
         route(POST, "/api/v1/imports/zip", Action::CreateSession, imports::zip),
         route(POST, "/api/v1/imports/git", Action::CreateSession, imports::git),
         route(GET, "/api/v1/sessions", Action::ListSessions, sessions::list),

@@ -1,8 +1,8 @@
 //! What the API takes and gives, for programs and their authors.
 
 use super::{
-    apps, backups, events, imports, keep, links, logins, machine, pictures, previews, sessions,
-    snapshots, users, viewers,
+    apps, backups, catalogue, events, imports, keep, links, logins, machine, pictures, previews,
+    sessions, snapshots, users, viewers,
 };
 use axum::response::{IntoResponse as _, Response};
 use utoipa::OpenApi;
@@ -30,6 +30,13 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
         backups::back_up,
         backups::drill,
         sessions::templates,
+        catalogue::read,
+        catalogue::install_mine,
+        catalogue::remove_mine,
+        catalogue::roll_back_mine,
+        catalogue::install_for_all,
+        catalogue::remove_for_all,
+        catalogue::roll_back_for_all,
         imports::zip,
         imports::git,
         sessions::list,

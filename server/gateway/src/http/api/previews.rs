@@ -6,6 +6,7 @@ use super::gate::AboutSession;
 use crate::auth::Token;
 use crate::http::problem::Problem;
 use crate::preview::Name;
+use crate::recipe::Recipe;
 use crate::store::Session;
 use axum::Json;
 use axum::extract::State;
@@ -81,25 +82,24 @@ impl Api {
     /// What there is behind a port of a session, of which nothing is said where there is no such session.
     pub async fn preview_target(&self, session: &SessionId, port: u16) -> Target {
         match self.store().session(session).await {
-            Ok(Some(found)) => self.target(&found, port),
+            Ok(Some(found)) => match self.recipe_of(&found).await {
+                Ok(recipe) => self.target(&found, &recipe, port),
+                Err(_) => Target::Undeclared,
+            },
             Ok(None) | Err(_) => Target::Undeclared,
         }
     }
 
-    fn target(&self, session: &Session, port: u16) -> Target {
-        let template = self.templates().iter().find(|made| made.id == session.template);
-        let apps = template.map(|made| made.apps.as_slice()).unwrap_or_default();
-        let Some(app) = apps.iter().find(|app| app.ports.contains(&port)) else {
-            return Target::Undeclared;
-        };
+    fn target(&self, session: &Session, recipe: &Recipe, port: u16) -> Target {
+        let Some((name, app)) = recipe.app_at(port) else { return Target::Undeclared };
         let all = self.desktops().list();
         let Some(live) = all.get(&session.id).filter(|live| live.state == Lives::Running) else {
             return Target::Asleep;
         };
         let is_open = |state| matches!(state, AppState::Running | AppState::Starting);
         let mut known = live.apps.iter();
-        match known.any(|known| known.name.as_str() == app.name && is_open(known.state)) {
-            true => Target::Open(app.name.clone()),
+        match known.any(|known| known.name.as_str() == name && is_open(known.state)) {
+            true => Target::Open(name.to_owned()),
             false => Target::Closed { title: app.title.clone() },
         }
     }
@@ -110,21 +110,25 @@ impl Api {
     get, path = "/api/v1/sessions/{id}/previews", tag = "apps", params(("id" = String, Path)),
     responses((status = 200, body = Previews))
 )]
-pub(super) async fn list(State(api): State<Api>, about: AboutSession) -> Json<Previews> {
+pub(super) async fn list(
+    State(api): State<Api>,
+    about: AboutSession,
+) -> Result<Json<Previews>, Problem> {
     let AboutSession { pass, session, .. } = about;
-    let template = api.templates().iter().find(|made| made.id == session.template);
-    let apps = template.map(|made| made.apps.as_slice()).unwrap_or_default();
-    let of_app = apps.iter().flat_map(|app| app.ports.iter().map(move |port| (app, *port)));
-    let previews = of_app.map(|(app, port)| PreviewView {
+    let recipe = api.recipe_of(&session).await?;
+    let of_app = recipe
+        .apps()
+        .flat_map(|(name, app)| app.permissions.ports.iter().map(move |port| (name, app, *port)));
+    let previews = of_app.map(|(name, app, port)| PreviewView {
         port,
-        app: app.name.clone(),
+        app: name.to_owned(),
         title: app.title.clone(),
-        is_open: matches!(api.target(&session, port), Target::Open(_)),
+        is_open: matches!(api.target(&session, &recipe, port), Target::Open(_)),
         url: api.previews().origin(&Name { session: session.id.clone(), port }, &pass.site),
     });
     let previews: Vec<_> = previews.collect();
     let is_without = !previews.is_empty() && !api.previews().is_possible();
-    Json(Previews { previews, unavailable: is_without.then_some(NO_NAMES) })
+    Ok(Json(Previews { previews, unavailable: is_without.then_some(NO_NAMES) }))
 }
 
 /// Enter a preview.
@@ -141,7 +145,8 @@ pub(super) async fn open(
     Read(given): Read<OpenPreview>,
 ) -> Result<(StatusCode, Json<Entrance>), Problem> {
     let AboutSession { pass, session, .. } = about;
-    if api.target(&session, given.port) == Target::Undeclared {
+    let recipe = api.recipe_of(&session).await?;
+    if api.target(&session, &recipe, given.port) == Target::Undeclared {
         let detail = format!(
             "no app of this desktop declares port {}; a template lists them under ports in \
              x-lattice.permissions",

@@ -110,7 +110,7 @@ pub(super) fn wants_all(pass: &Pass, query: Option<&str>) -> Result<bool, Proble
     responses((status = 200, body = Templates))
 )]
 pub(super) async fn templates(extract::State(api): extract::State<Api>) -> Json<Templates> {
-    Json(Templates { templates: api.templates().to_vec() })
+    Json(Templates { templates: api.templates() })
 }
 
 /// One's own sessions and those shared with one.
@@ -153,20 +153,20 @@ pub(super) async fn create(
 ) -> Result<Response, Problem> {
     api.check_manager()?;
     let user = pass.identity.user().ok_or_else(|| internal("a session of nobody"))?;
-    let template = api.templates().iter().find(|template| template.id == given.template);
+    let template = api.templates().into_iter().find(|template| template.id == given.template);
     let template = template.ok_or_else(|| {
         invalid("`template` must be the id of one that GET /api/v1/templates lists")
     })?;
     let name = given.name.as_deref().map_or(template.title.as_str(), str::trim);
     check_label("name", name)?;
-    made(&api, user.id, &template.id, name).await
+    made(&api, user.id, (&template.id, None), name).await
 }
 
-/// Makes a session, which starts.
+/// Makes a session, which starts: of a template, or of what another session of it is made of.
 pub(super) async fn made(
     api: &Api,
     owner: UserId,
-    template: &str,
+    (template, like): (&str, Option<&SessionId>),
     name: &str,
 ) -> Result<Response, Problem> {
     let id = match api.desktops().reserve().await {
@@ -175,7 +175,7 @@ pub(super) async fn made(
         Some(_) | None => fresh_id()?,
     };
     let new = NewSession { id: &id, owner, template, name };
-    api.store().create_session(&new, MOST_SESSIONS, Timestamp::now()).await?;
+    api.store().create_session_like(&new, like, MOST_SESSIONS, Timestamp::now()).await?;
     api.desktops().wake(&id).await;
     api.note_change();
     let session = api.store().session(&id).await?.ok_or(StoreError::Missing("session"))?;

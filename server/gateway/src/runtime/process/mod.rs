@@ -24,6 +24,7 @@ pub(crate) use watcher::processes;
 use super::turns::Turns;
 use super::{HOME_IN_USE, Instance, InstanceState, RuntimeError, Spec};
 use crate::supervise::{limits, sandbox};
+use crate::template;
 use ipnet::IpNet;
 use lattice_engine::session::SessionId;
 use place::{Order, Place, Said};
@@ -141,8 +142,12 @@ impl Process {
                 .map_err(RuntimeError::step("end what is left of", place.dir()))?,
             None => {}
         }
+        // What an app may do is nothing here; that a text is no template is refused all the same.
+        if let Some(text) = &spec.text {
+            template::read_sent(&spec.template, text).map_err(RuntimeError::Refused)?;
+        }
         let order = self.order(spec).await?;
-        place.prepare(&order)?;
+        place.prepare(&order, spec.text.as_deref())?;
         self.spawn(&place)?;
         Ok(())
     }
@@ -183,11 +188,16 @@ impl Process {
         let usage = self.meter.look(&places);
         for (session, place) in places {
             let Some(state) = observe(&place) else { continue };
-            let Some(owner) = place.order().ok().map(|order| order.owner) else { continue };
+            let Some(Order { owner, recipe, .. }) = place.order().ok() else { continue };
             let usage = usage.get(&session).cloned().unwrap_or_default();
-            found.push(Instance { session, owner, state, apps: Vec::new(), usage });
+            found.push(Instance { session, owner, recipe, state, apps: Vec::new(), usage });
         }
         Ok(found)
+    }
+
+    pub(super) fn recipe(&self, session: &SessionId) -> Result<Option<String>, RuntimeError> {
+        let place = self.place(session);
+        place.recipe().map_err(RuntimeError::step("read the desktop's template in", place.dir()))
     }
 
     fn place(&self, session: &SessionId) -> Place {
@@ -223,6 +233,7 @@ impl Process {
             agent,
             containers,
             limits,
+            recipe: spec.text.as_deref().map(template::digest),
         })
     }
 

@@ -4,6 +4,7 @@
 //! ```text
 //! <run>/<session>/            0700
 //!   spec.json                 what to run, written by the gateway
+//!   template.yaml             what the desktop is made of, where that is its own
 //!   token                     what the agent expects to be told, 0600
 //!   lock                      held by the supervisor as long as it lives
 //!   pid                       the supervisor: its id, start time and the machine's boot
@@ -28,6 +29,9 @@ use std::time::Duration;
 
 /// A start that was not taken up by a supervisor within this time was none.
 const TAKEN_UP_WITHIN: Duration = Duration::from_secs(3);
+
+/// Where a desktop's own template is.
+const RECIPE: &str = "template.yaml";
 
 /// What a supervisor is to run. Fields may be added, since a gateway and the supervisors that it
 /// finds need not be of one release.
@@ -55,6 +59,9 @@ pub struct Order {
     pub containers: PathBuf,
     /// What it may use.
     pub limits: Limits,
+    /// The digest of its own template, where it has one.
+    #[serde(default)]
+    pub recipe: Option<String>,
 }
 
 /// What one desktop may use.
@@ -127,14 +134,27 @@ impl Place {
     }
 
     /// Makes it anew for `order` with a fresh token; only the logs of before stay.
-    pub(crate) fn prepare(&self, order: &Order) -> Result<(), RuntimeError> {
+    pub(crate) fn prepare(&self, order: &Order, recipe: Option<&str>) -> Result<(), RuntimeError> {
         let failed = |step| RuntimeError::step(step, &self.dir);
         self.clear().map_err(failed("clear the run directory"))?;
         private_dir(&self.dir).map_err(failed("make the run directory"))?;
         let token = Token::fresh().map_err(|error| RuntimeError::Refused(error.to_string()))?;
         write_atomically(&self.join("token"), token.expose().as_bytes())
             .map_err(failed("write the token in"))?;
+        if let Some(text) = recipe {
+            write_atomically(&self.join(RECIPE), text.as_bytes())
+                .map_err(failed("write the desktop's template in"))?;
+        }
         self.write_json("spec.json", order).map_err(failed("write the order in"))
+    }
+
+    /// The text of the desktop's own template, where it has one.
+    pub(crate) fn recipe(&self) -> io::Result<Option<String>> {
+        match fs::read_to_string(self.join(RECIPE)) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn clear(&self) -> io::Result<()> {

@@ -122,3 +122,30 @@ async fn events_end_with_the_server() {
     drop(stream);
     assert!(closing.await.expect("no panic"), "nothing holds on");
 }
+
+#[tokio::test]
+async fn how_far_an_app_is_is_told_to_those_whose_it_is() {
+    let world = World::new().await;
+    let (ann, ben) = (world.user().await, world.user().await);
+    let (hers, his) = (world.browser(&ann).await, world.browser(&ben).await);
+    let (mut stream, mut other) = (world.follow(&hers).await, world.follow(&his).await);
+    stream.next().await;
+    other.next().await;
+    world.runtime.hold_pulls(true);
+    let body = json!({ "edition": world.edition(&hers).await });
+    let path = "/api/v1/catalogue/apps/draw/mine";
+    world.ask(Method::POST, path, &hers, body).await;
+    let (name, mut told) = stream.next().await.expect("an event");
+    assert_eq!(name, "catalogue");
+    while told["pulls"][0]["done_bytes"] != 3 << 20 {
+        told = stream.next().await.expect("an event").1;
+    }
+    assert_eq!((&told["revision"], &told["pulls"][0]["for"]), (&json!(0), &json!("me")));
+    world.runtime.hold_pulls(false);
+    while told["revision"] == 0 {
+        told = stream.next().await.expect("an event").1;
+    }
+    assert_eq!(told["pulls"], json!([]));
+    let (_, told) = other.next().await.expect("something has changed");
+    assert_eq!(told, json!({ "revision": 1, "pulls": [] }), "what is hers is not told to him");
+}

@@ -141,6 +141,16 @@ impl World {
             ("POST", "/api/v1/imports/git") => {
                 body = json!({ "url": "https://git.example/ada/shop.git" });
             }
+            (_, path) if path.starts_with("/api/v1/catalogue/") => {
+                filled = path.replace("{catalogue}", "apps").replace("{app}", "draw");
+                let admin = self.browser(&self.admin().await).await;
+                let asks = if path.contains("/mine") { &case.asks } else { &admin };
+                if *method == Method::DELETE || path.ends_with("/rollback") {
+                    self.install_twice(asks, filled.trim_end_matches("/rollback")).await;
+                } else {
+                    body = json!({ "edition": self.edition(&admin).await });
+                }
+            }
             ("POST", "/api/v1/sessions") => body = json!({ "template": "desktop" }),
             ("POST", "/api/v1/sessions/{id}/links") => body = json!({ "role": "view" }),
             ("DELETE", "/api/v1/sessions/{id}/links/{link}") => {

@@ -3,6 +3,7 @@
 
 mod apps;
 mod backups;
+mod catalogue;
 mod events;
 mod guard;
 mod imports;
@@ -19,6 +20,7 @@ use crate::accept::{Connection, Drain};
 use crate::auth::{Token, admin};
 use crate::backup::Backups;
 use crate::broker::protocol::Usage;
+use crate::catalogues::tests::Scene as Shelves;
 use crate::host::Host;
 use crate::http::origin::Site;
 use crate::preview::Book;
@@ -47,11 +49,14 @@ struct World {
     router: Router,
     /// Where snapshots are kept.
     runtime: Fake,
+    recipes: Recipes,
     live: watch::Sender<Arc<HashMap<SessionId, Live>>>,
     trouble: watch::Sender<bool>,
     told: Arc<Mutex<Vec<String>>>,
     drain: Drain,
     names: AtomicU32,
+    /// What can be installed.
+    shelf: Shelves,
     _dir: tempfile::TempDir,
 }
 
@@ -61,6 +66,18 @@ struct Proof {
     cookie: Option<String>,
     bearer: Option<String>,
 }
+
+/// What desktops are made of.
+const DESKTOP: &str = "\
+name: desktop
+services: { code: { image: lattice/code, mem_limit: 1g } }
+x-lattice:
+  title: Plain desktop
+  summary: A window manager and a terminal
+  readme: '# Begin'
+  apps: { code: { title: VS Code, icon: vscode } }
+  permissions: { code: { ports: [5173] } }
+";
 
 /// What came back.
 struct Answer {
@@ -87,7 +104,12 @@ impl Answer {
 }
 
 impl World {
+    /// Where people may install apps for themselves.
     async fn new() -> Self {
+        Self::with(true).await
+    }
+
+    async fn with(people_install: bool) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let store = Store::open(&dir.path().join("lattice.db")).await.expect("a fresh database");
         admin::bootstrap(&store, Timestamp::now()).await.expect("made");
@@ -95,34 +117,30 @@ impl World {
         let (desktops, inbox) = Desktops::channel();
         let told = Arc::default();
         tokio::spawn(manager(inbox.orders, Arc::clone(&told)));
-        let template = Template {
-            id: "desktop".into(),
-            title: "Plain desktop".into(),
-            summary: "A window manager and a terminal".into(),
-            readme: "# Begin".into(),
-            apps: vec![TemplateApp {
-                name: "code".into(),
-                title: "VS Code".into(),
-                icon: "vscode".into(),
-                ports: vec![5173],
-            }],
-        };
+        let recipes = Recipes::new([("desktop".into(), DESKTOP.into())]);
         let runtime = Fake::new(dir.path().to_owned());
         let snapshots = Snapshots::new(Arc::new(Runtime::Fake(runtime.clone())));
         let book = Book::new(Some("localhost".into()));
         let backups = Backups::nowhere(dir.path(), &snapshots);
         let host = Host::new(dir.path().to_owned(), None);
-        let keeping = Keeping { snapshots, backups };
-        let api = Api::new(store, auth, desktops, keeping, vec![template], book, host);
+        let shelf = Shelves::new();
+        shelf.put(1, "1.0");
+        let anything = Arc::new(Runtime::Fake(runtime.clone()));
+        let library = shelf.library.clone();
+        let installer = Installer::new(library, people_install, anything, store.clone());
+        let keeping = Keeping { snapshots, backups, installer };
+        let api = Api::new(store, auth, desktops, keeping, recipes.clone(), book, host);
         Self {
             router: router(api.clone()),
             api,
             runtime,
+            recipes,
             live: inbox.live,
             trouble: inbox.trouble,
             told,
             drain: Drain::default(),
             names: AtomicU32::new(0),
+            shelf,
             _dir: dir,
         }
     }
@@ -247,7 +265,19 @@ impl World {
         let queue = (state == State::Queued).then_some(Queue { position: 3, eta_s: Some(120) });
         let (reason, apps) = (String::new(), Vec::new());
         let (stored, usage) = (None, Usage::default());
-        let live = Live { state, reason, viewers, apps, queue, can_pause: true, stored, usage };
+        let (recipe, is_current) = (self.recipes.base("desktop"), true);
+        let live = Live {
+            state,
+            reason,
+            viewers,
+            apps,
+            recipe,
+            is_current,
+            queue,
+            can_pause: true,
+            stored,
+            usage,
+        };
         self.live.send_modify(|all| {
             Arc::make_mut(all).insert(session.clone(), live);
         });

@@ -1,0 +1,82 @@
+//! What a desktop is made of: one of the broker's own templates, or a text that was sent with its start.
+//! That is kept in the session's directory, so that it holds for as long as the desktop does, whoever
+//! restarts meanwhile.
+
+use super::{App, Desktops, Found, MAX_APP_NAME, Order, Template, USUAL_GRACE};
+use crate::runtime::RuntimeError;
+use crate::template::{self, read_sent};
+use lattice_engine::session::SessionId;
+use std::borrow::Cow;
+use std::time::Duration;
+
+/// A template that was read, and the text that was sent of it.
+pub(super) struct Recipe<'a> {
+    pub(super) template: Cow<'a, Template>,
+    pub(super) text: Option<&'a str>,
+    /// Of that text.
+    pub(super) digest: Option<String>,
+}
+
+impl Desktops {
+    /// What is to be made. A text is read as a file is, and refused as one.
+    pub(super) fn ordered<'a>(&'a self, order: &'a Order) -> Result<Recipe<'a>, RuntimeError> {
+        let Some(text) = &order.text else {
+            let template = Cow::Borrowed(self.template(&order.template)?);
+            return Ok(Recipe { template, text: None, digest: None });
+        };
+        let template = read_sent(&order.template, text).map_err(RuntimeError::Refused)?;
+        let digest = Some(template::digest(text));
+        Ok(Recipe { template: Cow::Owned(template), text: Some(text), digest })
+    }
+
+    /// What a desktop was made of that is there.
+    pub(super) fn made_of<'a>(
+        &'a self,
+        session: &SessionId,
+        found: &Found,
+    ) -> Result<Cow<'a, Template>, RuntimeError> {
+        if found.recipe.is_none() {
+            return self.template(&found.template).map(Cow::Borrowed);
+        }
+        let text = self.place(session).recipe()?.ok_or_else(|| {
+            RuntimeError::Refused(format!(
+                "what the desktop {session} is made of is gone; restart it"
+            ))
+        })?;
+        read_sent(&found.template, &text).map(Cow::Owned).map_err(RuntimeError::Refused)
+    }
+
+    /// The text that it was made of, where it was sent.
+    pub(in crate::broker) fn recipe_of(
+        &self,
+        session: &SessionId,
+    ) -> Result<Option<String>, RuntimeError> {
+        self.place(session).recipe()
+    }
+
+    fn template(&self, name: &str) -> Result<&Template, RuntimeError> {
+        self.settings.templates.get(name).ok_or_else(|| {
+            let all: Vec<_> = self.settings.templates.keys().map(String::as_str).collect();
+            RuntimeError::Refused(format!(
+                "there is no template {name}; there are {}",
+                all.join(", ")
+            ))
+        })
+    }
+}
+
+/// How long an app may take to end. What it was made from may have gone.
+pub(super) fn grace(template: Option<&Template>, app: &str) -> Duration {
+    let app = template.and_then(|template| template.apps.get(app));
+    app.map_or(USUAL_GRACE, |app| app.stop_grace)
+}
+
+/// An app of a template.
+pub(super) fn app<'a>(template: &'a Template, name: &str) -> Result<&'a App, RuntimeError> {
+    template.apps.get(name).filter(|_| name.len() <= MAX_APP_NAME).ok_or_else(|| {
+        let name: String = name.chars().filter(|c| !c.is_control()).take(MAX_APP_NAME).collect();
+        let all: Vec<_> = template.apps.keys().map(String::as_str).collect();
+        let all = if all.is_empty() { "none".to_owned() } else { all.join(", ") };
+        RuntimeError::Refused(format!("there is no app {name} on this desktop; there are: {all}"))
+    })
+}
