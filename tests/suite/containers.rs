@@ -7,6 +7,7 @@ mod imports;
 mod internet;
 mod isolation;
 mod load;
+mod logs;
 mod refusals;
 mod snapshots;
 mod storage;

@@ -17,6 +17,7 @@ mod hostile;
 mod idle;
 mod imports;
 mod keep;
+mod logs;
 mod monitoring;
 mod packets;
 mod runtime;

@@ -15,6 +15,17 @@ export function previewAt(pathname, to) {
 }
 
 /**
+ * Where a link to one preview leads: to the entrance of an address that is a preview's, or nowhere.
+ * @param {unknown} url
+ */
+export function entranceAt(url) {
+  if (typeof url !== 'string' || !URL.canParse(url)) return null;
+  const { protocol, hostname, pathname, href } = new URL(url);
+  const isWeb = protocol === 'http:' || protocol === 'https:';
+  return isWeb && /^[1-9]\d{0,4}--[a-z0-9]{1,64}\./.test(hostname) && pathname.startsWith('/.lattice/enter/') ? href : null;
+}
+
+/**
  * Where to go with the ticket that the server gave: to an address of that very preview, or nowhere.
  * @param {unknown} url @param {Preview} preview
  */

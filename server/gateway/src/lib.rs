@@ -25,6 +25,7 @@ pub mod http;
 pub mod hub;
 pub mod label;
 pub mod listen;
+pub mod logs;
 pub mod manager;
 pub mod preview;
 pub mod runtime;

@@ -19,6 +19,7 @@ use crate::http::origin::{Scheme, Sites};
 use crate::http::serve::{App, router};
 use crate::hub::Settings;
 use crate::listen::{Handed, adopt, bind, listen, own_names, reachable};
+use crate::logs::Logs;
 use crate::manager::Manager;
 use crate::preview::{Book, Previews};
 use crate::runtime::{OwnBroker, Runtime};
@@ -205,7 +206,8 @@ impl Server {
         tokio::spawn(snapshots.clone().go_round());
         let backups = Backups::of(config, &snapshots)?;
         tokio::spawn(backups.clone().go_round());
-        let keeping = Keeping { snapshots, backups: backups.clone() };
+        let keeping =
+            Keeping { snapshots, logs: Logs::new(runtime.clone()), backups: backups.clone() };
         let (book, host) =
             (Book::new(domain), Host::new(config.data_dir.clone(), Some(config.clone())));
         let api = Api::new(store.clone(), auth, desktops, keeping, templates, book, host);

@@ -1,7 +1,7 @@
 // @ts-check
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { entranceOf, previewAt } from '../../../web/home/previews.js';
+import { entranceAt, entranceOf, previewAt } from '../../../web/home/previews.js';
 
 const SESSION = 'abcdefghijklmnop';
 
@@ -30,4 +30,13 @@ test('a ticket is taken to its own preview only', () => {
   ]) {
     assert.equal(entranceOf(url, preview), null, String(url));
   }
+});
+
+test('a link to one page leads to the entrance of a preview and nowhere else', () => {
+  const good = 'https://5173--abcdefghijklmnop.apps.example/.lattice/enter/ticket';
+  assert.equal(entranceAt(good), good);
+  for (const bad of [
+    undefined, 7, '', '/.lattice/enter/x', 'javascript:alert(1)', 'https://evil.example/.lattice/enter/x', 'https://5173--abc/.lattice/enter/x',
+    'https://x.5173--abcdefghijklmnop.apps.example/.lattice/enter/x', 'https://5173--abcdefghijklmnop.apps.example/', 'ftp://5173--abcdefghijklmnop.apps.example/.lattice/enter/x',
+  ]) assert.equal(entranceAt(bad), null, String(bad));
 });

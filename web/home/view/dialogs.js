@@ -7,6 +7,7 @@ import { CopyField, FIRST, Field, Modal, Password, Trouble, filledIn } from './p
 import { NewDesktop } from './new.js';
 import { QrCode } from './qr-code.js';
 import { Share } from './share.js';
+import { SharePage } from './share-page.js';
 import { Snapshots } from './snapshots.js';
 
 /** @import { Actions } from '../main.js' */
@@ -21,6 +22,7 @@ export function Dialogs({ model, actions }) {
   switch (dialog?.kind) {
     case undefined: return null;
     case 'new': return h(NewDesktop, { model, dialog, actions, key: dialog.kind });
+    case 'share-page': return h(SharePage, { model, dialog, actions, key: `${dialog.kind} ${dialog.port}` });
     case 'share': return h(Share, { model, dialog, actions, key: dialog.kind });
     case 'snapshots': return h(Snapshots, { model, dialog, actions, key: dialog.kind });
     case 'stop': return h(Stop, { model, dialog, actions, key: dialog.kind });

@@ -103,6 +103,7 @@ struct Container {
 
 mod fetch;
 mod grants;
+mod parts;
 mod pool;
 mod snapshots;
 mod storage;

@@ -2,10 +2,11 @@
 //! socket, answered by a line.
 //!
 //! INVARIANT: nothing in a [`Request`] says how a container is made. It names a session, its owner, a
-//! template and an app, or something in a snapshot, by a path that cannot lead out of it; whatever else a container has comes from the broker's own files. So whoever
+//! template and an app, a part that has a log, or something in a snapshot, by a path that cannot lead out of it; whatever else a container has comes from the broker's own files. So whoever
 //! breaks into the gateway can start and end desktops, and not more.
 
 use crate::auth::Token;
+use crate::logs::{PartName, Window};
 use lattice_engine::session::SessionId;
 use lattice_wire::imports::CloneUrl;
 use lattice_wire::snapshots;
@@ -51,6 +52,8 @@ pub enum Request {
     Keep(i64, snapshots::Request),
     /// Clone a repository, where nothing of anybody is; see [`Reply::Keeps`].
     Fetch(CloneUrl),
+    /// What a part of it says and has said; see [`Reply::Says`].
+    Logs(Id, PartName, Window),
     /// Have all that may write to this user's Data stand still, a minute and a half at most.
     Freeze(i64),
     /// Let it go on.
@@ -91,6 +94,8 @@ pub enum Reply {
     Instances(Vec<Seen>),
     /// What a keeper answers follows, as it gives it.
     Keeps,
+    /// What a part says follows, each line with a time before it, until that part or the connection ends.
+    Says,
     /// Something may have changed.
     Changed,
     /// It was not done.
@@ -344,10 +349,15 @@ mod tests {
             Request::Hello,
             Request::Start(order),
             Request::Open(session.clone(), "code".into()),
-            Request::Stop(session),
+            Request::Stop(session.clone()),
             Request::Keep(7, snapshots::Request::List {}),
             Request::Fetch("https://git.example/a".parse().expect("an address")),
             Request::Thaw(7),
+            Request::Logs(
+                session.clone(),
+                PartName::app("code").expect("a part"),
+                Window { tail: 10, follow: true },
+            ),
             Request::Watch,
         ];
         for one in all {
@@ -375,6 +385,9 @@ mod tests {
             r#"{"fetch":"file:///etc"}"#,
             r#"{"fetch":"--upload-pack=id"}"#,
             r#"{"keep":[7,{"list":{"store":"/etc"}}]}"#,
+            r#"{"logs":["abcdefghijklmnop","../xorg",{"tail":1,"follow":false}]}"#,
+            r#"{"logs":["abcdefghijklmnop","xorg",{"tail":-1,"follow":false}]}"#,
+            r#"{"logs":["abcdefghijklmnop","xorg",{"tail":1,"follow":false,"since":0}]}"#,
             "\"hello",
             "[]",
             "\u{0}",

@@ -27,7 +27,7 @@ pub use name::Name;
 
 use crate::accept::Connection;
 use crate::auth::Token;
-use crate::http::api::{Admission, Api, Target};
+use crate::http::api::{Api, Right, Target};
 use crate::http::forwarded::Proxies;
 use crate::http::origin::{Site, Sites, host_header};
 use crate::runtime::Runtime;
@@ -74,10 +74,10 @@ impl Book {
     }
 
     /// Has a ticket lead to a preview once.
-    pub fn offer(&self, ticket: &Token, name: Name, admission: Admission) {
+    pub fn offer(&self, ticket: &Token, name: Name, right: Right) {
         let now = Instant::now();
         let hash = TokenHash::of(ticket.expose());
-        self.seats().offer(hash, Seat::new(name, admission, now), now);
+        self.seats().offer(hash, Seat::new(name, right, now), now);
     }
 
     fn seats(&self) -> MutexGuard<'_, Seats> {
@@ -172,9 +172,16 @@ impl Previews {
             return (StatusCode::TOO_MANY_REQUESTS, "too much is under way in this preview\n")
                 .into_response();
         };
-        let revoked = self.api.clone().until_worthless(seat.admission);
+        let lost = self.api.clone().until_lost(seat.right);
+        let mut guard = asked.connection.guard;
+        let ending = Box::pin(async move {
+            tokio::select! {
+                () = lost => {}
+                _ = guard.closing() => {}
+            }
+        });
         let way = forward::Way { socket, port: name.port, origin: asked.origin, turn };
-        forward::forward(way, request, asked.connection, revoked).await
+        forward::forward(way, request, ending).await
     }
 
     /// Swaps a ticket for a cookie. The ticket is used up and leaves the address bar.
@@ -231,7 +238,7 @@ impl Previews {
     }
 
     async fn look_again(&self, seat: Seat, own: &TokenHash, now: Instant) -> Option<Seat> {
-        match self.api.still_stands(&seat.admission).await {
+        match self.api.right_stands(&seat.right).await {
             Ok(true) => self.api.previews().seats().looked(own, now),
             Ok(false) => {
                 self.api.previews().seats().end(own);

@@ -6,9 +6,10 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use std::path::Path;
 
 /// Each ends by setting `user_version` to its own number. What was released is never changed.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("migrations/0001_people_and_sessions.sql"),
     include_str!("migrations/0002_discarded_sessions.sql"),
+    include_str!("migrations/0003_preview_links.sql"),
 ];
 /// "Latt", so that `file` and we ourselves can tell whose a database is.
 const APPLICATION: i64 = 0x4c61_7474;

@@ -13,6 +13,7 @@ mod discarded;
 mod links;
 mod logins;
 mod migrate;
+mod preview_links;
 mod sessions;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ pub use audit::{Actor, AuditEntry};
 pub use discarded::Discarded;
 pub use links::{Grant, Holder, Link, NewLink, Redeemed};
 pub use logins::{Bearer, IDLE_S, LIFETIME_S, Login, SignedIn};
+pub use preview_links::{NewPreviewLink, PreviewLink, PreviewLinkId, Shown};
 pub use sessions::{Desired, NewSession, Owner, Session};
 pub use time::Timestamp;
 pub use users::{Changed, NewUser, User, UserChange, UserRole};

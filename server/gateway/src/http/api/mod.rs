@@ -16,9 +16,11 @@ mod imports;
 mod keep;
 mod links;
 mod logins;
+mod logs;
 mod machine;
 mod openapi;
 mod pictures;
+mod preview_links;
 mod previews;
 mod session_view;
 mod sessions;
@@ -32,11 +34,13 @@ mod viewers;
 pub use admission::Admission;
 pub use desktops::{Answer, AppOrder, Desktops, Inbox, Live, NoSuchViewer, Order, Presence, Queue};
 pub use gallery::Gallery;
+pub use preview_links::Right;
 pub use previews::Target;
 
 use crate::auth::Auth;
 use crate::backup::Backups;
 use crate::host::Host;
+use crate::logs::Logs;
 use crate::preview::Book;
 use crate::session_api::TemplateApp;
 use crate::snapshots::Snapshots;
@@ -84,6 +88,7 @@ struct Parts {
     auth: Auth,
     desktops: Desktops,
     snapshots: Snapshots,
+    logs: Logs,
     templates: Vec<Template>,
     previews: Book,
     backups: Backups,
@@ -92,11 +97,13 @@ struct Parts {
     changed: watch::Sender<u64>,
 }
 
-/// What is kept of people's files beside what is there.
+/// What is kept beside what is there.
 #[derive(Debug, Clone)]
 pub struct Keeping {
     /// Of each person's Data, on this machine.
     pub snapshots: Snapshots,
+    /// Of what desktops said.
+    pub logs: Logs,
     /// Of everything, elsewhere.
     pub backups: Backups,
 }
@@ -113,12 +120,13 @@ impl Api {
         host: Host,
     ) -> Self {
         let changed = watch::Sender::new(0);
-        let Keeping { snapshots, backups } = keeping;
+        let Keeping { snapshots, logs, backups } = keeping;
         Self(Arc::new(Parts {
             store,
             auth,
             desktops,
             snapshots,
+            logs,
             templates,
             previews,
             backups,
@@ -150,6 +158,11 @@ impl Api {
     /// What is kept of people's Data.
     pub fn snapshots(&self) -> &Snapshots {
         &self.0.snapshots
+    }
+
+    /// What desktops say.
+    pub(crate) fn logs(&self) -> &Logs {
+        &self.0.logs
     }
 
     /// Backups of everything.
@@ -243,6 +256,26 @@ fn routes() -> Vec<Route> {
         route(DELETE, "/api/v1/sessions/{id}/apps/{app}", Action::UseApps, apps::close),
         route(GET, "/api/v1/sessions/{id}/previews", Action::Preview, previews::list),
         route(POST, "/api/v1/sessions/{id}/previews", Action::Preview, previews::open),
+        route(
+            GET,
+            "/api/v1/sessions/{id}/preview-links",
+            Action::ShareSession,
+            preview_links::list,
+        ),
+        route(
+            POST,
+            "/api/v1/sessions/{id}/preview-links",
+            Action::ShareSession,
+            preview_links::create,
+        ),
+        route(
+            DELETE,
+            "/api/v1/sessions/{id}/preview-links/{link}",
+            Action::ShareSession,
+            preview_links::revoke,
+        ),
+        route(GET, "/api/v1/sessions/{id}/logs", Action::ReadLogs, logs::read),
+        route(GET, "/api/v1/sessions/{id}/logs/parts", Action::ReadLogs, logs::parts),
         route(GET, "/api/v1/sessions/{id}/snapshots", Action::ReadSnapshots, snapshots::list),
         route(POST, "/api/v1/sessions/{id}/snapshots", Action::TakeSnapshot, snapshots::take),
         route(

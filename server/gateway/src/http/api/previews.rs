@@ -3,7 +3,9 @@
 use super::Api;
 use super::answers::{Read, conflict, internal, invalid};
 use super::gate::AboutSession;
+use super::preview_links::Right;
 use crate::auth::Token;
+use crate::http::origin::Site;
 use crate::http::problem::Problem;
 use crate::preview::Name;
 use crate::store::Session;
@@ -74,7 +76,7 @@ pub enum Target {
     Undeclared,
 }
 
-const NO_NAMES: &str = "this server has no names for previews; an administrator gives it some by \
+pub(super) const NO_NAMES: &str = "this server has no names for previews; an administrator gives it some by \
                         preview.domain, a domain whose names all lead here";
 
 impl Api {
@@ -86,7 +88,7 @@ impl Api {
         }
     }
 
-    fn target(&self, session: &Session, port: u16) -> Target {
+    pub(super) fn target(&self, session: &Session, port: u16) -> Target {
         let template = self.templates().iter().find(|made| made.id == session.template);
         let apps = template.map(|made| made.apps.as_slice()).unwrap_or_default();
         let Some(app) = apps.iter().find(|app| app.ports.contains(&port)) else {
@@ -142,18 +144,32 @@ pub(super) async fn open(
 ) -> Result<(StatusCode, Json<Entrance>), Problem> {
     let AboutSession { pass, session, .. } = about;
     if api.target(&session, given.port) == Target::Undeclared {
-        let detail = format!(
-            "no app of this desktop declares port {}; a template lists them under ports in \
-             x-lattice.permissions",
-            given.port
-        );
-        return Err(invalid(detail));
+        return Err(undeclared(given.port));
     }
     let admission = api.admit(&pass.identity, session.id.as_str(), Action::Preview).await?;
     let name = Name { session: session.id, port: given.port };
-    let origin = api.previews().origin(&name, &pass.site).ok_or_else(|| conflict(NO_NAMES))?;
-    let ticket = Token::fresh().map_err(|_| internal("random bytes for a ticket"))?;
-    api.previews().offer(&ticket, name, admission);
-    let url = format!("{origin}/.lattice/enter/{}", ticket.expose());
+    let url = api.entrance(name, Right::Person(Box::new(admission)), &pass.site)?;
     Ok((StatusCode::CREATED, Json(Entrance { url })))
+}
+
+pub(super) fn undeclared(port: u16) -> Problem {
+    invalid(format!(
+        "no app of this desktop declares port {port}; a template lists them under ports in \
+         x-lattice.permissions"
+    ))
+}
+
+impl Api {
+    /// Where a preview is entered once, by that right.
+    pub(super) fn entrance(
+        &self,
+        name: Name,
+        right: Right,
+        site: &Site,
+    ) -> Result<String, Problem> {
+        let origin = self.previews().origin(&name, site).ok_or_else(|| conflict(NO_NAMES))?;
+        let ticket = Token::fresh().map_err(|_| internal("random bytes for a ticket"))?;
+        self.previews().offer(&ticket, name, right);
+        Ok(format!("{origin}/.lattice/enter/{}", ticket.expose()))
+    }
 }

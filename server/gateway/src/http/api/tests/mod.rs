@@ -7,6 +7,7 @@ mod events;
 mod guard;
 mod imports;
 mod links;
+mod logs;
 mod machine;
 mod matrix;
 mod people;
@@ -21,6 +22,7 @@ use crate::backup::Backups;
 use crate::broker::protocol::Usage;
 use crate::host::Host;
 use crate::http::origin::Site;
+use crate::logs::Logs;
 use crate::preview::Book;
 use crate::runtime::{Fake, Runtime};
 use crate::session_api::AppError;
@@ -108,11 +110,12 @@ impl World {
             }],
         };
         let runtime = Fake::new(dir.path().to_owned());
-        let snapshots = Snapshots::new(Arc::new(Runtime::Fake(runtime.clone())));
+        let shared = Arc::new(Runtime::Fake(runtime.clone()));
+        let (snapshots, logs) = (Snapshots::new(shared.clone()), Logs::new(shared));
         let book = Book::new(Some("localhost".into()));
         let backups = Backups::nowhere(dir.path(), &snapshots);
         let host = Host::new(dir.path().to_owned(), None);
-        let keeping = Keeping { snapshots, backups };
+        let keeping = Keeping { snapshots, logs, backups };
         let api = Api::new(store, auth, desktops, keeping, vec![template], book, host);
         Self {
             router: router(api.clone()),
