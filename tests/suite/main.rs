@@ -20,6 +20,7 @@ mod keep;
 mod logs;
 mod monitoring;
 mod packets;
+mod previews;
 mod runtime;
 mod serve;
 mod snapshots;

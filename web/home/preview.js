@@ -28,7 +28,7 @@ async function enter() {
   /** @type {Answer<{ url?: string }>} */
   const answer = await api.ask('POST', path('sessions', wanted.session, 'previews'), { port: wanted.port });
   if (!answer.ok) return refuse(answer.problem);
-  const url = entranceOf(answer.value?.url, wanted);
+  const url = entranceOf(answer.value?.url, wanted, location);
   // Back leads to where the preview was opened from, not to here.
   return url ? location.replace(url) : shut('refused', 'The server named no preview.');
 }

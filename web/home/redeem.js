@@ -24,7 +24,7 @@ async function join() {
   const answer = await api.ask('POST', 'redeem', { token: secret });
   if (!answer.ok) return door.refuse(answer.problem);
   const { url: named, role } = answer.value ?? {};
-  const url = role === 'preview' ? entranceAt(named) : desktopAt(base, named);
+  const url = role === 'preview' ? entranceAt(named, location) : desktopAt(base, named);
   if (!url) return door.shut('refused', 'The server named nothing that can be opened.');
   // Back leads to where the link was, not to here.
   return location.replace(url);

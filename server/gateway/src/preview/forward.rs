@@ -31,6 +31,8 @@ pub(super) struct Way {
     pub(super) socket: PathBuf,
     pub(super) port: u16,
     pub(super) origin: String,
+    /// The port that it has to itself, where it has no name.
+    pub(super) own: Option<u16>,
     /// Held until all is said.
     pub(super) turn: OwnedSemaphorePermit,
 }
@@ -39,8 +41,8 @@ pub(super) struct Way {
 /// socket, a body, and the wait for an answer. What was begun is broken off rather than ended, so that a
 /// browser does not take a piece for the whole, and does not wait for more either.
 pub(super) async fn forward(way: Way, mut request: Request, mut ending: Ending) -> Response {
-    let Way { socket, port, origin, turn } = way;
-    let upgrade = to_program(request.headers_mut(), port, &origin);
+    let Way { socket, port, origin, own, turn } = way;
+    let upgrade = to_program(request.headers_mut(), port, &origin, own);
     let browser = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     match path.parse::<Uri>() {
@@ -58,7 +60,7 @@ pub(super) async fn forward(way: Way, mut request: Request, mut ending: Ending) 
         Err(_) => return Page::Slow { port }.response(),
     };
     let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-    to_browser(response.headers_mut(), port, is_upgrade);
+    to_browser(response.headers_mut(), port, is_upgrade, own);
     match (is_upgrade, browser) {
         (true, Some(browser)) => {
             let program = hyper::upgrade::on(&mut response);

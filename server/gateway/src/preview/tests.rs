@@ -24,6 +24,8 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 const ORIGIN: &str = "http://5173--abcdefghijklmnop.localhost:8080";
+/// Of the server's, where a preview has one.
+const PORT: u16 = 20100;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A server with one desktop, whose app `code` declares port 5173.
@@ -54,6 +56,11 @@ impl Answer {
 
 impl World {
     async fn new() -> Self {
+        Self::with(Book::new(Some("localhost".into()))).await
+    }
+
+    /// The server's port for previews, where it has one, is this world's only port.
+    async fn with(book: Book) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let store = Store::open(&dir.path().join("lattice.db")).await.expect("a fresh database");
         admin::bootstrap(&store, Timestamp::now()).await.expect("made");
@@ -76,7 +83,6 @@ impl World {
             readme: String::new(),
             apps: vec![app],
         };
-        let book = Book::new(Some("localhost".into()));
         let programs = dir.path().join("run");
         let runtime = Arc::new(Runtime::Fake(Fake::new(programs.clone())));
         let snapshots = Snapshots::new(runtime.clone());
@@ -91,9 +97,12 @@ impl World {
             sites: Sites::new(Scheme::Http, 8080, &[], &[]).expect("good names"),
             proxies: Proxies::default(),
         };
-        let router = Router::new()
-            .fallback(any(|| async { "the server itself" }))
-            .layer(from_fn_with_state(Arc::new(previews), answer_previews));
+        let router = match api.previews().0.domain {
+            Some(_) => Router::new()
+                .fallback(any(|| async { "the server itself" }))
+                .layer(from_fn_with_state(Arc::new(previews), answer_previews)),
+            None => Router::new().fallback(answer_on_port).with_state((Arc::new(previews), PORT)),
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("it");
         let drain = Drain::default();
@@ -444,4 +453,71 @@ async fn who_comes_by_a_link_sees_one_port_until_it_is_revoked_and_then_nothing_
     let page = world.get("/", &cookie).await;
     assert_eq!(page.status, 303, "led to where one may ask who one is");
     assert_eq!(world.ask("5173--abcdefghijklmnop.localhost:8080", "/", &cookie).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_port_answers_what_it_is_leased_to_and_only_by_names_of_the_server() {
+    let world = World::with(Book::on_ports(vec![PORT])).await;
+    world.program();
+    let own = "localhost:20100";
+    assert_eq!(world.ask(own, "/", "").await.status, 404, "it is leased to nobody");
+    let (site, name) =
+        (Site::new("http://localhost:8080"), Name { session: world.session.clone(), port: 5173 });
+    assert_eq!(world.api.previews().origin(&name, &site), None);
+    let origin = world.api.previews().lease(&name, &site).expect("a port");
+    assert_eq!(origin, "http://localhost:20100");
+    let other = Name { port: 8000, ..name.clone() };
+    assert_eq!(world.api.previews().lease(&other, &site), None, "there is no other port");
+
+    let navigates = "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n";
+    let led = world.ask(own, "/a", navigates).await;
+    let to = "http://localhost:8080/preview/abcdefghijklmnop/5173?to=%2Fa";
+    assert_eq!(led.header("location"), Some(to));
+    let entered = world.ask(own, &format!("/.lattice/enter/{}", world.ticket(5173)), "").await;
+    assert_eq!(entered.header("clear-site-data"), Some("\"cache\", \"storage\""));
+    let cookie = entered.header("set-cookie").and_then(|cookie| cookie.split(';').next());
+    let cookie = cookie.expect("a cookie");
+    assert!(cookie.starts_with("lattice-preview-20100="), "{cookie}");
+    let with = |more: &str| format!("Cookie: {cookie}; {more}\r\n");
+    let more = "__Host-lattice-8080=s; lattice-8080=s; preview-20101-id=1; preview-20100-id=7";
+    let shown = world.ask(own, "/", &with(more)).await;
+    assert_eq!(shown.status, 200, "{}", shown.body);
+    let asked = shown.body.to_ascii_lowercase();
+    assert!(asked.contains("\r\ncookie: id=7\r\n"), "{asked}");
+    assert_eq!(shown.header("set-cookie"), Some("preview-20100-id=7"));
+    assert_eq!(shown.header("cache-control"), Some("no-store"));
+
+    // Names of others, and other ways to write ours.
+    for host in [
+        "evil.example:20100",
+        "localhost.evil.example:20100",
+        "xlocalhost:20100",
+        "user@localhost:20100",
+        "localhost:20101",
+        "localhost:020100",
+        "localhost:8080",
+        "localhost",
+        "5173--abcdefghijklmnop.localhost:20100",
+    ] {
+        assert_eq!(world.ask(host, "/", &with("a=b")).await.status, 404, "{host}");
+    }
+    let foreign = |headers: &str| format!("{}{headers}", with("a=b"));
+    for (headers, status) in [
+        ("Sec-Fetch-Site: same-site\r\nSec-Fetch-Mode: cors\r\n", 403),
+        (
+            "Sec-Fetch-Site: same-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: iframe\r\n",
+            403,
+        ),
+        ("Origin: http://localhost:8080\r\n", 403),
+        ("Origin: http://localhost:20101\r\n", 403),
+        ("Service-Worker: script\r\n", 403),
+        ("Connection: Upgrade\r\nUpgrade: websocket\r\n", 403),
+        ("Origin: http://localhost:20100\r\n", 200),
+    ] {
+        assert_eq!(world.ask(own, "/", &foreign(headers)).await.status, status, "{headers}");
+    }
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+    assert_eq!(world.ask(own, "/", upgrade).await.status, 401, "a socket of nobody");
+    let forged = "Cookie: lattice-preview-8080=x; lattice-preview-20100=y\r\n";
+    assert_eq!(world.ask(own, "/", forged).await.status, 401);
 }

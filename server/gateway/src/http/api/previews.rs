@@ -32,7 +32,8 @@ pub(super) struct PreviewView {
     title: String,
     /// Whether that app is open.
     is_open: bool,
-    /// Where its pages are, for whoever may look; nothing where the server has no names for previews.
+    /// Where its pages are, for whoever may look; nothing where the server has no names for previews, or
+    /// has ports for them and this one was not entered yet.
     url: Option<String>,
 }
 
@@ -77,7 +78,9 @@ pub enum Target {
 }
 
 pub(super) const NO_NAMES: &str = "this server has no names for previews; an administrator gives it some by \
-                        preview.domain, a domain whose names all lead here";
+                        preview.domain, a domain whose names all lead here, or by preview.ports";
+const NO_PORT: &str = "all ports for previews are in use; an administrator gives the server more by \
+                       preview.ports, or names by preview.domain";
 
 impl Api {
     /// What there is behind a port of a session, of which nothing is said where there is no such session.
@@ -167,7 +170,10 @@ impl Api {
         right: Right,
         site: &Site,
     ) -> Result<String, Problem> {
-        let origin = self.previews().origin(&name, site).ok_or_else(|| conflict(NO_NAMES))?;
+        if !self.previews().is_possible() {
+            return Err(conflict(NO_NAMES));
+        }
+        let origin = self.previews().lease(&name, site).ok_or_else(|| conflict(NO_PORT))?;
         let ticket = Token::fresh().map_err(|_| internal("random bytes for a ticket"))?;
         self.previews().offer(&ticket, name, right);
         Ok(format!("{origin}/.lattice/enter/{}", ticket.expose()))
