@@ -18,7 +18,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-const TOKENS: [&str; 6] = ["grants", "links", "logins", "devices", "one_time", "tokens"];
+const TOKENS: [&str; 7] =
+    ["grants", "links", "preview_links", "logins", "devices", "one_time", "tokens"];
 
 /// Where a backup goes.
 struct Vault {
@@ -125,6 +126,7 @@ fn ask(database: &Path, question: &'static str) -> String {
 fn sealed(database: &Path) {
     assert_eq!(ask(database, "PRAGMA integrity_check"), "ok");
     let question = "SELECT CAST((SELECT count(*) FROM grants) + (SELECT count(*) FROM links) + \
+                    (SELECT count(*) FROM preview_links) + \
                     (SELECT count(*) FROM logins) + (SELECT count(*) FROM devices) + \
                     (SELECT count(*) FROM one_time) + (SELECT count(*) FROM tokens) AS TEXT)";
     assert_eq!(ask(database, question), "0", "one of {TOKENS:?} is not empty");

@@ -8,6 +8,7 @@ mod imports;
 mod internet;
 mod isolation;
 mod load;
+mod logs;
 mod recipes;
 mod refusals;
 mod snapshots;

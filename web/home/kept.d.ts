@@ -66,3 +66,55 @@ export type SnapshotsEvent =
   | { readonly type: 'ask', readonly asked: Asked }
   | { readonly type: 'restored' }
   | { readonly type: 'back' };
+
+/** A link that shows one preview and nothing else. */
+export interface PreviewLink {
+  readonly id: string;
+  /** Only in the answer that makes it. */
+  readonly url?: string;
+  readonly port: number;
+  readonly created_at: string;
+  readonly expires_at: string;
+  readonly uses: number;
+}
+
+/** A part of a desktop that has a log. */
+export interface LogPart {
+  readonly part: string;
+  /** Of an app. */
+  readonly title?: string;
+}
+
+/** What a program wrote, as plain text. */
+export interface LogLine {
+  readonly at: string | null;
+  readonly text: string;
+  /** Told from others by it. */
+  readonly number: number;
+}
+
+export interface LogsModel {
+  readonly isOpen: boolean;
+  readonly parts: readonly LogPart[] | null;
+  readonly part: string;
+  readonly lines: readonly LogLine[];
+  /** How many there ever were. */
+  readonly count: number;
+  /** What is shown while somebody reads further up, and the count of then. */
+  readonly held: readonly LogLine[] | null;
+  readonly heldAt: number;
+  readonly state: 'reading' | 'on' | 'ended' | 'lost' | 'refused';
+  /** Why it ended, where that is known. */
+  readonly reason: string;
+  readonly query: string;
+  readonly problem: Problem | null;
+}
+
+export type LogsEvent =
+  | { readonly type: 'opened' | 'closed' | 'ready' | 'lost' | 'held' | 'followed' }
+  | { readonly type: 'parts', readonly parts: readonly LogPart[] }
+  | { readonly type: 'part', readonly part: string }
+  | { readonly type: 'lines', readonly lines: readonly { readonly at: string | null, readonly text: string }[] }
+  | { readonly type: 'ended', readonly reason: string }
+  | { readonly type: 'refused', readonly problem: Problem }
+  | { readonly type: 'query', readonly query: string };

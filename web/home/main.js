@@ -395,6 +395,8 @@ const actions = {
   openPerson: () => dispatch({ type: 'open', dialog: { kind: 'person', ...quiet } }),
   /** @param {string} session */
   openStop: (session) => dispatch({ type: 'open', dialog: { kind: 'stop', session, ...quiet } }),
+  /** @param {string} session @param {number} port */
+  openSharePage: (session, port) => dispatch({ type: 'open', dialog: { kind: 'share-page', session, port, ...quiet } }),
   /** @param {string} session */
   openSnapshots: (session) => dispatch({ type: 'open', dialog: { kind: 'snapshots', session, ...quiet } }),
   /** @param {string} session */

@@ -28,7 +28,7 @@ async function enter() {
   /** @type {Answer<{ url?: string }>} */
   const answer = await api.ask('POST', path('sessions', wanted.session, 'previews'), { port: wanted.port });
   if (!answer.ok) return refuse(answer.problem);
-  const url = entranceOf(answer.value?.url, wanted);
+  const url = entranceOf(answer.value?.url, wanted, location);
   // Back leads to where the preview was opened from, not to here.
   return url ? location.replace(url) : shut('refused', 'The server named no preview.');
 }
@@ -50,7 +50,7 @@ function refuse({ trouble, detail, retryAfterS }) {
 
 /** @type {Readonly<Record<'signed-out' | 'missing' | 'refused' | 'away', Words>>} */
 const WORDS = {
-  'signed-out': { icon: 'key', tone: '', title: 'Sign in to see this preview', text: 'It shows a program of somebody’s desktop. Sign in here, or open the link by which the desktop was shared with you; then open the preview again.' },
+  'signed-out': { icon: 'key', tone: '', title: 'Sign in to see this preview', text: 'It shows a program of somebody’s desktop. Sign in here and open it again, or open the link by which it was shared with you once more.' },
   missing: { icon: 'unlink', tone: 'stop', title: 'There is no such preview for you', text: 'The desktop is gone, or nobody has shared it with you. Ask whoever gave you the address.' },
   refused: { icon: 'alert', tone: 'stop', title: 'This preview cannot be opened', text: 'The server says why:' },
   away: { icon: 'signal', tone: 'warn', title: 'The server does not answer', text: 'It may be restarting, or the network to it is down. This page tries again by itself.' },

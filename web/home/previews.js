@@ -1,6 +1,7 @@
 /** Addresses of previews, which come from outside and are not believed. Pure. */
 
 /** @typedef {{ session: string, port: number, to: string }} Preview `to`: a path of the preview's own */
+/** @typedef {{ readonly hostname: string, readonly port: string }} Here where the page is that goes there */
 
 /**
  * Which preview a page of ours is to open; nothing where its address names none.
@@ -15,14 +16,29 @@ export function previewAt(pathname, to) {
 }
 
 /**
- * Where to go with the ticket that the server gave: to an address of that very preview, or nowhere.
- * @param {unknown} url @param {Preview} preview
+ * Where a link to one preview leads: to the entrance of an address that is a preview's, or nowhere.
+ * @param {unknown} url @param {Here} here
  */
-export function entranceOf(url, { session, port, to }) {
+export const entranceAt = (url, here) => entrance(url, here, /^[1-9]\d{0,4}--[a-z0-9]{1,64}\./)?.href ?? null;
+
+/**
+ * An entrance by a name that is a preview's, or by another port of this very host.
+ * @param {unknown} url @param {Here} here @param {RegExp} name
+ */
+function entrance(url, here, name) {
   if (typeof url !== 'string' || !URL.canParse(url)) return null;
-  const entrance = new URL(url);
-  const isWeb = entrance.protocol === 'http:' || entrance.protocol === 'https:';
-  if (!isWeb || !entrance.hostname.startsWith(`${port}--${session}.`)) return null;
-  if (to !== '/') entrance.searchParams.set('to', to);
-  return entrance.href;
+  const found = new URL(url);
+  const isWeb = found.protocol === 'http:' || found.protocol === 'https:';
+  const isOther = found.hostname === here.hostname && found.port !== here.port;
+  return isWeb && (name.test(found.hostname) || isOther) && found.pathname.startsWith('/.lattice/enter/') ? found : null;
+}
+
+/**
+ * Where to go with the ticket that the server gave: to an address of that very preview, or nowhere.
+ * @param {unknown} url @param {Preview} preview @param {Here} here
+ */
+export function entranceOf(url, { session, port, to }, here) {
+  const found = entrance(url, here, new RegExp(`^${port}--${session}\\.`));
+  if (found && to !== '/') found.searchParams.set('to', to);
+  return found?.href ?? null;
 }

@@ -6,6 +6,7 @@
 import { base, secret } from './secret-path.js';
 import { h } from '../vendor/preact/preact.mjs';
 import { desktopAt } from './addresses.js';
+import { entranceAt } from './previews.js';
 import { Api } from './api.js';
 import { LINK_WORDS } from './doors.js';
 import { Doorway } from './doorway.js';
@@ -18,12 +19,13 @@ const door = new Doorway(LINK_WORDS, base, () => void join());
 
 async function join() {
   if (!secret) return door.shut('missing');
-  door.draw('joining', h(Waiting, { text: 'Joining the desktop…' }));
-  /** @type {Answer<{ url?: string }>} */
+  door.draw('joining', h(Waiting, { text: 'Opening…' }));
+  /** @type {Answer<{ url?: string, role?: string }>} */
   const answer = await api.ask('POST', 'redeem', { token: secret });
   if (!answer.ok) return door.refuse(answer.problem);
-  const url = desktopAt(base, answer.value?.url);
-  if (!url) return door.shut('refused', 'The server named no desktop.');
+  const { url: named, role } = answer.value ?? {};
+  const url = role === 'preview' ? entranceAt(named, location) : desktopAt(base, named);
+  if (!url) return door.shut('refused', 'The server named nothing that can be opened.');
   // Back leads to where the link was, not to here.
   return location.replace(url);
 }

@@ -206,6 +206,8 @@ export type Dialog = { readonly busy: boolean, readonly problem: Problem | null 
   | import('./apps.js').AppDialog
   | { readonly kind: 'share', readonly session: string, readonly made: Link | null,
       readonly links: readonly Link[] | null, readonly viewers: readonly Viewer[] | null }
+  /** Of one preview alone. */
+  | { readonly kind: 'share-page', readonly session: string, readonly port: number }
   | { readonly kind: 'stop' | 'restart' | 'reset' | 'rename' | 'duplicate', readonly session: string }
   /** Of what was thrown away, for good. */
   | { readonly kind: 'forget', readonly thrown: Session }

@@ -151,6 +151,8 @@ pub enum Action {
     UseApps,
     /// Look at the pages of programs that run on it.
     Preview,
+    /// Read what its parts and apps say.
+    ReadLogs,
     /// Read which snapshots there are of its owner's Data, and what is in them.
     ReadSnapshots,
     /// Make one.
@@ -173,7 +175,7 @@ pub enum Action {
 
 impl Action {
     /// All of them, for whoever must not forget one.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::SignIn,
         Self::Redeem,
         Self::ReadDescription,
@@ -201,6 +203,7 @@ impl Action {
         Self::GiveControl,
         Self::UseApps,
         Self::Preview,
+        Self::ReadLogs,
         Self::ReadSnapshots,
         Self::TakeSnapshot,
         Self::RestoreSnapshot,
@@ -229,6 +232,7 @@ impl Action {
                 | Self::GiveControl
                 | Self::UseApps
                 | Self::Preview
+                | Self::ReadLogs
                 | Self::ReadSnapshots
                 | Self::TakeSnapshot
                 | Self::RestoreSnapshot
@@ -309,6 +313,7 @@ fn allowed(action: Action) -> Set {
         Action::GiveControl => MASTER,
         Action::UseApps => MASTER,
         Action::Preview => MASTER | VIEW | ASSIST | CONTROL,
+        Action::ReadLogs => MASTER,
         Action::ReadSnapshots => MASTER,
         Action::TakeSnapshot => MASTER,
         Action::RestoreSnapshot => MASTER,
@@ -403,6 +408,7 @@ mod tests {
             Action::ListViewers,
             Action::GiveControl,
             Action::UseApps,
+            Action::ReadLogs,
             Action::ReadSnapshots,
             Action::TakeSnapshot,
             Action::RestoreSnapshot,

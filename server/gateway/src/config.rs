@@ -6,6 +6,7 @@ use crate::catalogues::{Library, Trusted};
 use crate::cli::tls::{TlsArgs, network};
 use crate::cli::{ServeArgs, Switch, nearest};
 use crate::http::origin::PublicUrlError;
+use crate::preview;
 use crate::store::StoreError;
 use crate::tls::Mode;
 use anyhow::{Context as _, bail};
@@ -195,6 +196,9 @@ pub struct Preview {
     /// names lead browsers to their own machine, where the server listens there only and nothing else
     /// is said.
     pub domain: Option<String>,
+    /// Ports of this server's own host, such as `20100-20199`, one for each program that is looked at: for
+    /// where there is no such domain.
+    pub ports: Option<String>,
 }
 
 /// From where projects may be cloned.
@@ -354,7 +358,21 @@ impl Config {
 }
 
 impl Preview {
+    /// The ports for previews, where they are used: a domain is better.
+    pub fn ports(&self) -> anyhow::Result<Vec<u16>> {
+        let Some(text) = &self.ports else { return Ok(Vec::new()) };
+        let Some(ports) = preview::parse_ports(text) else {
+            bail!(
+                "preview.ports is a range of at most {} ports from 1024 on, such as 20100-20199, and \
+                 not {text:?}",
+                preview::MOST_PORTS
+            );
+        };
+        Ok(if self.domain.is_some() { Vec::new() } else { ports.collect() })
+    }
+
     fn check(&self) -> anyhow::Result<()> {
+        self.ports()?;
         let Some(domain) = &self.domain else { return Ok(()) };
         let inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
         let is_label = |label: &str| {
@@ -646,6 +664,26 @@ mod tests {
             jail.set_env("LATTICE_DATA_DIR", "relative");
             let error = load(&[], None).expect_err("a relative path").to_string();
             assert!(error.contains("absolute"), "{error}");
+            Ok(())
+        });
+        for bad in ["80-90", "20199-20100", "many"] {
+            Jail::expect_with(|jail| {
+                jail.set_env("LATTICE_PREVIEW__PORTS", bad);
+                let error = load(&[], None).expect_err("no ports").to_string();
+                assert!(error.contains("preview.ports") && error.contains(bad), "{error}");
+                Ok(())
+            });
+        }
+    }
+
+    #[test]
+    fn ports_for_previews_are_used_where_there_is_no_domain() {
+        Jail::expect_with(|jail| {
+            jail.set_env("LATTICE_PREVIEW__PORTS", "20100-20102");
+            let ports = |config: Config| config.preview.ports().expect("a range");
+            assert_eq!(ports(load(&[], None).expect("good")), [20100, 20101, 20102]);
+            jail.set_env("LATTICE_PREVIEW__DOMAIN", "apps.school.example");
+            assert_eq!(ports(load(&[], None).expect("good")), [0_u16; 0]);
             Ok(())
         });
     }

@@ -26,6 +26,7 @@ pub mod http;
 pub mod hub;
 pub mod label;
 pub mod listen;
+pub mod logs;
 pub mod manager;
 pub mod preview;
 pub mod recipe;

@@ -20,8 +20,9 @@ use crate::http::origin::{Scheme, Sites};
 use crate::http::serve::{App, router};
 use crate::hub::Settings;
 use crate::listen::{Handed, adopt, bind, listen, own_names, reachable};
+use crate::logs::Logs;
 use crate::manager::{Manager, Rules};
-use crate::preview::{Book, Previews};
+use crate::preview::{Book, Previews, answer_on_port};
 use crate::runtime::{OwnBroker, Runtime};
 use crate::share::{encoders, tell_of, warn_of_plain};
 use crate::signals::Signals;
@@ -31,6 +32,7 @@ use crate::telemetry::Metrics;
 use crate::tls::Tls;
 use crate::tls::authority::Root;
 use anyhow::{Context as _, bail};
+use axum::Router;
 use lattice_engine::session::SessionId;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File};
@@ -40,6 +42,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::{interval, sleep};
 
@@ -185,6 +188,7 @@ impl Server {
         let (hosts, public) = (own_names(address), &config.server.public_url);
         let domain = match &config.preview.domain {
             Some(domain) => Some(domain.clone()),
+            None if config.preview.ports.is_some() => None,
             None if address.ip().is_loopback() && public.is_empty() => Some("localhost".to_owned()),
             None => None,
         };
@@ -209,9 +213,17 @@ impl Server {
         let library = config.catalogues.library(&config.data_dir)?;
         let is_open = config.catalogues.people_install;
         let installer = Installer::new(library, is_open, runtime.clone(), store.clone());
-        let keeping = Keeping { snapshots, backups: backups.clone(), installer };
-        let (book, host) =
-            (Book::new(domain), Host::new(config.data_dir.clone(), Some(config.clone())));
+        let logs = Logs::new(runtime.clone());
+        let keeping = Keeping { snapshots, logs, backups: backups.clone(), installer };
+        let listeners = match domain {
+            Some(_) => Vec::new(),
+            None => listen_for_previews(address, &config.preview.ports()?).await?,
+        };
+        let book = match domain {
+            Some(domain) => Book::new(Some(domain)),
+            None => Book::on_ports(listeners.iter().map(|(port, _)| *port).collect()),
+        };
+        let host = Host::new(config.data_dir.clone(), Some(config.clone()));
         let api = Api::new(store.clone(), auth, desktops, keeping, recipes, book, host);
         tokio::spawn(api.clone().upkeep());
         let previews = Previews {
@@ -221,12 +233,19 @@ impl Server {
             sites: sites.clone(),
             proxies: asked.proxies(),
         };
+        let shared = Arc::new(previews.clone());
+        let on_port = |(port, listener)| {
+            let state = (shared.clone(), port);
+            (listener, Router::new().fallback(answer_on_port).with_state(state))
+        };
+        let ports = listeners.into_iter().map(on_port).collect();
         let app = App { api, manager: manager.clone(), metrics: metrics.clone(), previews };
         let drain = Drain::default();
         let names =
             Names { sites: sites.clone(), proxies: asked.proxies(), authority: root.clone() };
         let max_connections = usize::from(config.server.max_connections);
-        Front { listener, plain, tls, sites, max_connections }.open(router(app, names), &drain);
+        Front { listener, plain, tls, sites, ports, max_connections }
+            .open(router(app, names), &drain);
         Ok(Self {
             address,
             scheme,
@@ -357,4 +376,25 @@ async fn end_all(runtime: &Arc<Runtime>) -> anyhow::Result<()> {
 /// The address that signs in with a token, which stays in the browser: no server sees a fragment.
 pub fn entrance(origin: &str, query: &str, token: &Token) -> String {
     format!("{origin}/enter{query}#{}", token.expose())
+}
+
+/// Listens on the ports for previews, beside the server itself. One that another program has is left out.
+async fn listen_for_previews(
+    server: SocketAddr,
+    ports: &[u16],
+) -> anyhow::Result<Vec<(u16, TcpListener)>> {
+    let mut listeners = Vec::new();
+    for port in ports.iter().copied().filter(|port| *port != server.port()) {
+        match bind(SocketAddr::new(server.ip(), port)).await {
+            Ok(listener) => listeners.push((port, listener)),
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::warn!(port, error, "a port for previews cannot be used");
+            }
+        }
+    }
+    if listeners.is_empty() && !ports.is_empty() {
+        bail!("none of the ports of preview.ports can be used; name others, or preview.domain");
+    }
+    Ok(listeners)
 }

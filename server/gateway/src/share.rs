@@ -126,7 +126,8 @@ impl Server {
         let agent = tokio::spawn(async move { agent::run(source, &hub, &pid, stopped).await });
         let router = http::router(Arc::new(app));
         let max_connections = usize::from(args.max_connections);
-        Front { listener, plain, tls, sites, max_connections }.open(router, &drain);
+        Front { listener, plain, tls, sites, ports: Vec::new(), max_connections }
+            .open(router, &drain);
         Ok(Self { address, scheme, root, drain, hub: hub_task, agent, stop_agent, status, metrics })
     }
 

@@ -144,7 +144,33 @@ async function openPreview(seat) {
   }, PROGRAM_MS);
   await shoot(stranger.page, 'vue-preview-revoked');
   await stranger.close();
+  await sharePage(seat, token, shows);
   return preview;
+}
+
+/**
+ * The same page by a link to it alone: its holder sees it by its own address, and is nobody to the desktop.
+ * @param {Seat} seat @param {string} token @param {(page: import('playwright-core').Page) => Promise<void>} shows
+ */
+async function sharePage(seat, token, shows) {
+  const guest = await open(browser, new URL('/healthz', serve.url).href);
+  const { id, url } = await serve.ask(token, 'POST', `/api/v1/sessions/${seat.session}/preview-links`, { port: 5173 });
+  await guest.page.goto(url);
+  await shows(guest.page);
+  assert.match(new URL(guest.page.url()).hostname, new RegExp(`^5173--${seat.session}\\.`));
+  await shoot(guest.page, 'vue-page-shared');
+  const cookies = await guest.page.context().cookies(serve.url);
+  assert.deepEqual(cookies.filter(({ name }) => !name.startsWith('lattice-preview')), [], 'nobody is signed in by it');
+  for (const path of ['', '/picture', '/previews', '/logs?part=desktop']) {
+    const answer = await guest.page.request.get(new URL(`/api/v1/sessions/${seat.session}${path}`, serve.url).href);
+    assert.equal(answer.status(), 401, path);
+  }
+  await serve.ask(token, 'DELETE', `/api/v1/sessions/${seat.session}/preview-links/${id}`);
+  await eventually('the page to be closed with its link', async () => {
+    await guest.page.goto(`http://5173--${seat.session}.localhost:${new URL(serve.url).port}/`, { waitUntil: 'commit', timeout: 5000 }).catch(() => null);
+    return guest.page.getByRole('heading', { name: 'Sign in to see this preview' }).waitFor({ timeout: 3000 }).then(() => true, () => false);
+  }, PROGRAM_MS);
+  await guest.close();
 }
 
 test('a Vue page is run, seen in the browser of the desktop, changed in VS Code, and clicked', () => lesson('Node + Vue + VS Code', 'vue', async (seat) => {

@@ -209,6 +209,21 @@ export const routes = [
     call.double.startSoon(one);
     return [202, call.double.seen(one, call.login ?? {})];
   }],
+  ['GET sessions/{}/logs/parts', (call) => [200, { parts: Object.keys(session(call).logs ?? {}).map((part) => ({ part, ...(part === 'app:code' && { title: 'VS Code' }) })) }]],
+  ['GET sessions/{}/logs', (call) => {
+    const log = session(call).logs?.[call.url.searchParams.get('part') ?? ''];
+    if (!log) throw new Refusal(404, 'Not found', 'there is no such part');
+    if (call.url.searchParams.get('follow') !== '1') {
+      call.response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8', 'content-disposition': 'attachment; filename="log"' });
+      call.response.end(log.lines.map(({ at, text }) => `${at} ${text}\n`).join(''));
+      return undefined;
+    }
+    call.response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
+    call.response.write(`event: ready\ndata: {}\n\nevent: lines\ndata: ${JSON.stringify(log.lines)}\n\n`);
+    log.readers.add(call.response);
+    call.response.on('close', () => log.readers.delete(call.response));
+    return undefined;
+  }],
   ['GET sessions/{}/links', (call) => [200, { links: session(call).links.filter(({ revoked }) => !revoked).map(linkShown) }]],
   ['POST sessions/{}/links', (call) => {
     const { role, expires_in_s: seconds = 86_400, max_uses = null, ...unknown } = call.body;
@@ -222,6 +237,20 @@ export const routes = [
     link.revoked = true;
     return [204];
   }],
+  ['GET sessions/{}/preview-links', (call) => [200, { links: (session(call).pages ?? []).map(({ url, ...link }) => link) }]],
+  ['POST sessions/{}/preview-links', (call) => {
+    const one = session(call);
+    const { port, expires_in_s: seconds = 86_400 } = call.body;
+    const id = String((one.pages?.length ?? 0) + 1);
+    const made = { id, port, uses: 0, created_at: new Date().toISOString(), expires_at: new Date(Date.now() + seconds * 1000).toISOString(), url: `${call.double.url}/s/${'p'.repeat(42)}${id}` };
+    one.pages = [made, ...(one.pages ?? [])];
+    return [201, made];
+  }],
+  ['DELETE sessions/{}/preview-links/{}', (call) => {
+    const one = session(call);
+    one.pages = one.pages?.filter(({ id }) => id !== call.parts[1]);
+    return [204];
+  }],
   ['GET sessions/{}/viewers', (call) => [200, { viewers: session(call, false).watchers }]],
   ['POST sessions/{}/control', (call) => {
     const one = session(call);
@@ -229,6 +258,8 @@ export const routes = [
     return [204];
   }],
   ['POST redeem', (call) => {
+    const page = call.double.sessions.flatMap(({ pages = [] }) => pages).find(({ url }) => url.endsWith(`/${call.body.token}`));
+    if (page) return [200, { url: call.double.entrance, role: 'preview' }];
     const one = call.double.sessions.find(({ links }) => links.some(({ token }) => token === call.body.token));
     const link = one?.links.find(({ token }) => token === call.body.token);
     if (!one || !link) throw new Refusal(404, 'No such link', 'this link is not known');

@@ -19,7 +19,9 @@ import { Shop, catalogueRoutes } from './double-catalogue.mjs';
  * @typedef {{ id: string, name: string, display_name: string, role: 'member' | 'admin', password: string | null, disabled: boolean }} User
  * @typedef {{ id: string, name: string, template: string, owner: User, state: string, reason: string, created_at: string, grants: Map<string, string>, watchers: any[], links: Link[],
  *   queue?: { position: number, eta_s: number | null } | null, picture?: number | null, png?: Buffer, usage?: object | null, storage?: object | null,
- *   apps?: { name: string, title: string, icon: string, state: string, reason?: string }[], thrown?: string }} Session
+ *   apps?: { name: string, title: string, icon: string, state: string, reason?: string }[], thrown?: string,
+ *   logs?: Record<string, Log>, pages?: { id: string, port: number, uses: number, created_at: string, expires_at: string, url: string }[] }} Session
+ * @typedef {{ lines: { at: string | null, text: string }[], readers: Set<Response> }} Log
  * @typedef {{ id: string, token: string, role: string, expires_at: string, max_uses: number | null, uses: number, created_at: string, revoked: boolean }} Link
  * @typedef {{ user?: User, guest?: { session: string, role: string } }} Login
  * @typedef {{ match: RegExp, status?: number, retryAfter?: number, title?: string, detail?: string, hold?: Promise<void>, cut?: boolean }} Fault
@@ -70,11 +72,13 @@ export class Double {
   sessions = [];
   /** One-time sign-ins. @type {Map<string, { user: User, state: 'good' | 'used' | 'expired' }>} */
   enters = new Map();
-  /** @type {{ id: string, title: string, summary: string, readme?: string }[]} */
+  /** @type {{ id: string, title: string, summary: string, readme?: string, apps?: { name: string, ports?: number[] }[] }[]} */
   templates = [{ id: 'desktop', title: 'Plain desktop', summary: 'Files, a terminal, a browser.' }];
   shop = new Shop();
   /** @type {Fault[]} */
   faults = [];
+  /** Where links to pages lead. */
+  entrance = '';
   /** How its machine is. @type {object} */
   figures = {
     version: '0.1.0', up_s: 93_000, cores: 8, load: [2.31, 1.9, 1.2], pressure_percent: 4.2,

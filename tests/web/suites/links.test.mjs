@@ -82,7 +82,7 @@ test('redeem: the secret leaves the address before it is sent', doubleOnly(), as
   let release = () => {};
   double.fault({ match: /redeem$/, hold: new Promise((resolve) => { release = () => resolve(undefined); }) });
   await visit(`/s/${link.token}`, async (page) => {
-    await page.getByText('Joining the desktop').waitFor();
+    await page.getByText('Opening…').waitFor();
     await look(page, 'redeem-joining');
     assert.equal(new URL(page.url()).pathname, '/s/');
     assert.equal(double.sessions[0]?.links[0]?.uses, 0);

@@ -8,6 +8,7 @@ import { AskAboutApp } from './catalogue-dialog.js';
 import { NewDesktop } from './new.js';
 import { QrCode } from './qr-code.js';
 import { Share } from './share.js';
+import { SharePage } from './share-page.js';
 import { Snapshots } from './snapshots.js';
 
 /** @import { Actions } from '../main.js' */
@@ -23,6 +24,7 @@ export function Dialogs({ model, actions }) {
     case undefined: return null;
     case 'new': return h(NewDesktop, { model, dialog, actions, key: dialog.kind });
     case 'app': return h(AskAboutApp, { model, dialog, actions, key: dialog.kind });
+    case 'share-page': return h(SharePage, { model, dialog, actions, key: `${dialog.kind} ${dialog.port}` });
     case 'share': return h(Share, { model, dialog, actions, key: dialog.kind });
     case 'snapshots': return h(Snapshots, { model, dialog, actions, key: dialog.kind });
     case 'stop': return h(Stop, { model, dialog, actions, key: dialog.kind });

@@ -4,6 +4,7 @@ import { Component, h } from '../../vendor/preact/preact.mjs';
 import { called, sessionOf, titled } from '../state.js';
 import { amount, offers, since, span, stateSentence, stateTone, t } from '../words.js';
 import { Main, Screen, kindOf, mayManage } from './desktops.js';
+import { Logs } from './logs.js';
 import { Failed, IconButton, icon } from './parts.js';
 import { Readme } from './readme.js';
 import { Viewers } from './share.js';
@@ -65,6 +66,7 @@ function Whole(props) {
             role === 'owner' && act('copy', 'project.duplicate', () => actions.openDuplicate(id)))),
         h(People, props),
         h(Apps, props),
+        h(Logs, { session, actions }),
         h(About, { key: `${session.template} ${kind?.readme?.length ?? 0}`, kind, tokens: model.readmes[session.template], actions })),
       h('div', { class: 'project-side' },
         h(Facts, props),
@@ -131,14 +133,16 @@ function Apps({ session, model, actions }) {
   const runs = session.state === 'running';
   return panel('apps', 'project.apps',
     !runs && h('p', { class: 'soft' }, t('project.apps-rest')),
-    h('ul', null, ...apps.map((app) => h('li', { key: app.name },
+    h('ul', { class: 'apps' }, ...apps.map((app) => h('li', { key: app.name },
       h('span', { class: 'row-main' },
         h('b', { class: 'clip' }, app.title),
         h('span', { class: 'soft' }, [t(`app.${app.state}`), app.reason].filter(Boolean).join(': '))),
-      runs && app.state === 'running' && ports(app.name).map((port) => h('a', {
+      runs && app.state === 'running' && ports(app.name).flatMap((port) => [h(IconButton, {
+        key: `share ${port}`, label: t('page.share-name', { name: app.title, port }), icon: 'share', onClick: () => actions.openSharePage(session.id, port),
+      }), h('a', {
         key: port, class: 'button small', href: actions.preview(session.id, port), target: '_blank', rel: 'noopener',
         'aria-label': t('project.preview-name', { name: app.title, port }), title: t('project.preview-hint', { port }),
-      }, t('project.preview', { port }))),
+      }, t('project.preview', { port }))]),
       runs && toggle(app, session, model, actions)))));
 }
 

@@ -2,7 +2,7 @@
 
 import { h } from '../../vendor/preact/preact.mjs';
 import { sessionOf, titled } from '../state.js';
-import { LINK_ROLES, left, used } from '../words.js';
+import { LINK_ROLES, left, t, used } from '../words.js';
 import { CopyField, FIRST, Modal, Trouble, filledIn, icon } from './parts.js';
 import { QrCode } from './qr-code.js';
 
@@ -14,8 +14,8 @@ import { QrCode } from './qr-code.js';
 
 const ROLES = /** @type {readonly LinkRole[]} */ (['view', 'assist', 'control']);
 /** Seconds, and what they are called. @type {readonly (readonly [number, string])[]} */
-const SPANS = [[3600, '1 hour'], [28_800, '8 hours'], [86_400, '1 day'], [604_800, '1 week'], [2_592_000, '30 days']];
-const SPAN_AT_FIRST = 86_400;
+export const SPANS = [[3600, '1 hour'], [28_800, '8 hours'], [86_400, '1 day'], [604_800, '1 week'], [2_592_000, '30 days']];
+export const SPAN_AT_FIRST = 86_400;
 /** Nothing means as often as anybody likes. @type {readonly (readonly [string, string])[]} */
 const USES = [['1', 'Once'], ['5', '5 times'], ['30', '30 times'], ['', 'Any number of times']];
 const USES_AT_FIRST = '30';
@@ -27,7 +27,8 @@ export function Share(props) {
   return h(Modal, { title: `Share ${name}`, class: 'share', model, actions },
     dialog.made?.url ? h(Made, { link: dialog.made, url: dialog.made.url, model, actions }) : h(NewLink, props),
     h(Watching, props),
-    h(Links, props));
+    h(Links, props),
+    h(Pages, props));
 }
 
 /** @param {Props} props */
@@ -88,6 +89,20 @@ function Links({ model, dialog, actions }) {
         'aria-label': `Revoke the ${LINK_ROLES[link.role].title.toLowerCase()} link, ${used(link)}`,
         onClick: () => void actions.revoke(dialog.session, link.id),
       }, 'Revoke')))));
+}
+
+/** What can be shown without the desktop. @param {Props} props */
+function Pages({ model, dialog, actions }) {
+  const session = sessionOf(model, dialog.session);
+  const apps = model.templates.find(({ id }) => id === session?.template)?.apps ?? [];
+  const ports = apps.flatMap(({ ports: all = [] }) => all);
+  if (ports.length === 0) return null;
+  return h('section', { class: 'rows', 'aria-labelledby': 'pages-title' },
+    h('h3', { id: 'pages-title' }, t('page.only')),
+    h('p', { class: 'soft' }, t('page.only-text')),
+    h('ul', null, ...ports.map((port) => h('li', { key: port },
+      h('span', { class: 'row-main' }, h('b', null, t('page.port', { port }))),
+      h('button', { type: 'button', class: 'button small', 'aria-label': t('page.share-port', { port }), onClick: () => actions.openSharePage(dialog.session, port) }, t('page.share'))))));
 }
 
 /** @param {Props} props */

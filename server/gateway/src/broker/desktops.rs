@@ -107,6 +107,7 @@ struct Container {
 
 mod fetch;
 mod grants;
+mod parts;
 mod pool;
 mod recipes;
 mod snapshots;

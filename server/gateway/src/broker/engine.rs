@@ -1,6 +1,7 @@
 //! The container engine: the few things that the broker asks of it, and what its errors mean.
 
 use super::containers::BROKER;
+use crate::logs::Window;
 use crate::runtime::RuntimeError;
 use bollard::container::{AttachContainerResults, LogOutput};
 use bollard::errors::Error;
@@ -396,6 +397,18 @@ impl Engine {
         let options = LogsOptionsBuilder::default().follow(true).stdout(true).stderr(true);
         let docker = self.docker().await?;
         Ok(docker.logs(container, Some(options.since(since).build())))
+    }
+
+    /// The newest of what a container has said, and what it says from then on where that is wanted: each
+    /// line with its time.
+    pub(super) async fn say(
+        &self,
+        container: &str,
+        window: Window,
+    ) -> Result<impl Stream<Item = Result<LogOutput, Error>> + use<>, RuntimeError> {
+        let options = LogsOptionsBuilder::default().stdout(true).stderr(true).timestamps(true);
+        let options = options.follow(window.follow).tail(&window.tail.to_string());
+        Ok(self.docker().await?.logs(container, Some(options.build())))
     }
 
     /// Whether its memory's limit ended a container.

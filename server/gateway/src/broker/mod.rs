@@ -12,6 +12,7 @@ mod data;
 mod desktops;
 mod engine;
 mod host;
+mod logs;
 pub mod look;
 mod network;
 mod place;
@@ -264,6 +265,9 @@ async fn serve(mut stream: UnixStream, desktops: &Arc<Desktops>) -> io::Result<(
             _ => hand_on(writer, desktops, owner, keeping, is_read).await,
         };
     }
+    if let Request::Logs(session, part, window) = request {
+        return logs::hand_on(reader, writer, desktops, &session.0, &part, window).await;
+    }
     if let Request::Fetch(url) = request {
         return fetch(reader, writer, desktops, &url).await;
     }
@@ -384,7 +388,8 @@ async fn answer(desktops: &Arc<Desktops>, request: Request) -> Reply {
         Request::Freeze(owner) => desktops.hold_still(owner).await,
         Request::Thaw(owner) => desktops.let_go_on(owner).await,
         // Answered before, with more than one line.
-        Request::Watch | Request::Keep(..) | Request::Fetch(..) | Request::Pull(_) => Ok(()),
+        Request::Watch | Request::Keep(..) | Request::Fetch(..) => Ok(()),
+        Request::Pull(_) | Request::Logs(..) => Ok(()),
     };
     or_refused(done.map(|()| Reply::Done))
 }

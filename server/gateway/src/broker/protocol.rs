@@ -2,13 +2,14 @@
 //! socket, answered by a line.
 //!
 //! INVARIANT: nothing in a [`Request`] says how a container is made. It names a session, its owner, an
-//! app, or something in a snapshot, by a path that cannot lead out of it. What a desktop is made of it
-//! names, or has with it as a template's text, which is read as the broker's own files are: what may
-//! stand in none of them is refused in it. So whoever breaks into the gateway can start and end desktops,
-//! with any image that is there and any permission that templates know, and not more: no mount, no
-//! capability, no user id, no network without walls.
+//! app, a part that has a log, or something in a snapshot, by a path that cannot lead out of it. What a
+//! desktop is made of it names, or has with it as a template's text, which is read as the broker's own
+//! files are: what may stand in none of them is refused in it. So whoever breaks into the gateway can
+//! start and end desktops, with any image that is there and any permission that templates know, and not
+//! more: no mount, no capability, no user id, no network without walls.
 
 use crate::auth::Token;
+use crate::logs::{PartName, Window};
 use lattice_engine::session::SessionId;
 use lattice_wire::imports::CloneUrl;
 use lattice_wire::snapshots;
@@ -56,6 +57,8 @@ pub enum Request {
     Keep(i64, snapshots::Request),
     /// Clone a repository, where nothing of anybody is; see [`Reply::Keeps`].
     Fetch(CloneUrl),
+    /// What a part of it says and has said; see [`Reply::Says`].
+    Logs(Id, PartName, Window),
     /// Have all that may write to this user's Data stand still, a minute and a half at most.
     Freeze(i64),
     /// Let it go on.
@@ -120,6 +123,8 @@ pub enum Reply {
     Keeps,
     /// So much of an image is here; more lines follow, and at last [`Reply::Done`] or a refusal.
     Pulling(Progress),
+    /// What a part says follows, each line with a time before it, until that part or the connection ends.
+    Says,
     /// Something may have changed.
     Changed,
     /// It was not done.
@@ -389,7 +394,7 @@ mod tests {
             Request::Start(own),
             Request::Recipe(session.clone()),
             Request::Open(session.clone(), "code".into()),
-            Request::Stop(session),
+            Request::Stop(session.clone()),
             Request::Keep(7, snapshots::Request::List {}),
             Request::Fetch("https://git.example/a".parse().expect("an address")),
             Request::Thaw(7),
@@ -398,6 +403,11 @@ mod tests {
                 app: "draw".into(),
                 image: "r.example/draw@sha256:00".into(),
             }),
+            Request::Logs(
+                session.clone(),
+                PartName::app("code").expect("a part"),
+                Window { tail: 10, follow: true },
+            ),
             Request::Watch,
         ];
         for one in all {
@@ -428,6 +438,9 @@ mod tests {
             r#"{"pull":{"image":"evil"}}"#,
             r#"{"pull":{"catalogue":"a","app":"b","image":"c","registry":"evil"}}"#,
             &format!("{start},\"text\":{{\"services\":{{}}}}}}}}"),
+            r#"{"logs":["abcdefghijklmnop","../xorg",{"tail":1,"follow":false}]}"#,
+            r#"{"logs":["abcdefghijklmnop","xorg",{"tail":-1,"follow":false}]}"#,
+            r#"{"logs":["abcdefghijklmnop","xorg",{"tail":1,"follow":false,"since":0}]}"#,
             "\"hello",
             "[]",
             "\u{0}",

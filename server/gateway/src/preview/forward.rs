@@ -2,7 +2,7 @@
 
 use super::headers::{to_browser, to_program};
 use super::pages::Page;
-use crate::accept::Connection;
+use super::refuse;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{StatusCode, Uri, Version};
@@ -12,6 +12,8 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use std::io;
 use std::path::PathBuf;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::copy_bidirectional;
 use tokio::net::UnixStream;
@@ -21,25 +23,26 @@ use tokio::time::timeout;
 /// A program that compiles before it answers may take its time, one that hangs not for ever.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(120);
 
+/// Resolves when nothing may be shown any more: the right to look has ended, or the server does.
+pub(super) type Ending = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Where a request goes.
 pub(super) struct Way {
     pub(super) socket: PathBuf,
     pub(super) port: u16,
     pub(super) origin: String,
+    /// The port that it has to itself, where it has no name.
+    pub(super) own: Option<u16>,
     /// Held until all is said.
     pub(super) turn: OwnedSemaphorePermit,
 }
 
-/// Asks the program; a page says so where nobody answers. `revoked` resolves when whoever asks may no
-/// longer look: a socket ends then, as it does when the server does.
-pub(super) async fn forward(
-    way: Way,
-    mut request: Request,
-    connection: Connection,
-    revoked: impl Future<Output = ()> + Send + 'static,
-) -> Response {
-    let Way { socket, port, origin, turn } = way;
-    let upgrade = to_program(request.headers_mut(), port, &origin);
+/// Asks the program; a page says so where nobody answers. At the `ending` all that is under way ends: a
+/// socket, a body, and the wait for an answer. What was begun is broken off rather than ended, so that a
+/// browser does not take a piece for the whole, and does not wait for more either.
+pub(super) async fn forward(way: Way, mut request: Request, mut ending: Ending) -> Response {
+    let Way { socket, port, origin, own, turn } = way;
+    let upgrade = to_program(request.headers_mut(), port, &origin, own);
     let browser = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     match path.parse::<Uri>() {
@@ -47,17 +50,21 @@ pub(super) async fn forward(
         Err(_) => return StatusCode::BAD_REQUEST.into_response(),
     }
     *request.version_mut() = Version::HTTP_11;
-    let mut response = match timeout(ANSWER_PATIENCE, ask(socket, request)).await {
+    let asked = tokio::select! {
+        asked = timeout(ANSWER_PATIENCE, ask(socket, request)) => asked,
+        () = &mut ending => return refuse("this preview is not shown any more"),
+    };
+    let mut response = match asked {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => return Page::Silent { port }.response(),
         Err(_) => return Page::Slow { port }.response(),
     };
     let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-    to_browser(response.headers_mut(), port, is_upgrade);
+    to_browser(response.headers_mut(), port, is_upgrade, own);
     match (is_upgrade, browser) {
         (true, Some(browser)) => {
             let program = hyper::upgrade::on(&mut response);
-            tokio::spawn(join(browser, program, connection, revoked, turn));
+            tokio::spawn(join(browser, program, ending, turn));
             let (parts, _) = response.into_parts();
             Response::from_parts(parts, Body::empty())
         }
@@ -65,7 +72,7 @@ pub(super) async fn forward(
         (true, None) => Page::Silent { port }.response(),
         (false, _) => {
             let (parts, body) = response.into_parts();
-            let body = Held { body, _turn: turn };
+            let body = Held { body, ending, _turn: turn };
             Response::from_parts(parts, Body::new(body))
         }
     }
@@ -83,38 +90,34 @@ async fn ask(socket: PathBuf, request: Request) -> io::Result<Response<hyper::bo
 }
 
 /// Passes bytes both ways until one side ends, the right to look does, or the server.
-async fn join(
-    browser: OnUpgrade,
-    program: OnUpgrade,
-    connection: Connection,
-    revoked: impl Future<Output = ()>,
-    _turn: OwnedSemaphorePermit,
-) {
+async fn join(browser: OnUpgrade, program: OnUpgrade, ending: Ending, _turn: OwnedSemaphorePermit) {
     let (Ok(browser), Ok(program)) = tokio::join!(browser, program) else { return };
     let (mut browser, mut program) = (TokioIo::new(browser), TokioIo::new(program));
-    let mut guard = connection.guard;
     tokio::select! {
         _ = copy_bidirectional(&mut browser, &mut program) => {}
-        () = revoked => {}
-        _ = guard.closing() => {}
+        () = ending => {}
     }
 }
 
-/// A body, and the turn that it takes until it has ended.
+/// A body, the turn that it takes until it has ended, and what ends it before.
 struct Held {
     body: hyper::body::Incoming,
+    ending: Ending,
     _turn: OwnedSemaphorePermit,
 }
 
 impl hyper::body::Body for Held {
     type Data = bytes::Bytes;
-    type Error = hyper::Error;
+    type Error = axum::BoxError;
 
     fn poll_frame(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Self::Data>, Self::Error>>> {
-        std::pin::Pin::new(&mut self.body).poll_frame(context)
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<hyper::body::Frame<Self::Data>, Self::Error>>> {
+        if self.ending.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Some(Err("this preview is not shown any more".into())));
+        }
+        Pin::new(&mut self.body).poll_frame(context).map_err(Into::into)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -29,7 +29,13 @@ const OWN: [&str; 3] = ["lattice", "__Host-lattice", "__Secure-lattice"];
 
 /// Makes of a browser's headers those for the program on `port`; `origin` is the preview's. Whether it
 /// asks for another protocol, and which.
-pub(super) fn to_program(headers: &mut HeaderMap, port: u16, origin: &str) -> Option<HeaderValue> {
+/// Where the preview has the port `own` to itself, cookies come from all ports of the host.
+pub(super) fn to_program(
+    headers: &mut HeaderMap,
+    port: u16,
+    origin: &str,
+    own: Option<u16>,
+) -> Option<HeaderValue> {
     let upgrade = upgrade_of(headers);
     drop_hops(headers);
     let local = format!("localhost:{port}");
@@ -41,6 +47,10 @@ pub(super) fn to_program(headers: &mut HeaderMap, port: u16, origin: &str) -> Op
         .flat_map(|line| line.split(';'))
         .map(str::trim)
         .filter(|pair| !pair.is_empty() && !is_own(pair))
+        .filter_map(|pair| match own {
+            Some(own) => pair.strip_prefix(&mark(own)),
+            None => Some(pair),
+        })
         .map(str::to_owned)
         .collect();
     headers.remove(header::COOKIE);
@@ -67,7 +77,7 @@ pub(super) fn to_program(headers: &mut HeaderMap, port: u16, origin: &str) -> Op
 }
 
 /// Makes of a program's headers those for the browser.
-pub(super) fn to_browser(headers: &mut HeaderMap, port: u16, is_upgrade: bool) {
+pub(super) fn to_browser(headers: &mut HeaderMap, port: u16, is_upgrade: bool, own: Option<u16>) {
     let upgrade = upgrade_of(headers);
     drop_hops(headers);
     NOT_THEIRS.iter().for_each(|name| drop(headers.remove(*name)));
@@ -75,7 +85,15 @@ pub(super) fn to_browser(headers: &mut HeaderMap, port: u16, is_upgrade: bool) {
         .get_all(header::SET_COOKIE)
         .iter()
         .filter(|cookie| may_set(cookie))
-        .cloned()
+        .filter_map(|cookie| match own {
+            Some(own) => HeaderValue::try_from(format!(
+                "{}{}",
+                mark(own),
+                cookie.to_str().ok()?.trim_start()
+            ))
+            .ok(),
+            None => Some(cookie.clone()),
+        })
         .collect();
     headers.remove(header::SET_COOKIE);
     for cookie in cookies {
@@ -85,12 +103,21 @@ pub(super) fn to_browser(headers: &mut HeaderMap, port: u16, is_upgrade: bool) {
         headers.insert(header::LOCATION, path);
     }
     headers.insert(HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex"));
+    if own.is_some() {
+        // Another preview may have the port one day.
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
     let resources = HeaderName::from_static("cross-origin-resource-policy");
     headers.insert(resources, HeaderValue::from_static("same-origin"));
     if is_upgrade && let Some(protocol) = upgrade {
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(header::UPGRADE, protocol);
     }
+}
+
+/// What the names of a program's cookies begin with in browsers, which send those of all ports to all.
+fn mark(own: u16) -> String {
+    format!("preview-{own}-")
 }
 
 /// Which protocol is asked for, where `Connection` says so, too.
@@ -175,7 +202,7 @@ mod tests {
             ("x-forwarded-for", "192.0.2.1"),
             ("accept", "text/html"),
         ]);
-        assert_eq!(to_program(&mut asked, 5173, ORIGIN), None);
+        assert_eq!(to_program(&mut asked, 5173, ORIGIN, None), None);
         assert_eq!(all(&asked, "host"), ["localhost:5173"]);
         assert_eq!(all(&asked, "origin"), ["http://localhost:5173"]);
         assert_eq!(all(&asked, "referer"), ["http://localhost:5173/page?a=b"]);
@@ -194,13 +221,13 @@ mod tests {
             ("origin", "https://evil.example"),
             ("sec-websocket-key", "k"),
         ]);
-        let upgrade = to_program(&mut asked, 5173, ORIGIN).expect("it asks for one");
+        let upgrade = to_program(&mut asked, 5173, ORIGIN, None).expect("it asks for one");
         assert_eq!(upgrade, "websocket");
         assert_eq!(all(&asked, "connection"), ["upgrade"]);
         assert_eq!(all(&asked, "sec-websocket-key"), ["k"]);
         assert!(!asked.contains_key("origin"));
         let mut half = headers(&[("upgrade", "websocket")]);
-        assert_eq!(to_program(&mut half, 5173, ORIGIN), None);
+        assert_eq!(to_program(&mut half, 5173, ORIGIN, None), None);
     }
 
     #[test]
@@ -216,7 +243,7 @@ mod tests {
             ("location", "http://localhost:5173/next?x"),
             ("transfer-encoding", "chunked"),
         ]);
-        to_browser(&mut told, 5173, false);
+        to_browser(&mut told, 5173, false, None);
         assert_eq!(all(&told, "set-cookie"), ["id=7; Path=/; HttpOnly"]);
         assert_eq!(all(&told, "location"), ["/next?x"]);
         assert_eq!(all(&told, "cross-origin-resource-policy"), ["same-origin"]);
@@ -231,8 +258,33 @@ mod tests {
             ("/same", "/same"),
         ] {
             let mut told = headers(&[("location", from)]);
-            to_browser(&mut told, 5173, false);
+            to_browser(&mut told, 5173, false, None);
             assert_eq!(all(&told, "location"), [to], "{from}");
         }
+    }
+
+    #[test]
+    fn on_a_port_a_program_gets_its_own_cookies_and_sets_no_others() {
+        let mut asked = headers(&[(
+            "cookie",
+            "preview-20100-id=7; preview-20101-id=8; theme=dark; lattice-8080=s; \
+             preview-20100-lattice=9; lattice-preview-20100=t; __Host-lattice-8080=u",
+        )]);
+        to_program(&mut asked, 5173, ORIGIN, Some(20100));
+        assert_eq!(all(&asked, "cookie"), ["id=7; lattice=9"]);
+        let mut told = headers(&[
+            ("set-cookie", "id=7; Path=/; HttpOnly"),
+            ("set-cookie", "lattice-8080=forged"),
+            ("set-cookie", "__Host-lattice-8080=forged; Secure; Path=/"),
+            ("set-cookie", " lattice-preview-20101=forged"),
+            ("set-cookie", "preview-20101-id=forged"),
+            ("set-cookie", "wide=1; Domain=desk.example"),
+            ("cache-control", "max-age=31536000"),
+        ]);
+        to_browser(&mut told, 5173, false, Some(20100));
+        let kept =
+            ["preview-20100-id=7; Path=/; HttpOnly", "preview-20100-preview-20101-id=forged"];
+        assert_eq!(all(&told, "set-cookie"), kept);
+        assert_eq!(all(&told, "cache-control"), ["no-store"]);
     }
 }

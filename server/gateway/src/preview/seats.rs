@@ -5,7 +5,7 @@
 //! pages again, which nobody sees.
 
 use super::name::Name;
-use crate::http::api::Admission;
+use crate::http::api::Right;
 use crate::store::TokenHash;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub(super) struct Seats {
 #[derive(Debug, Clone)]
 pub(super) struct Seat {
     pub(super) name: Name,
-    pub(super) admission: Admission,
+    pub(super) right: Right,
     /// When it was last seen to be worth something.
     looked: Instant,
     /// What is under way.
@@ -42,8 +42,8 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    pub(super) fn new(name: Name, admission: Admission, now: Instant) -> Self {
-        Self { name, admission, looked: now, turns: Arc::new(Semaphore::new(MOST_AT_ONCE)) }
+    pub(super) fn new(name: Name, right: Right, now: Instant) -> Self {
+        Self { name, right, looked: now, turns: Arc::new(Semaphore::new(MOST_AT_ONCE)) }
     }
 
     /// Whether it is time to see whether it is still worth something.
@@ -115,13 +115,18 @@ fn keep(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::api::Admission;
 
     fn name(port: u16) -> Name {
         Name { session: "abcdefghijklmnop".parse().expect("an id"), port }
     }
 
     fn seat(port: u16, now: Instant) -> Seat {
-        Seat::new(name(port), Admission::of_owner(name(port).session, None), now)
+        Seat::new(
+            name(port),
+            Right::Person(Box::new(Admission::of_owner(name(port).session, None))),
+            now,
+        )
     }
 
     fn hash(text: &str) -> TokenHash {

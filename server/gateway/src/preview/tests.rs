@@ -1,15 +1,17 @@
 //! Previews as browsers meet them: over real sockets, before a program that tells what it was asked.
 
+mod ports;
+
 use super::*;
 use crate::accept::{Drain, serve};
 use crate::auth::{Auth, admin};
 use crate::catalogues::install::Installer;
-use crate::http::api::{Desktops, Inbox, Keeping, Live};
+use crate::http::api::{Admission, Desktops, Inbox, Keeping, Live};
 use crate::http::origin::Scheme;
 use crate::recipe::Recipes;
 use crate::runtime::Fake;
 use crate::snapshots::Snapshots;
-use crate::store::{Actor, NewSession, Store, Timestamp};
+use crate::store::{Actor, NewPreviewLink, NewSession, Store, Timestamp};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::any;
@@ -25,6 +27,8 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 const ORIGIN: &str = "http://5173--abcdefghijklmnop.localhost:8080";
+/// Of the server's, where a preview has one.
+const PORT: u16 = 20100;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the desktop is made of.
@@ -59,6 +63,11 @@ impl Answer {
 
 impl World {
     async fn new() -> Self {
+        Self::with(Book::new(Some("localhost".into()))).await
+    }
+
+    /// The server's port for previews, where it has one, is this world's only port.
+    async fn with(book: Book) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let store = Store::open(&dir.path().join("lattice.db")).await.expect("a fresh database");
         admin::bootstrap(&store, Timestamp::now()).await.expect("made");
@@ -69,7 +78,6 @@ impl World {
         let auth = Auth::new(store.clone(), 8080).await.expect("ready");
         let (desktops, Inbox { live, .. }) = Desktops::channel();
         let recipes = Recipes::new([("vue".into(), VUE.into())]);
-        let book = Book::new(Some("localhost".into()));
         let programs = dir.path().join("run");
         let runtime = Arc::new(Runtime::Fake(Fake::new(programs.clone())));
         let snapshots = Snapshots::new(runtime.clone());
@@ -79,8 +87,9 @@ impl World {
             seen: dir.path().join("seen"),
         };
         let backups = crate::backup::Backups::off();
+        let logs = crate::logs::Logs::new(runtime.clone());
         let installer = Installer::new(library, false, runtime.clone(), store.clone());
-        let keeping = Keeping { snapshots, backups, installer };
+        let keeping = Keeping { snapshots, logs, backups, installer };
         let host = crate::host::Host::new(dir.path().to_owned(), None);
         let api = Api::new(store, auth, desktops, keeping, recipes, book, host);
         let previews = Previews {
@@ -90,9 +99,12 @@ impl World {
             sites: Sites::new(Scheme::Http, 8080, &[], &[]).expect("good names"),
             proxies: Proxies::default(),
         };
-        let router = Router::new()
-            .fallback(any(|| async { "the server itself" }))
-            .layer(from_fn_with_state(Arc::new(previews), answer_previews));
+        let router = match api.previews().0.domain {
+            Some(_) => Router::new()
+                .fallback(any(|| async { "the server itself" }))
+                .layer(from_fn_with_state(Arc::new(previews), answer_previews)),
+            None => Router::new().fallback(answer_on_port).with_state((Arc::new(previews), PORT)),
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("it");
         let drain = Drain::default();
@@ -147,7 +159,7 @@ impl World {
         let user = Some(crate::store::UserId(self.owner));
         let admission = Admission::of_owner(self.session.clone(), user);
         let name = Name { session: self.session.clone(), port };
-        self.api.previews().offer(&ticket, name, admission);
+        self.api.previews().offer(&ticket, name, Right::Person(Box::new(admission)));
         ticket.expose().to_owned()
     }
 
@@ -176,7 +188,7 @@ fn answer(text: &str) -> Answer {
 }
 
 /// Listens there as a program would, by way of its forwarder: answers each request with all of it, and an
-/// upgrade by echoing what comes.
+/// upgrade by echoing what comes; `/endless` never to the end, and `/silent` not at all.
 fn answer_whatever(socket: &Path) {
     let listener = UnixListener::bind(socket).expect("it can listen");
     tokio::spawn(async move {
@@ -191,6 +203,15 @@ fn answer_whatever(socket: &Path) {
                     asked.push(byte[0]);
                 }
                 let asked = String::from_utf8(asked).expect("text");
+                if asked.starts_with("GET /silent ") {
+                    return std::future::pending().await;
+                }
+                if asked.starts_with("GET /endless ") {
+                    let told =
+                        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n";
+                    let _ = stream.write_all(told.as_bytes()).await;
+                    return std::future::pending().await;
+                }
                 if asked.to_ascii_lowercase().contains("upgrade: websocket") {
                     let told = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\
                                 Upgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n";
@@ -390,4 +411,50 @@ fn other_sites_open_a_preview_and_do_nothing_else_with_it() {
     assert!(is_own(Method::GET, &[socket, ("origin", ORIGIN)]));
     assert!(!is_own(Method::GET, &[socket, ("origin", "null")]));
     assert!(!is_own(Method::GET, &[socket]), "a socket says where it is from");
+}
+
+#[tokio::test]
+async fn who_comes_by_a_link_sees_one_port_until_it_is_revoked_and_then_nothing_hangs() {
+    let world = World::new().await;
+    world.program();
+    let (now, store) = (Timestamp::now(), world.api.store());
+    let new = NewPreviewLink {
+        session: &world.session,
+        port: 5173,
+        token: TokenHash::of("a link"),
+        expires_at: now.plus(3600),
+        created_by: crate::store::UserId(world.owner),
+    };
+    let link = store.create_preview_link(&new, 10, now).await.expect("made").id;
+    let ticket = Token::fresh().expect("random bytes");
+    let name = Name { session: world.session.clone(), port: 5173 };
+    world.api.previews().offer(&ticket, name, Right::Link(link));
+    let entered = world.get(&format!("/.lattice/enter/{}", ticket.expose()), "").await;
+    let cookie = entered.header("set-cookie").and_then(|cookie| cookie.split(';').next());
+    let cookie = format!("Cookie: {}\r\n", cookie.expect("a cookie"));
+    assert_eq!(world.get("/", &cookie).await.status, 200);
+    // Neither another port, nor the server's own pages, nor another desktop.
+    for host in [
+        "8000--abcdefghijklmnop.localhost:8080",
+        "5173--ponmlkjihgfedcba.localhost:8080",
+        "22--abcdefghijklmnop.localhost:8080",
+    ] {
+        assert_eq!(world.ask(host, "/", &cookie).await.status, 401, "{host}");
+    }
+    assert_eq!(world.ask("localhost:8080", "/", &cookie).await.body, "the server itself");
+
+    let endless = world.get("/endless", &cookie);
+    let silent = world.get("/silent", &cookie);
+    let revoked = async {
+        // Both are under way by then, which the program's own answer shows for one of them.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let actor = Actor::System;
+        store.revoke_preview_link(&world.session, link, actor, now).await.expect("revoked");
+    };
+    let (endless, silent, ()) = tokio::join!(endless, silent, revoked);
+    assert_eq!((endless.status, endless.body.as_str()), (200, "5\r\nhello\r\n"), "it breaks off");
+    assert_eq!(silent.status, 403, "{}", silent.body);
+    let page = world.get("/", &cookie).await;
+    assert_eq!(page.status, 303, "led to where one may ask who one is");
+    assert_eq!(world.ask("5173--abcdefghijklmnop.localhost:8080", "/", &cookie).await.status, 401);
 }

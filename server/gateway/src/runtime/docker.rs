@@ -6,6 +6,7 @@ use crate::broker::protocol::{
     self, Engine, Id, MAX_REPLY, Order, Progress, Reply, Request, Seen, SeenState, Stored, Tokens,
     Wanted,
 };
+use crate::logs::{Lines, PartName, Window};
 use crate::recipe;
 use crate::snapshots::{Kept, Upload};
 use lattice_engine::session::SessionId;
@@ -18,6 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::BufReader;
 use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -161,16 +163,42 @@ impl Docker {
     }
 
     async fn keeper(&self, request: &Request) -> Result<Upload, RuntimeError> {
+        match self.begin(request).await? {
+            (Reply::Keeps, reader, writer) => Ok(Upload::new(writer, reader, None)),
+            (other, ..) => Err(odd(&other)),
+        }
+    }
+
+    /// What a part says comes over the connection as it is read; the broker ends it with the part.
+    pub(super) async fn logs(
+        &self,
+        session: &SessionId,
+        part: &PartName,
+        window: Window,
+    ) -> Result<Lines, RuntimeError> {
+        let request = Request::Logs(Id(session.clone()), part.clone(), window);
+        match timeout(PATIENCE, self.begin(&request)).await {
+            Ok(begun) => match begun? {
+                (Reply::Says, reader, writer) => Ok(Lines::of_pipe(reader, writer)),
+                (other, ..) => Err(odd(&other)),
+            },
+            Err(_) => Err(no_broker(&self.socket, &io::ErrorKind::TimedOut.into())),
+        }
+    }
+
+    /// Asks for something that has more to it than the answer: both ways of the connection.
+    async fn begin(
+        &self,
+        request: &Request,
+    ) -> Result<(Reply, BufReader<OwnedReadHalf>, OwnedWriteHalf), RuntimeError> {
         let failed = |error: io::Error| no_broker(&self.socket, &error);
         let stream = UnixStream::connect(&self.socket).await.map_err(failed)?;
-        let (reader, mut writer) = tokio::io::split(stream);
+        let (reader, mut writer) = stream.into_split();
         protocol::write(&mut writer, request).await.map_err(failed)?;
         let mut reader = BufReader::new(reader);
         let reply = protocol::read(&mut reader, MAX_REPLY).await.map_err(failed)?;
-        match understood(reply.ok_or_else(|| failed(io::ErrorKind::UnexpectedEof.into()))?)? {
-            Reply::Keeps => Ok(Upload::new(writer, reader, None)),
-            other => Err(odd(&other)),
-        }
+        let reply = reply.ok_or_else(|| failed(io::ErrorKind::UnexpectedEof.into()))?;
+        Ok((understood(reply)?, reader, writer))
     }
 
     /// Has an app's image be there, and says how far that is; it may take long.
@@ -319,6 +347,7 @@ fn odd(reply: &Reply) -> RuntimeError {
         Reply::Recipe(_) => "a template",
         Reply::Keeps => "what a keeper says",
         Reply::Pulling(_) => "how far a pull is",
+        Reply::Says => "a log",
         Reply::Changed => "a change",
         Reply::Refused { .. } => "a refusal",
     };

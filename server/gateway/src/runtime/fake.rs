@@ -5,6 +5,7 @@ use super::{
     Stored, Usage,
 };
 use crate::auth::Token;
+use crate::logs::{Line, Lines, PartName, Window};
 use crate::template;
 use lattice_engine::session::SessionId;
 use lattice_wire::snapshots::Snapshot;
@@ -118,6 +119,22 @@ impl Fake {
     pub fn fill(&self, owner: i64, stored: Stored) {
         self.world().stored.insert(owner, stored);
         self.changes.send_modify(|count| *count += 1);
+    }
+
+    pub(super) fn log_parts(&self) -> Vec<&'static str> {
+        vec!["desktop"]
+    }
+
+    /// Everything says the same three lines, and goes on saying nothing.
+    pub(super) fn logs(&self, part: &PartName, window: Window) -> Result<Lines, RuntimeError> {
+        if part.as_str() != "desktop" {
+            return Err(RuntimeError::Refused(format!("there is no part {part}")));
+        }
+        let said = ["one", "<b>two</b>", "three"].into_iter().enumerate().map(|(number, text)| {
+            Line { at: Some(format!("2026-11-28T20:56:0{number}.000Z")), text: text.to_owned() }
+        });
+        let skipped = 3usize.saturating_sub(window.tail as usize);
+        Ok(Lines::said(said.skip(skipped), window.follow))
     }
 
     /// Somebody else starts a session.

@@ -19,6 +19,7 @@ pub use process::{Process, Settings};
 
 use crate::auth::Token;
 pub use crate::broker::protocol::{Held, PartState, Progress, SeenPart, Stored, Usage, Wanted};
+use crate::logs::{Lines, PartName, Window};
 use crate::snapshots::{Kept, Upload};
 use lattice_engine::session::SessionId;
 use lattice_wire::imports::CloneUrl;
@@ -324,6 +325,29 @@ impl Runtime {
             Self::Process(_) => None,
             Self::Docker(docker) => Some(docker.port_socket(session, app, port)),
             Self::Fake(fake) => fake.port_socket(session, app, port),
+        }
+    }
+
+    /// What a part of a session says, and said before.
+    pub async fn logs(
+        &self,
+        session: &SessionId,
+        part: &PartName,
+        window: Window,
+    ) -> Result<Lines, RuntimeError> {
+        match self {
+            Self::Process(process) => process.logs(session, part, window),
+            Self::Docker(docker) => docker.logs(session, part, window).await,
+            Self::Fake(fake) => fake.logs(part, window),
+        }
+    }
+
+    /// The parts of a session that say something and are not among what it takes ([`Usage::parts`]).
+    pub fn kept_log_parts(&self, session: &SessionId) -> Vec<&'static str> {
+        match self {
+            Self::Process(process) => process.log_parts(session),
+            Self::Docker(_) => Vec::new(),
+            Self::Fake(fake) => fake.log_parts(),
         }
     }
 

@@ -9,9 +9,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 /// What cookies, links and tokens of programs are known by goes; what depends on another first.
-const WITHOUT: [&str; 6] = [
+const WITHOUT: [&str; 7] = [
     "DELETE FROM grants",
     "DELETE FROM links",
+    "DELETE FROM preview_links",
     "DELETE FROM logins",
     "DELETE FROM devices",
     "DELETE FROM one_time",

@@ -14,6 +14,7 @@ mod installed;
 mod links;
 mod logins;
 mod migrate;
+mod preview_links;
 mod sessions;
 mod templates;
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub use discarded::Discarded;
 pub use installed::{Audience, Edition, Installed, NewInstalled};
 pub use links::{Grant, Holder, Link, NewLink, Redeemed};
 pub use logins::{Bearer, IDLE_S, LIFETIME_S, Login, SignedIn};
+pub use preview_links::{NewPreviewLink, PreviewLink, PreviewLinkId, Shown};
 pub use sessions::{Desired, NewSession, Owner, Session};
 pub use templates::{MOST_VERSIONS, NewVersion, TemplateVersion};
 pub use time::Timestamp;

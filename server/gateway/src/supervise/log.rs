@@ -3,12 +3,13 @@
 //! At [`MAX_BYTES`] the file becomes `log.before` and a new one begins. A part that says more than
 //! can be read at [`PACE`] waits with it: it may fill its own time, not this machine's disk or ours.
 
+use crate::logs::stamped;
 use std::fs::{File, OpenOptions, rename};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::time::sleep;
 
@@ -30,15 +31,14 @@ struct Written {
     file: File,
     bytes: u64,
     last: String,
-    since: Instant,
 }
 
 impl Log {
     pub(super) fn open(dir: &Path) -> io::Result<Self> {
         let path = dir.join("log");
         let file = append(&path)?;
-        let (bytes, last, since) = (file.metadata()?.len(), String::new(), Instant::now());
-        Ok(Self(Arc::new(Mutex::new(Written { path, file, bytes, last, since }))))
+        let (bytes, last) = (file.metadata()?.len(), String::new());
+        Ok(Self(Arc::new(Mutex::new(Written { path, file, bytes, last }))))
     }
 
     /// Writes a line of our own or of a part.
@@ -105,8 +105,7 @@ impl Written {
             self.last = text.to_owned();
         }
         // What a part says may try to look like something else in a terminal.
-        let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let line = format!("{:>9.3} {who}: {text}\n", self.since.elapsed().as_secs_f64());
+        let line = stamped(SystemTime::now(), who, text);
         if self.bytes + line.len() as u64 > MAX_BYTES {
             rename(&self.path, self.path.with_extension("before"))?;
             self.file = append(&self.path)?;
@@ -138,7 +137,7 @@ mod tests {
         let text = read(dir.path(), "log");
         let lines: Vec<_> = text.lines().filter_map(|line| line.split_once("desktop: ")).collect();
         let said: Vec<_> = lines.iter().map(|(_, said)| *said).collect();
-        assert_eq!(said, ["one", "two  [2J", "three"]);
+        assert_eq!(said, ["one", "two", "three"]);
         assert_eq!(log.last(), "three");
     }
 

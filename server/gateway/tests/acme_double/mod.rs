@@ -98,8 +98,15 @@ impl Double {
             Tls::start(Settings { files, ..settings(dir.path(), &[]) }).expect("a certificate");
         let sites = Sites::new(Scheme::Https, 1, &[], &[]).expect("no URLs");
         let drain = Drain::default();
-        Front { listener, plain: None, tls: Some(tls), sites, max_connections: 100 }
-            .open(router, &drain);
+        Front {
+            listener,
+            plain: None,
+            tls: Some(tls),
+            sites,
+            ports: Vec::new(),
+            max_connections: 100,
+        }
+        .open(router, &drain);
         let directory = format!("{}/directory", shared.base);
         Self { directory, roots, issuer, shared, _server: drain, _dir: dir }
     }

@@ -104,7 +104,8 @@ impl Server {
         let root = tls.root().map(|root| CertificateDer::from(root.der.clone()));
         let router = router(sites.clone(), &tls);
         let drain = Drain::default();
-        Front { listener, plain, tls: Some(tls), sites, max_connections }.open(router, &drain);
+        Front { listener, plain, tls: Some(tls), sites, ports: Vec::new(), max_connections }
+            .open(router, &drain);
         Self { address, root, drain }
     }
 

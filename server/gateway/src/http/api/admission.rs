@@ -111,7 +111,7 @@ impl Api {
         }
     }
 
-    async fn keep_alive(&self, admission: &Admission) {
+    pub(super) async fn keep_alive(&self, admission: &Admission) {
         let Some(login) = admission.right.login else { return };
         if let Err(error) = self.auth().touch(login).await {
             note(&error);

@@ -84,7 +84,7 @@ pub(super) struct Links {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Place {
     url: String,
-    /// What one is to the session now.
+    /// What one is to the session now; `preview` where the link shows one page of it and nothing else.
     role: &'static str,
 }
 
@@ -186,7 +186,11 @@ pub(super) async fn redeem(
             api.store().redeem_as_guest(&token, known, &hash, now).await?
         }
     };
-    let redeemed = redeemed.ok_or_else(|| not_good(&api, &pass))?;
+    let Some(redeemed) = redeemed else {
+        let url = api.enter_by_link(&token, &pass.site).await?;
+        let url = url.ok_or_else(|| not_good(&api, &pass))?;
+        return Ok(Json(Place { url, role: "preview" }).into_response());
+    };
     api.note_change();
     let identity = match redeemed.login {
         Some(login) => Identity::Guest(login),

@@ -18,9 +18,11 @@ mod imports;
 mod keep;
 mod links;
 mod logins;
+mod logs;
 mod machine;
 mod openapi;
 mod pictures;
+mod preview_links;
 mod previews;
 mod session_view;
 mod sessions;
@@ -34,12 +36,14 @@ mod viewers;
 pub use admission::Admission;
 pub use desktops::{Answer, AppOrder, Desktops, Inbox, Live, NoSuchViewer, Order, Presence, Queue};
 pub use gallery::Gallery;
+pub use preview_links::Right;
 pub use previews::Target;
 
 use crate::auth::Auth;
 use crate::backup::Backups;
 use crate::catalogues::install::Installer;
 use crate::host::Host;
+use crate::logs::Logs;
 use crate::preview::Book;
 use crate::recipe::{Recipe, Recipes};
 use crate::session_api::TemplateApp;
@@ -104,6 +108,7 @@ struct Parts {
     snapshots: Snapshots,
     installer: Installer,
     recipes: Recipes,
+    logs: Logs,
     previews: Book,
     backups: Backups,
     host: Host,
@@ -111,11 +116,13 @@ struct Parts {
     changed: watch::Sender<u64>,
 }
 
-/// What is kept for people beside their desktops.
+/// What is kept beside what is there.
 #[derive(Debug, Clone)]
 pub struct Keeping {
     /// Of each person's Data, on this machine.
     pub snapshots: Snapshots,
+    /// Of what desktops said.
+    pub logs: Logs,
     /// Of everything, elsewhere.
     pub backups: Backups,
     /// Apps that were installed.
@@ -134,7 +141,7 @@ impl Api {
         host: Host,
     ) -> Self {
         let changed = watch::Sender::new(0);
-        let Keeping { snapshots, backups, installer } = keeping;
+        let Keeping { snapshots, logs, backups, installer } = keeping;
         Self(Arc::new(Parts {
             store,
             auth,
@@ -142,6 +149,7 @@ impl Api {
             snapshots,
             installer,
             recipes,
+            logs,
             previews,
             backups,
             host,
@@ -172,6 +180,11 @@ impl Api {
     /// What is kept of people's Data.
     pub fn snapshots(&self) -> &Snapshots {
         &self.0.snapshots
+    }
+
+    /// What desktops say.
+    pub(crate) fn logs(&self) -> &Logs {
+        &self.0.logs
     }
 
     /// Backups of everything.
@@ -315,6 +328,26 @@ fn routes() -> Vec<Route> {
         route(DELETE, "/api/v1/sessions/{id}/apps/{app}", Action::UseApps, apps::close),
         route(GET, "/api/v1/sessions/{id}/previews", Action::Preview, previews::list),
         route(POST, "/api/v1/sessions/{id}/previews", Action::Preview, previews::open),
+        route(
+            GET,
+            "/api/v1/sessions/{id}/preview-links",
+            Action::ShareSession,
+            preview_links::list,
+        ),
+        route(
+            POST,
+            "/api/v1/sessions/{id}/preview-links",
+            Action::ShareSession,
+            preview_links::create,
+        ),
+        route(
+            DELETE,
+            "/api/v1/sessions/{id}/preview-links/{link}",
+            Action::ShareSession,
+            preview_links::revoke,
+        ),
+        route(GET, "/api/v1/sessions/{id}/logs", Action::ReadLogs, logs::read),
+        route(GET, "/api/v1/sessions/{id}/logs/parts", Action::ReadLogs, logs::parts),
         route(GET, "/api/v1/sessions/{id}/snapshots", Action::ReadSnapshots, snapshots::list),
         route(POST, "/api/v1/sessions/{id}/snapshots", Action::TakeSnapshot, snapshots::take),
         route(

@@ -1,8 +1,8 @@
 //! What the API takes and gives, for programs and their authors.
 
 use super::{
-    apps, backups, catalogue, events, imports, keep, links, logins, machine, pictures, previews,
-    sessions, snapshots, users, viewers,
+    apps, backups, catalogue, events, imports, keep, links, logins, logs, machine, pictures,
+    preview_links, previews, sessions, snapshots, users, viewers,
 };
 use axum::response::{IntoResponse as _, Response};
 use utoipa::OpenApi;
@@ -64,6 +64,11 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
         apps::close,
         previews::list,
         previews::open,
+        preview_links::list,
+        preview_links::create,
+        preview_links::revoke,
+        logs::read,
+        logs::parts,
         snapshots::list,
         snapshots::take,
         snapshots::tree,

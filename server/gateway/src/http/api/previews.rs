@@ -3,7 +3,9 @@
 use super::Api;
 use super::answers::{Read, conflict, internal, invalid};
 use super::gate::AboutSession;
+use super::preview_links::Right;
 use crate::auth::Token;
+use crate::http::origin::Site;
 use crate::http::problem::Problem;
 use crate::preview::Name;
 use crate::recipe::Recipe;
@@ -31,7 +33,8 @@ pub(super) struct PreviewView {
     title: String,
     /// Whether that app is open.
     is_open: bool,
-    /// Where its pages are, for whoever may look; nothing where the server has no names for previews.
+    /// Where its pages are, for whoever may look; nothing where the server has no names for previews, or
+    /// has ports for them and this one was not entered yet.
     url: Option<String>,
 }
 
@@ -75,8 +78,10 @@ pub enum Target {
     Undeclared,
 }
 
-const NO_NAMES: &str = "this server has no names for previews; an administrator gives it some by \
-                        preview.domain, a domain whose names all lead here";
+pub(super) const NO_NAMES: &str = "this server has no names for previews; an administrator gives it some by \
+                        preview.domain, a domain whose names all lead here, or by preview.ports";
+const NO_PORT: &str = "all ports for previews are in use; an administrator gives the server more by \
+                       preview.ports, or names by preview.domain";
 
 impl Api {
     /// What there is behind a port of a session, of which nothing is said where there is no such session.
@@ -90,7 +95,7 @@ impl Api {
         }
     }
 
-    fn target(&self, session: &Session, recipe: &Recipe, port: u16) -> Target {
+    pub(super) fn target(&self, session: &Session, recipe: &Recipe, port: u16) -> Target {
         let Some((name, app)) = recipe.app_at(port) else { return Target::Undeclared };
         let all = self.desktops().list();
         let Some(live) = all.get(&session.id).filter(|live| live.state == Lives::Running) else {
@@ -147,18 +152,35 @@ pub(super) async fn open(
     let AboutSession { pass, session, .. } = about;
     let recipe = api.recipe_of(&session).await?;
     if api.target(&session, &recipe, given.port) == Target::Undeclared {
-        let detail = format!(
-            "no app of this desktop declares port {}; a template lists them under ports in \
-             x-lattice.permissions",
-            given.port
-        );
-        return Err(invalid(detail));
+        return Err(undeclared(given.port));
     }
     let admission = api.admit(&pass.identity, session.id.as_str(), Action::Preview).await?;
     let name = Name { session: session.id, port: given.port };
-    let origin = api.previews().origin(&name, &pass.site).ok_or_else(|| conflict(NO_NAMES))?;
-    let ticket = Token::fresh().map_err(|_| internal("random bytes for a ticket"))?;
-    api.previews().offer(&ticket, name, admission);
-    let url = format!("{origin}/.lattice/enter/{}", ticket.expose());
+    let url = api.entrance(name, Right::Person(Box::new(admission)), &pass.site)?;
     Ok((StatusCode::CREATED, Json(Entrance { url })))
+}
+
+pub(super) fn undeclared(port: u16) -> Problem {
+    invalid(format!(
+        "no app of this desktop declares port {port}; a template lists them under ports in \
+         x-lattice.permissions"
+    ))
+}
+
+impl Api {
+    /// Where a preview is entered once, by that right.
+    pub(super) fn entrance(
+        &self,
+        name: Name,
+        right: Right,
+        site: &Site,
+    ) -> Result<String, Problem> {
+        if !self.previews().is_possible() {
+            return Err(conflict(NO_NAMES));
+        }
+        let origin = self.previews().lease(&name, site).ok_or_else(|| conflict(NO_PORT))?;
+        let ticket = Token::fresh().map_err(|_| internal("random bytes for a ticket"))?;
+        self.previews().offer(&ticket, name, right);
+        Ok(format!("{origin}/.lattice/enter/{}", ticket.expose()))
+    }
 }

@@ -71,6 +71,7 @@ impl Api {
                 self.note_change();
             }
             self.store().prune_links(now).await?;
+            self.store().prune_preview_links(now).await?;
             self.store().prune_audit(now).await?;
             done.pruned = now;
         }

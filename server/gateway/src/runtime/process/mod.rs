@@ -12,6 +12,7 @@
 
 mod freeze;
 pub(crate) mod home;
+mod logs;
 pub mod place;
 pub(crate) mod probe;
 mod snapshots;

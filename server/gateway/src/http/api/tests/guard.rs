@@ -3,13 +3,15 @@
 use super::*;
 
 /// FIELD T-23: from where a request says it comes.
-const ORIGINS: [(Option<&str>, bool); 15] = [
+const ORIGINS: [(Option<&str>, bool); 16] = [
     (Some(ORIGIN), true),
     (None, false),
     (Some("null"), false),
     (Some(""), false),
     (Some("http://evil.example"), false),
     (Some("http://localhost:8081"), false),
+    // A preview that has a port of the server's host.
+    (Some("http://localhost:20100"), false),
     (Some("http://localhost"), false),
     (Some("https://localhost:8080"), false),
     (Some("http://www.localhost:8080"), false),

@@ -162,6 +162,14 @@ impl World {
             ("DELETE", "/api/v1/sessions/{id}/apps/{app}") => {
                 filled = filled.replace("{app}", "code");
             }
+            ("POST", "/api/v1/sessions/{id}/preview-links") => body = json!({ "port": 5173 }),
+            ("DELETE", "/api/v1/sessions/{id}/preview-links/{link}") => {
+                let path = format!("/api/v1/sessions/{}/preview-links", case.session);
+                let port = json!({ "port": 5173 });
+                let made = self.ask(Method::POST, &path, &case.owner, port).await.json();
+                filled = filled.replace("{link}", made["id"].as_str().expect("an id"));
+            }
+            ("GET", "/api/v1/sessions/{id}/logs") => filled += "?part=desktop",
             ("POST", "/api/v1/sessions/{id}/previews") => body = json!({ "port": 5173 }),
             (_, path) if path.contains("{snapshot}") => {
                 let owner = self.api.store().session(&case.session).await.expect("read");

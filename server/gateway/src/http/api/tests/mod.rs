@@ -8,6 +8,7 @@ mod events;
 mod guard;
 mod imports;
 mod links;
+mod logs;
 mod machine;
 mod matrix;
 mod people;
@@ -23,6 +24,7 @@ use crate::broker::protocol::Usage;
 use crate::catalogues::tests::Scene as Shelves;
 use crate::host::Host;
 use crate::http::origin::Site;
+use crate::logs::Logs;
 use crate::preview::Book;
 use crate::runtime::{Fake, Runtime};
 use crate::session_api::AppError;
@@ -119,7 +121,8 @@ impl World {
         tokio::spawn(manager(inbox.orders, Arc::clone(&told)));
         let recipes = Recipes::new([("desktop".into(), DESKTOP.into())]);
         let runtime = Fake::new(dir.path().to_owned());
-        let snapshots = Snapshots::new(Arc::new(Runtime::Fake(runtime.clone())));
+        let shared = Arc::new(Runtime::Fake(runtime.clone()));
+        let (snapshots, logs) = (Snapshots::new(shared.clone()), Logs::new(shared));
         let book = Book::new(Some("localhost".into()));
         let backups = Backups::nowhere(dir.path(), &snapshots);
         let host = Host::new(dir.path().to_owned(), None);
@@ -128,7 +131,7 @@ impl World {
         let anything = Arc::new(Runtime::Fake(runtime.clone()));
         let library = shelf.library.clone();
         let installer = Installer::new(library, people_install, anything, store.clone());
-        let keeping = Keeping { snapshots, backups, installer };
+        let keeping = Keeping { snapshots, logs, backups, installer };
         let api = Api::new(store, auth, desktops, keeping, recipes.clone(), book, host);
         Self {
             router: router(api.clone()),
