@@ -143,6 +143,12 @@ pub enum Action {
     GiveControl,
     /// Read which apps there are on it, open and close them.
     UseApps,
+    /// Read what it is made of, and which versions of that there are.
+    ReadTemplate,
+    /// Change that, where owners may not: with it come the network and the memory that its apps have.
+    EditTemplate,
+    /// The same where owners may.
+    EditOwnTemplate,
     /// Look at the pages of programs that run on it.
     Preview,
     /// Read which snapshots there are of its owner's Data, and what is in them.
@@ -167,7 +173,7 @@ pub enum Action {
 
 impl Action {
     /// All of them, for whoever must not forget one.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 36] = [
         Self::SignIn,
         Self::Redeem,
         Self::ReadDescription,
@@ -191,6 +197,9 @@ impl Action {
         Self::ListViewers,
         Self::GiveControl,
         Self::UseApps,
+        Self::ReadTemplate,
+        Self::EditTemplate,
+        Self::EditOwnTemplate,
         Self::Preview,
         Self::ReadSnapshots,
         Self::TakeSnapshot,
@@ -219,6 +228,9 @@ impl Action {
                 | Self::ListViewers
                 | Self::GiveControl
                 | Self::UseApps
+                | Self::ReadTemplate
+                | Self::EditTemplate
+                | Self::EditOwnTemplate
                 | Self::Preview
                 | Self::ReadSnapshots
                 | Self::TakeSnapshot
@@ -296,6 +308,9 @@ fn allowed(action: Action) -> Set {
         Action::ListViewers => MASTER,
         Action::GiveControl => MASTER,
         Action::UseApps => MASTER,
+        Action::ReadTemplate => MASTER,
+        Action::EditTemplate => ADMIN,
+        Action::EditOwnTemplate => MASTER,
         Action::Preview => MASTER | VIEW | ASSIST | CONTROL,
         Action::ReadSnapshots => MASTER,
         Action::TakeSnapshot => MASTER,
@@ -391,6 +406,8 @@ mod tests {
             Action::ListViewers,
             Action::GiveControl,
             Action::UseApps,
+            Action::ReadTemplate,
+            Action::EditOwnTemplate,
             Action::ReadSnapshots,
             Action::TakeSnapshot,
             Action::RestoreSnapshot,
@@ -399,6 +416,7 @@ mod tests {
         }
         // A copy is whoever's who makes it.
         check(Action::DuplicateSession, &[OWNER]);
+        check(Action::EditTemplate, &[ADMIN]);
         check(Action::ManageUsers, &[ADMIN]);
         check(Action::ManageBackups, &[ADMIN]);
         check(Action::ReadMetrics, &[ADMIN]);

@@ -1,6 +1,7 @@
 // @ts-check
 /** The routes of the double's API. */
 
+import { templateRoutes } from './double-templates.mjs';
 import { Refusal } from './double.mjs';
 
 /** @typedef {import('./double.mjs').Double} Double */
@@ -222,6 +223,7 @@ export const routes = [
     link.revoked = true;
     return [204];
   }],
+  ...templateRoutes((call) => session(call)),
   ['GET sessions/{}/viewers', (call) => [200, { viewers: session(call, false).watchers }]],
   ['POST sessions/{}/control', (call) => {
     const one = session(call);

@@ -7,6 +7,7 @@ import { Main, Screen, kindOf, mayManage } from './desktops.js';
 import { Failed, IconButton, icon } from './parts.js';
 import { Readme } from './readme.js';
 import { Viewers } from './share.js';
+import { Template as OwnTemplate } from './template.js';
 
 /** @import { Actions } from '../main.js' */
 /** @import { App, Held, Model, Session, Template, Usage } from '../types.js' */
@@ -71,6 +72,7 @@ function Whole(props) {
         h(Files, props),
         h(Parts, props),
         h(Danger, props))),
+    h(OwnTemplate, { key: `template ${id}`, session, model, actions }),
   ];
 }
 
@@ -125,8 +127,6 @@ class About extends Component {
 /** @param {OfOne} props */
 function Apps({ session, model, actions }) {
   const apps = session.apps ?? [];
-  const declared = model.templates.find((template) => template.id === session.template)?.apps ?? [];
-  const ports = (/** @type {string} */ name) => declared.find((app) => app.name === name)?.ports ?? [];
   if (apps.length === 0) return null;
   const runs = session.state === 'running';
   return panel('apps', 'project.apps',
@@ -135,7 +135,7 @@ function Apps({ session, model, actions }) {
       h('span', { class: 'row-main' },
         h('b', { class: 'clip' }, app.title),
         h('span', { class: 'soft' }, [t(`app.${app.state}`), app.reason].filter(Boolean).join(': '))),
-      runs && app.state === 'running' && ports(app.name).map((port) => h('a', {
+      runs && app.state === 'running' && app.ports?.map((port) => h('a', {
         key: port, class: 'button small', href: actions.preview(session.id, port), target: '_blank', rel: 'noopener',
         'aria-label': t('project.preview-name', { name: app.title, port }), title: t('project.preview-hint', { port }),
       }, t('project.preview', { port }))),

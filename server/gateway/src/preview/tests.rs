@@ -3,7 +3,7 @@
 use super::*;
 use crate::accept::{Drain, serve};
 use crate::auth::{Auth, admin};
-use crate::http::api::{Desktops, Inbox, Keeping, Live};
+use crate::http::api::{Desktops, Inbox, Keeping, Live, Making};
 use crate::http::origin::Scheme;
 use crate::recipe::Recipes;
 use crate::runtime::Fake;
@@ -68,13 +68,14 @@ impl World {
         let auth = Auth::new(store.clone(), 8080).await.expect("ready");
         let (desktops, Inbox { live, .. }) = Desktops::channel();
         let recipes = Recipes::new([("vue".into(), VUE.into())]);
+        let making = Making { recipes, has_apps: true, owners_edit: false };
         let book = Book::new(Some("localhost".into()));
         let programs = dir.path().join("run");
         let runtime = Arc::new(Runtime::Fake(Fake::new(programs.clone())));
         let snapshots = Snapshots::new(runtime.clone());
         let keeping = Keeping { snapshots, backups: crate::backup::Backups::off() };
         let host = crate::host::Host::new(dir.path().to_owned(), None);
-        let api = Api::new(store, auth, desktops, keeping, recipes, book, host);
+        let api = Api::new(store, auth, desktops, keeping, making, book, host);
         let previews = Previews {
             api: api.clone(),
             runtime,

@@ -23,6 +23,7 @@ mod previews;
 mod session_view;
 mod sessions;
 mod snapshots;
+mod templates;
 #[cfg(test)]
 mod tests;
 mod upkeep;
@@ -99,12 +100,23 @@ struct Parts {
     auth: Auth,
     desktops: Desktops,
     snapshots: Snapshots,
-    recipes: Recipes,
+    making: Making,
     previews: Book,
     backups: Backups,
     host: Host,
     /// Bumped whenever the store may say something else than before.
     changed: watch::Sender<u64>,
+}
+
+/// What desktops are made of, and by whose word.
+#[derive(Debug, Clone)]
+pub struct Making {
+    /// What each is made of.
+    pub recipes: Recipes,
+    /// Whether they can have apps.
+    pub has_apps: bool,
+    /// Whether owners may change it of theirs; else administrators alone.
+    pub owners_edit: bool,
 }
 
 /// What is kept of people's files beside what is there.
@@ -123,7 +135,7 @@ impl Api {
         auth: Auth,
         desktops: Desktops,
         keeping: Keeping,
-        recipes: Recipes,
+        making: Making,
         previews: Book,
         host: Host,
     ) -> Self {
@@ -134,7 +146,7 @@ impl Api {
             auth,
             desktops,
             snapshots,
-            recipes,
+            making,
             previews,
             backups,
             host,
@@ -179,7 +191,7 @@ impl Api {
 
     /// What desktops can be made of.
     fn templates(&self) -> Vec<Template> {
-        self.0.recipes.bases().map(Template::of).collect()
+        self.0.making.recipes.bases().map(Template::of).collect()
     }
 
     /// What a session is made of: where it runs, what it was started with.
@@ -187,7 +199,12 @@ impl Api {
         if let Some(live) = self.desktops().list().get(&session.id) {
             return Ok(live.recipe.clone());
         }
-        self.0.recipes.wanted(self.store(), session).await
+        self.0.making.recipes.wanted(self.store(), session).await
+    }
+
+    /// What desktops are made of, and by whose word.
+    fn making(&self) -> &Making {
+        &self.0.making
     }
 
     /// Has everybody who follows events look again.
@@ -267,6 +284,27 @@ fn routes() -> Vec<Route> {
         route(DELETE, "/api/v1/sessions/{id}/apps/{app}", Action::UseApps, apps::close),
         route(GET, "/api/v1/sessions/{id}/previews", Action::Preview, previews::list),
         route(POST, "/api/v1/sessions/{id}/previews", Action::Preview, previews::open),
+        route(GET, "/api/v1/sessions/{id}/template", Action::ReadTemplate, templates::read),
+        route(PUT, "/api/v1/sessions/{id}/template", Action::EditTemplate, templates::apply),
+        route(POST, "/api/v1/sessions/{id}/template/check", Action::ReadTemplate, templates::check),
+        route(
+            GET,
+            "/api/v1/sessions/{id}/template/versions",
+            Action::ReadTemplate,
+            templates::versions,
+        ),
+        route(
+            GET,
+            "/api/v1/sessions/{id}/template/versions/{version}",
+            Action::ReadTemplate,
+            templates::version,
+        ),
+        route(
+            POST,
+            "/api/v1/sessions/{id}/template/versions/{version}/restore",
+            Action::EditTemplate,
+            templates::restore,
+        ),
         route(GET, "/api/v1/sessions/{id}/snapshots", Action::ReadSnapshots, snapshots::list),
         route(POST, "/api/v1/sessions/{id}/snapshots", Action::TakeSnapshot, snapshots::take),
         route(

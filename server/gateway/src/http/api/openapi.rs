@@ -2,7 +2,7 @@
 
 use super::{
     apps, backups, events, imports, keep, links, logins, machine, pictures, previews, sessions,
-    snapshots, users, viewers,
+    snapshots, templates, users, viewers,
 };
 use axum::response::{IntoResponse as _, Response};
 use utoipa::OpenApi;
@@ -57,6 +57,12 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
         apps::close,
         previews::list,
         previews::open,
+        templates::read,
+        templates::check,
+        templates::apply,
+        templates::versions,
+        templates::version,
+        templates::restore,
         snapshots::list,
         snapshots::take,
         snapshots::tree,

@@ -13,6 +13,7 @@ mod people;
 mod previews;
 mod sessions;
 mod snapshots;
+mod templates;
 
 use super::*;
 use crate::accept::{Connection, Drain};
@@ -22,9 +23,10 @@ use crate::broker::protocol::Usage;
 use crate::host::Host;
 use crate::http::origin::Site;
 use crate::preview::Book;
+use crate::recipe::Recipes;
 use crate::runtime::{Fake, Runtime};
 use crate::session_api::AppError;
-use crate::store::{Actor, NewSession, NewUser, Timestamp, TokenHash, User, UserRole};
+use crate::store::{Actor, NewSession, NewUser, NewVersion, Timestamp, TokenHash, User, UserRole};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use axum::response::Response;
@@ -101,6 +103,11 @@ impl Answer {
 
 impl World {
     async fn new() -> Self {
+        Self::with(false, true).await
+    }
+
+    /// One on which owners may change what theirs are made of, or not; and on which there are apps, or not.
+    async fn with(owners_edit: bool, has_apps: bool) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let store = Store::open(&dir.path().join("lattice.db")).await.expect("a fresh database");
         admin::bootstrap(&store, Timestamp::now()).await.expect("made");
@@ -109,13 +116,14 @@ impl World {
         let told = Arc::default();
         tokio::spawn(manager(inbox.orders, Arc::clone(&told)));
         let recipes = Recipes::new([("desktop".into(), DESKTOP.into())]);
+        let making = Making { recipes: recipes.clone(), has_apps, owners_edit };
         let runtime = Fake::new(dir.path().to_owned());
         let snapshots = Snapshots::new(Arc::new(Runtime::Fake(runtime.clone())));
         let book = Book::new(Some("localhost".into()));
         let backups = Backups::nowhere(dir.path(), &snapshots);
         let host = Host::new(dir.path().to_owned(), None);
         let keeping = Keeping { snapshots, backups };
-        let api = Api::new(store, auth, desktops, keeping, recipes.clone(), book, host);
+        let api = Api::new(store, auth, desktops, keeping, making, book, host);
         Self {
             router: router(api.clone()),
             api,
