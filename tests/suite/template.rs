@@ -3,7 +3,9 @@
 use lattice_engine::session::SessionId;
 use lattice_tests::eventually;
 use lattice_tests::people::Proof;
+use lattice_tests::process::signal;
 use lattice_tests::serve::{Serve, ServeOptions};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -36,6 +38,12 @@ impl Made {
     /// What its own template is, where the runtime has one.
     fn kept(&self) -> PathBuf {
         self.serve.desktops().run_dir(&self.session).join("template.yaml")
+    }
+
+    /// The server dies and is started again.
+    fn crash(&mut self) {
+        signal(self.serve.pid(), Signal::KILL);
+        self.serve.restart();
     }
 
     /// Waits until the desktop that runs is made of the newest version, or of an earlier one.
@@ -74,7 +82,7 @@ fn a_version_holds_from_the_next_start_on_whoever_crashes_and_is_gone_back_from(
     assert!(!made.kept().exists());
     let snapshots = made.read("/snapshots");
     assert_eq!(snapshots["snapshots"][0]["cause"], "template");
-    made.serve.restart();
+    made.crash();
     made.wait(false);
 
     made.serve.grant(&admin, "POST", &made.path("/restart"), &Value::Null);
@@ -82,7 +90,7 @@ fn a_version_holds_from_the_next_start_on_whoever_crashes_and_is_gone_back_from(
     assert_eq!(fs::read_to_string(made.kept()).expect("kept"), text);
     let mode = fs::metadata(made.kept()).expect("there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    made.serve.restart();
+    made.crash();
     made.wait(true);
 
     let back = json!({ "based_on": 1, "restart": true });

@@ -71,7 +71,7 @@ test('a template is changed, refused at its line, applied after a snapshot, and 
     // Wrong first: told at its line, and not to be applied.
     const lines = base.split('\n');
     const at = lines.findIndex((line) => line.startsWith('x-lattice:'));
-    const wrong = [...lines.slice(0, at + 1), '  size: { memory: lots }', '  colour: green', ...lines.slice(at + 1)].join('\n');
+    const wrong = [...lines.slice(0, at + 1), '  idle: { warn: soon }', '  colour: green', ...lines.slice(at + 1)].join('\n');
     await editor(page).fill(wrong);
     const first = panel(page).getByRole('button', { name: `Line ${at + 2}`, exact: true });
     await first.waitFor();
@@ -79,7 +79,7 @@ test('a template is changed, refused at its line, applied after a snapshot, and 
     assert.equal(await editor(page).getAttribute('aria-invalid'), 'true');
     assert.equal(await panel(page).getByRole('button', { name: 'Review changes…' }).isDisabled(), true);
     await first.click();
-    assert.equal(await selected(page), '  size: { memory: lots }');
+    assert.equal(await selected(page), '  idle: { warn: soon }');
     await editor(page).scrollIntoViewIfNeeded();
     await look(page, 'template-faults');
 
@@ -160,6 +160,9 @@ test('a version that comes between loses nothing of what was typed', doubleOnly(
   const one = double.addSession({ owner: admin, name: 'Maths' });
   const [mine, theirs] = ['mem_limit: 2g', 'mem_limit: 512m'].map((limit) => TEMPLATE.replace('mem_limit: 1g', limit));
   await visitAsAdmin(`/#desktop/${one.id}`, async (page) => {
+    await editor(page).fill(TEMPLATE.replace('mem_limit: 1g', 'mem_limit: x'));
+    await panel(page).getByRole('button', { name: 'Line 3', exact: true }).click();
+    assert.equal(await selected(page), '  code: { image: lattice/vscode-golang, mem_limit: x }');
     await editor(page).fill(/** @type {string} */ (mine));
     await panel(page).getByText('Nothing is wrong with it').waitFor();
     await panel(page).getByRole('button', { name: 'Review changes…' }).click();

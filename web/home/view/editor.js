@@ -7,7 +7,7 @@ const INDENT = '  ';
 
 /**
  * @typedef {{ label: string, describedBy: string, text: string, readonly: boolean, isBad: boolean,
- *   faults: ReadonlyMap<number, string>, onType: (text: string) => void }} EditorProps
+ *   faults: ReadonlyMap<number, string>, onType: (text: string) => void, hold: (editor: Editor | null) => void }} EditorProps
  * @extends {Component<EditorProps>}
  */
 export class Editor extends Component {
@@ -17,6 +17,14 @@ export class Editor extends Component {
   #behind = null;
   /** Whether the next Tab leaves. */
   #leaves = false;
+
+  componentDidMount() {
+    this.props.hold(this);
+  }
+
+  componentWillUnmount() {
+    this.props.hold(null);
+  }
 
   componentDidUpdate() {
     this.#follow();

@@ -169,7 +169,7 @@ export class Template extends Component {
         h('button', { type: 'button', class: 'button small', onClick: () => this.#settle('take') }, t('template.take'))),
       h(Editor, {
         key: 'editor', label: t('template.editor'), describedBy: 'template-keys template-said', text: draft, readonly: !view.may_edit, isBad: isFaulty, faults: lines,
-        ref: (/** @type {Editor | null} */ editor) => { this.#editor = editor; },
+        hold: (/** @type {Editor | null} */ editor) => { this.#editor = editor; },
         onType: (/** @type {string} */ text) => this.#type(text),
       }),
       view.may_edit && h('p', { key: 'keys', class: 'hint', id: 'template-keys' }, t('template.keys')),

@@ -35,5 +35,5 @@ export abstract class Component<P = {}, S = {}> {
 export function h(element: string, props: Props | null, ...children: Child[]): VNode;
 export function h<P>(
   component: ((props: P) => Child) | (new (props: P) => Component<P, any>),
-  props: P & { key?: string | number, ref?: (instance: any) => void }, ...children: Child[]): VNode;
+  props: P & { key?: string | number }, ...children: Child[]): VNode;
 export function render(node: Child, into: Element): void;
