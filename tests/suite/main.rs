@@ -27,6 +27,7 @@ mod serve;
 mod snapshots;
 mod soak;
 mod survive;
+mod template;
 mod typing;
 mod upgrade;
 mod video;

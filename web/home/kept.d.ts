@@ -1,9 +1,9 @@
-/** What the API says of snapshots, and what their dialog keeps of it. */
+/** What the API says of snapshots and of versions of templates, and what the page keeps of it. */
 
 import type { Problem } from './types.js';
 
 export type SnapshotKind = 'btrfs' | 'repository';
-export type SnapshotCause = 'schedule' | 'asked' | 'reset' | 'restore';
+export type SnapshotCause = 'schedule' | 'asked' | 'reset' | 'restore' | 'template';
 
 export interface Snapshot {
   readonly id: string;
@@ -118,3 +118,71 @@ export type LogsEvent =
   | { readonly type: 'ended', readonly reason: string }
   | { readonly type: 'refused', readonly problem: Problem }
   | { readonly type: 'query', readonly query: string };
+/** What a desktop is made of from its next start on. */
+export interface TemplateView {
+  readonly base: string;
+  /** 0: as the server has it. */
+  readonly version: number;
+  /** Nothing where the server has no such template any more. */
+  readonly text: string | null;
+  /** Whether the desktop that runs is made of this; nothing where none runs. */
+  readonly running: boolean | null;
+  readonly may_edit: boolean;
+  readonly has_apps: boolean;
+}
+
+/** Something that is wrong with a text. */
+export interface TemplateFault {
+  /** From 1; 0 where no line is to blame. */
+  readonly line: number;
+  readonly place: string;
+  readonly message: string;
+}
+
+export interface TemplateVersion {
+  readonly number: number;
+  readonly author: string | null;
+  readonly created_at: string;
+  readonly note: string;
+  readonly text?: string;
+}
+
+/** What is looked at before it is done, or only looked at. */
+export interface TemplateReview {
+  readonly what: 'apply' | 'back' | 'look';
+  /** The version that is gone back to or looked at. */
+  readonly number: number;
+  readonly from: string;
+  readonly to: string;
+}
+
+export interface TemplateModel {
+  readonly view: TemplateView | null;
+  /** As it stands in the editor. */
+  readonly draft: string;
+  /** What is wrong with it; nothing before it was looked at. */
+  readonly faults: readonly TemplateFault[] | null;
+  readonly versions: readonly TemplateVersion[] | null;
+  /** A version that came between. */
+  readonly theirs: TemplateView | null;
+  readonly review: TemplateReview | null;
+  readonly busy: '' | 'read' | 'apply' | 'restart' | 'version';
+  readonly problem: Problem | null;
+}
+
+export type TemplateEvent =
+  | { readonly type: 'asking', readonly what: 'read' | 'apply' | 'restart' | 'version' }
+  | { readonly type: 'refused', readonly problem: Problem }
+  | { readonly type: 'read', readonly view: TemplateView }
+  | { readonly type: 'typed', readonly text: string }
+  | { readonly type: 'checked', readonly text: string, readonly faults: readonly TemplateFault[] }
+  | { readonly type: 'versions', readonly versions: readonly TemplateVersion[] }
+  | { readonly type: 'review', readonly review: TemplateReview }
+  | { readonly type: 'applied', readonly view: TemplateView }
+  | { readonly type: 'back' }
+  /** What was typed is not wanted. */
+  | { readonly type: 'drop' }
+  /** It is wanted in place of what came between. */
+  | { readonly type: 'keep' }
+  /** What came between is wanted in place of it. */
+  | { readonly type: 'take' };

@@ -37,6 +37,10 @@ export interface Session {
   /** What it takes, where it runs. */
   readonly usage?: Usage | null;
   readonly apps?: readonly App[];
+  /** The version of its template that holds from its next start on; 0 is the server's own. */
+  readonly template_version?: number;
+  /** Whether what runs is made of that; nothing where nothing runs. */
+  readonly template_current?: boolean | null;
   /** Where it was thrown away: until when it can be had back, and until when with its programs. */
   readonly discarded?: { readonly until: string, readonly programs_until: string | null };
 }
@@ -72,6 +76,8 @@ export interface App {
   readonly icon: string;
   readonly state: 'closed' | 'starting' | 'running' | 'ended';
   readonly reason?: string;
+  /** On which what it runs may be looked at. */
+  readonly ports?: readonly number[];
 }
 
 export interface Me extends Owner {

@@ -149,6 +149,12 @@ pub enum Action {
     GiveControl,
     /// Read which apps there are on it, open and close them.
     UseApps,
+    /// Read what it is made of, and which versions of that there are.
+    ReadTemplate,
+    /// Change that, where owners may not: with it come the network and the memory that its apps have.
+    EditTemplate,
+    /// The same where owners may.
+    EditOwnTemplate,
     /// Look at the pages of programs that run on it.
     Preview,
     /// Read what its parts and apps say.
@@ -175,7 +181,7 @@ pub enum Action {
 
 impl Action {
     /// All of them, for whoever must not forget one.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 40] = [
         Self::SignIn,
         Self::Redeem,
         Self::ReadDescription,
@@ -202,6 +208,9 @@ impl Action {
         Self::ListViewers,
         Self::GiveControl,
         Self::UseApps,
+        Self::ReadTemplate,
+        Self::EditTemplate,
+        Self::EditOwnTemplate,
         Self::Preview,
         Self::ReadLogs,
         Self::ReadSnapshots,
@@ -231,6 +240,9 @@ impl Action {
                 | Self::ListViewers
                 | Self::GiveControl
                 | Self::UseApps
+                | Self::ReadTemplate
+                | Self::EditTemplate
+                | Self::EditOwnTemplate
                 | Self::Preview
                 | Self::ReadLogs
                 | Self::ReadSnapshots
@@ -312,6 +324,9 @@ fn allowed(action: Action) -> Set {
         Action::ListViewers => MASTER,
         Action::GiveControl => MASTER,
         Action::UseApps => MASTER,
+        Action::ReadTemplate => MASTER,
+        Action::EditTemplate => ADMIN,
+        Action::EditOwnTemplate => MASTER,
         Action::Preview => MASTER | VIEW | ASSIST | CONTROL,
         Action::ReadLogs => MASTER,
         Action::ReadSnapshots => MASTER,
@@ -409,6 +424,8 @@ mod tests {
             Action::GiveControl,
             Action::UseApps,
             Action::ReadLogs,
+            Action::ReadTemplate,
+            Action::EditOwnTemplate,
             Action::ReadSnapshots,
             Action::TakeSnapshot,
             Action::RestoreSnapshot,
@@ -417,6 +434,7 @@ mod tests {
         }
         // A copy is whoever's who makes it.
         check(Action::DuplicateSession, &[OWNER]);
+        check(Action::EditTemplate, &[ADMIN]);
         check(Action::ManageUsers, &[ADMIN]);
         check(Action::ManageBackups, &[ADMIN]);
         check(Action::ReadMetrics, &[ADMIN]);

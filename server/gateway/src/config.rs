@@ -110,6 +110,9 @@ pub struct Desktops {
     pub templates: Option<PathBuf>,
     /// How many may look at one.
     pub max_viewers: u16,
+    /// Whether owners may change what theirs are made of, and so give their apps the internet; else
+    /// administrators alone.
+    pub owners_edit_templates: bool,
 }
 
 impl Default for Desktops {
@@ -120,6 +123,7 @@ impl Default for Desktops {
             engine: crate::broker::ENGINE.into(),
             templates: None,
             max_viewers: 100,
+            owners_edit_templates: false,
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::front::Front;
 use crate::ground::Ground;
 use crate::host::Host;
 use crate::http::Names;
-use crate::http::api::{Api, Keeping, MOST_SESSIONS};
+use crate::http::api::{Api, Keeping, MOST_SESSIONS, Making};
 use crate::http::origin::{Scheme, Sites};
 use crate::http::serve::{App, router};
 use crate::hub::Settings;
@@ -210,6 +210,11 @@ impl Server {
         tokio::spawn(snapshots.clone().go_round());
         let backups = Backups::of(config, &snapshots)?;
         tokio::spawn(backups.clone().go_round());
+        let making = Making {
+            recipes,
+            has_apps: runtime.has_apps(),
+            owners_edit: config.desktops.owners_edit_templates,
+        };
         let library = config.catalogues.library(&config.data_dir)?;
         let is_open = config.catalogues.people_install;
         let installer = Installer::new(library, is_open, runtime.clone(), store.clone());
@@ -224,7 +229,7 @@ impl Server {
             None => Book::on_ports(listeners.iter().map(|(port, _)| *port).collect()),
         };
         let host = Host::new(config.data_dir.clone(), Some(config.clone()));
-        let api = Api::new(store.clone(), auth, desktops, keeping, recipes, book, host);
+        let api = Api::new(store.clone(), auth, desktops, keeping, making, book, host);
         tokio::spawn(api.clone().upkeep());
         let previews = Previews {
             api: api.clone(),

@@ -182,6 +182,8 @@ pub enum Cause {
     Reset,
     /// Something was to be restored.
     Restore,
+    /// What the desktop is made of was to change.
+    Template,
 }
 
 /// A snapshot.

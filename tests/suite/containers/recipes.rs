@@ -8,17 +8,26 @@ use lattice_tests::containers::Containers;
 use lattice_tests::desktops::spec;
 use serde_json::Value;
 
-const BASE: &str = "name: plain\n\
-services: { code: { image: lattice/terminal, command: [sleep, '600'], mem_limit: 128m } }\n\
-x-lattice:\n  title: Plain\n  apps: { code: { title: Code } }\n\
-  permissions: { code: { data: write } }\n";
+const BASE: &str = "\
+name: plain
+services: { code: { image: lattice/terminal, command: [sleep, '600'], mem_limit: 128m } }
+x-lattice:
+  title: Plain
+  apps: { code: { title: Code } }
+  permissions: { code: { data: write } }
+";
 
 /// Less memory, no right to change files, and one app more.
-const CHANGED: &str = "name: plain\n\
-services:\n  code: { image: lattice/terminal, command: [sleep, '600'], mem_limit: 96m }\n\
-  more: { image: lattice/terminal, command: [sleep, '600'], stop_grace_period: 1s }\n\
-x-lattice:\n  title: Plain\n  apps: { code: { title: Code }, more: { title: More } }\n\
-  permissions: { code: { data: read } }\n";
+const CHANGED: &str = "\
+name: plain
+services:
+  code: { image: lattice/terminal, command: [sleep, '600'], mem_limit: 96m }
+  more: { image: lattice/terminal, command: [sleep, '600'], stop_grace_period: 1s }
+x-lattice:
+  title: Plain
+  apps: { code: { title: Code }, more: { title: More } }
+  permissions: { code: { data: read } }
+";
 
 async fn start(runtime: &Runtime, spec: &Spec) {
     runtime.start(spec).await.expect("a start");

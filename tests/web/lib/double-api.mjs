@@ -1,6 +1,7 @@
 // @ts-check
 /** The routes of the double's API. */
 
+import { templateRoutes } from './double-templates.mjs';
 import { Refusal } from './double.mjs';
 
 /** @typedef {import('./double.mjs').Double} Double */
@@ -251,6 +252,7 @@ export const routes = [
     one.pages = one.pages?.filter(({ id }) => id !== call.parts[1]);
     return [204];
   }],
+  ...templateRoutes((call) => session(call)),
   ['GET sessions/{}/viewers', (call) => [200, { viewers: session(call, false).watchers }]],
   ['POST sessions/{}/control', (call) => {
     const one = session(call);

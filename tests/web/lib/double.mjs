@@ -19,9 +19,11 @@ import { Shop, catalogueRoutes } from './double-catalogue.mjs';
  * @typedef {{ id: string, name: string, display_name: string, role: 'member' | 'admin', password: string | null, disabled: boolean }} User
  * @typedef {{ id: string, name: string, template: string, owner: User, state: string, reason: string, created_at: string, grants: Map<string, string>, watchers: any[], links: Link[],
  *   queue?: { position: number, eta_s: number | null } | null, picture?: number | null, png?: Buffer, usage?: object | null, storage?: object | null,
- *   apps?: { name: string, title: string, icon: string, state: string, reason?: string }[], thrown?: string,
+ *   apps?: { name: string, title: string, icon: string, state: string, reason?: string, ports?: number[] }[], thrown?: string,
+ *   versions?: Version[], made_of?: number,
  *   logs?: Record<string, Log>, pages?: { id: string, port: number, uses: number, created_at: string, expires_at: string, url: string }[] }} Session
  * @typedef {{ lines: { at: string | null, text: string }[], readers: Set<Response> }} Log
+ * @typedef {{ number: number, author: string | null, created_at: string, note: string, text: string }} Version
  * @typedef {{ id: string, token: string, role: string, expires_at: string, max_uses: number | null, uses: number, created_at: string, revoked: boolean }} Link
  * @typedef {{ user?: User, guest?: { session: string, role: string } }} Login
  * @typedef {{ match: RegExp, status?: number, retryAfter?: number, title?: string, detail?: string, hold?: Promise<void>, cut?: boolean }} Fault
@@ -72,6 +74,8 @@ export class Double {
   sessions = [];
   /** One-time sign-ins. @type {Map<string, { user: User, state: 'good' | 'used' | 'expired' }>} */
   enters = new Map();
+  /** Whether owners may change what theirs are made of. */
+  ownersEdit = false;
   /** @type {{ id: string, title: string, summary: string, readme?: string, apps?: { name: string, ports?: number[] }[] }[]} */
   templates = [{ id: 'desktop', title: 'Plain desktop', summary: 'Files, a terminal, a browser.' }];
   shop = new Shop();
@@ -208,12 +212,13 @@ export class Double {
 
   /** @param {Session} session @param {Login} login */
   seen(session, login) {
-    const { id, name, template, owner, state, reason, created_at, queue = null, picture = null, usage = null, storage = null, apps = [], thrown } = session;
+    const { id, name, template, owner, state, reason, created_at, queue = null, picture = null, usage = null, storage = null, apps = [], thrown, versions } = session;
     const role = this.standing(session, login);
     const isMaster = role === 'owner' || role === 'admin';
     return {
       id, name, template, owner: { id: owner.id, name: owner.name, display_name: owner.display_name }, state, reason, created_at,
       url: `/d/${id}`, role, viewers: session.watchers.length, queue, can_pause: true, picture,
+      template_version: versions?.at(-1)?.number ?? 0, template_current: session.made_of === undefined ? null : session.made_of === (versions?.at(-1)?.number ?? 0),
       ...(isMaster && { usage: state === 'running' || state === 'idle' ? usage : null, storage, apps }),
       ...(thrown && { discarded: { until: new Date(Date.parse(thrown) + 7 * 86_400_000).toISOString(), programs_until: new Date(Date.parse(thrown) + 600_000).toISOString() } }),
     };

@@ -49,7 +49,7 @@ export class House {
   reset() {
     const { double } = this;
     if (!double) throw new Error('only the double can be reset');
-    Object.assign(double, { sessions: [], users: [], faults: [], wrongTries: 0, startMs: 120, asked: [], shop: new Shop() });
+    Object.assign(double, { ownersEdit: false, sessions: [], users: [], faults: [], wrongTries: 0, startMs: 120, asked: [], shop: new Shop() });
     double.logins.clear();
     double.enters.clear();
     double.templates = [{ id: 'desktop', title: 'Plain desktop', summary: 'Files, a terminal, a browser.' }];

@@ -8,6 +8,7 @@ import { Logs } from './logs.js';
 import { Failed, IconButton, icon } from './parts.js';
 import { Readme } from './readme.js';
 import { Viewers } from './share.js';
+import { Template as OwnTemplate } from './template.js';
 
 /** @import { Actions } from '../main.js' */
 /** @import { App, Held, Model, Session, Template, Usage } from '../types.js' */
@@ -73,6 +74,7 @@ function Whole(props) {
         h(Files, props),
         h(Parts, props),
         h(Danger, props))),
+    h(OwnTemplate, { key: `template ${id}`, session, model, actions }),
   ];
 }
 
@@ -127,8 +129,6 @@ class About extends Component {
 /** @param {OfOne} props */
 function Apps({ session, model, actions }) {
   const apps = session.apps ?? [];
-  const declared = model.templates.find((template) => template.id === session.template)?.apps ?? [];
-  const ports = (/** @type {string} */ name) => declared.find((app) => app.name === name)?.ports ?? [];
   if (apps.length === 0) return null;
   const runs = session.state === 'running';
   return panel('apps', 'project.apps',
@@ -137,7 +137,7 @@ function Apps({ session, model, actions }) {
       h('span', { class: 'row-main' },
         h('b', { class: 'clip' }, app.title),
         h('span', { class: 'soft' }, [t(`app.${app.state}`), app.reason].filter(Boolean).join(': '))),
-      runs && app.state === 'running' && ports(app.name).flatMap((port) => [h(IconButton, {
+      runs && app.state === 'running' && app.ports?.flatMap((port) => [h(IconButton, {
         key: `share ${port}`, label: t('page.share-name', { name: app.title, port }), icon: 'share', onClick: () => actions.openSharePage(session.id, port),
       }), h('a', {
         key: port, class: 'button small', href: actions.preview(session.id, port), target: '_blank', rel: 'noopener',

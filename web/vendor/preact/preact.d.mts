@@ -27,7 +27,7 @@ export abstract class Component<P = {}, S = {}> {
   setState(patch: Partial<S>): void;
   forceUpdate(): void;
   componentDidMount?(): void;
-  componentDidUpdate?(): void;
+  componentDidUpdate?(before: Readonly<P>): void;
   componentWillUnmount?(): void;
   abstract render(): Child;
 }

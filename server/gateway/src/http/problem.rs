@@ -19,6 +19,12 @@ impl Problem {
         Self { status, title, detail: detail.into(), retry_after_s: None }
     }
 
+    /// Says first what that means for what was asked.
+    pub fn preceded_by(mut self, what: &str) -> Self {
+        self.detail = format!("{what}: {}", self.detail);
+        self
+    }
+
     /// Says when to come again.
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after_s = Some(seconds);

@@ -6,7 +6,7 @@ use super::*;
 use crate::accept::{Drain, serve};
 use crate::auth::{Auth, admin};
 use crate::catalogues::install::Installer;
-use crate::http::api::{Admission, Desktops, Inbox, Keeping, Live};
+use crate::http::api::{Admission, Desktops, Inbox, Keeping, Live, Making};
 use crate::http::origin::Scheme;
 use crate::recipe::Recipes;
 use crate::runtime::Fake;
@@ -78,6 +78,7 @@ impl World {
         let auth = Auth::new(store.clone(), 8080).await.expect("ready");
         let (desktops, Inbox { live, .. }) = Desktops::channel();
         let recipes = Recipes::new([("vue".into(), VUE.into())]);
+        let making = Making { recipes, has_apps: true, owners_edit: false };
         let programs = dir.path().join("run");
         let runtime = Arc::new(Runtime::Fake(Fake::new(programs.clone())));
         let snapshots = Snapshots::new(runtime.clone());
@@ -91,7 +92,7 @@ impl World {
         let installer = Installer::new(library, false, runtime.clone(), store.clone());
         let keeping = Keeping { snapshots, logs, backups, installer };
         let host = crate::host::Host::new(dir.path().to_owned(), None);
-        let api = Api::new(store, auth, desktops, keeping, recipes, book, host);
+        let api = Api::new(store, auth, desktops, keeping, making, book, host);
         let previews = Previews {
             api: api.clone(),
             runtime,

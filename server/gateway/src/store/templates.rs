@@ -121,7 +121,10 @@ impl Store {
             .bind((number + 1).saturating_sub(MOST_VERSIONS))
             .execute(&mut *tx)
             .await?;
-        let detail = format!("version {number}");
+        let detail = match new.note {
+            "" => format!("version {number}"),
+            said => format!("version {number}: {said}"),
+        };
         let (actor, subject) = (Actor::User(new.author), format!("session {id}"));
         note(&mut tx, now, actor, "session.template", subject, &detail).await?;
         tx.commit().await?;

@@ -518,7 +518,7 @@ async fn versions_of_a_template_follow_each_other_and_the_first_and_the_newest_s
     assert_eq!(read(11).await, None);
     assert_eq!(store.session(&session).await.expect("read").expect("there").template_version, 60);
     let audit = store.audit(1).await.expect("read");
-    assert_eq!((&*audit[0].action, &*audit[0].detail), ("session.template", "version 60"));
+    assert_eq!((&*audit[0].action, &*audit[0].detail), ("session.template", "version 60: why"));
 
     let id = SessionId::from_bytes([3; 10]);
     let twin = NewSession { id: &id, owner: ann, template: "desktop", name: "Twin" };

@@ -20,31 +20,47 @@ const BUSY_S: u64 = 2;
 #[derive(Debug)]
 pub(super) struct Read<T>(pub(super) T);
 
+/// The same, of at most so many bytes.
+#[derive(Debug)]
+pub(super) struct Size<T, const MOST: usize>(pub(super) T);
+
 impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Read<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        // Nothing is inflated, so nothing small can become large.
-        if request.headers().contains_key(header::CONTENT_ENCODING) {
-            let detail = "the body must come as it is, without Content-Encoding";
-            let (code, title) = (StatusCode::UNSUPPORTED_MEDIA_TYPE, "Encoding not accepted");
-            return Err(Problem::new(code, title, detail));
-        }
-        let body = Limited::new(request.into_body(), MAX_BODY).collect();
-        let slow = |_| {
-            let detail = "the body did not arrive in 10 s; send it at once";
-            Problem::new(StatusCode::REQUEST_TIMEOUT, "Request timeout", detail)
-        };
-        let bytes = timeout(BODY_PATIENCE, body).await.map_err(slow)?.map_err(|_| {
-            let detail = format!("the body is broken or larger than {MAX_BODY} bytes");
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "Body not accepted", detail)
-        })?;
-        serde_json::from_slice(&bytes.to_bytes()).map(Self).map_err(|error| {
-            // It names the field. What it quotes is the asker's own.
-            let detail: String = error.to_string().chars().take(300).collect();
-            invalid(format!("the body is not what this takes: {detail}"))
-        })
+        read(request, MAX_BODY).await.map(Self)
     }
+}
+
+impl<T: DeserializeOwned, S: Sync, const MOST: usize> FromRequest<S> for Size<T, MOST> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        read(request, MOST).await.map(Self)
+    }
+}
+
+async fn read<T: DeserializeOwned>(request: Request, most: usize) -> Result<T, Problem> {
+    // Nothing is inflated, so nothing small can become large.
+    if request.headers().contains_key(header::CONTENT_ENCODING) {
+        let detail = "the body must come as it is, without Content-Encoding";
+        let (code, title) = (StatusCode::UNSUPPORTED_MEDIA_TYPE, "Encoding not accepted");
+        return Err(Problem::new(code, title, detail));
+    }
+    let body = Limited::new(request.into_body(), most).collect();
+    let slow = |_| {
+        let detail = "the body did not arrive in 10 s; send it at once";
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "Request timeout", detail)
+    };
+    let bytes = timeout(BODY_PATIENCE, body).await.map_err(slow)?.map_err(|_| {
+        let detail = format!("the body is broken or larger than {most} bytes");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "Body not accepted", detail)
+    })?;
+    serde_json::from_slice(&bytes.to_bytes()).map_err(|error| {
+        // It names the field. What it quotes is the asker's own.
+        let detail: String = error.to_string().chars().take(300).collect();
+        invalid(format!("the body is not what this takes: {detail}"))
+    })
 }
 
 /// The request itself is wrong.

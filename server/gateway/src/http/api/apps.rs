@@ -1,8 +1,8 @@
 //! The apps of a session: what may be opened on its desktop, and what is open.
 
-use super::Api;
 use super::answers::{Read, conflict};
 use super::gate::AboutSession;
+use super::{Api, Live};
 use crate::http::problem::Problem;
 use crate::session_api::AppError;
 use axum::Json;
@@ -27,6 +27,8 @@ pub(super) struct AppView {
     /// Why it ended, for a person.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// Ports on which its programs may be looked at, see the previews of a session.
+    ports: Vec<u16>,
 }
 
 /// An app to be opened.
@@ -38,9 +40,20 @@ pub(super) struct OpenApp {
     app: String,
 }
 
-impl From<App> for AppView {
-    fn from(app: App) -> Self {
+impl AppView {
+    /// All apps of what runs, or would.
+    pub(super) fn all_of(live: &Live) -> Vec<Self> {
+        let ports = |app: &App| {
+            let mut apps = live.recipe.apps();
+            let found = apps.find(|(name, _)| *name == app.name.as_str());
+            found.map(|(_, app)| app.permissions.ports.clone()).unwrap_or_default()
+        };
+        live.apps.iter().map(|app| Self::of(app.clone(), ports(app))).collect()
+    }
+
+    fn of(app: App, ports: Vec<u16>) -> Self {
         Self {
+            ports,
             name: app.name.into(),
             title: app.title.into(),
             icon: app.icon.into(),
@@ -72,8 +85,7 @@ impl From<AppError> for Problem {
 )]
 pub(super) async fn list(State(api): State<Api>, about: AboutSession) -> Json<Vec<AppView>> {
     let live = api.desktops().list();
-    let apps = live.get(&about.session.id).map(|live| live.apps.clone()).unwrap_or_default();
-    Json(apps.into_iter().map(AppView::from).collect())
+    Json(live.get(&about.session.id).map(AppView::all_of).unwrap_or_default())
 }
 
 /// Open an app on a session's desktop.

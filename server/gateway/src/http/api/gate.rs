@@ -74,6 +74,7 @@ pub(super) async fn gate(
     next: Next,
 ) -> Result<Response, Problem> {
     let peer = connection.peer.ip();
+    let action = api.action_here(action);
     let identified = api.auth().identify(request.headers(), &site, peer).await;
     let (identity, proof) =
         identified.map_err(|error| auth_problem(error, "the bearer token is wrong"))?;
@@ -105,6 +106,14 @@ fn subject(permit: Permit, session: Option<Session>) -> Result<(Session, Session
 }
 
 impl Api {
+    /// What a route lets one do on this server, whose administrator may let owners do more.
+    pub(super) fn action_here(&self, action: Action) -> Action {
+        match action {
+            Action::EditTemplate if self.making().owners_edit => Action::EditOwnTemplate,
+            action => action,
+        }
+    }
+
     /// What somebody is to the session of that id, where one is named.
     pub(super) async fn tie(
         &self,
@@ -180,6 +189,9 @@ pub(super) fn refused(identity: &Identity, who: Who, action: Action) -> Problem 
     }
     let detail = match (action.is_about_session(), identity) {
         (true, _) if action == Action::DuplicateSession => "only the session's owner may do this",
+        (true, _) if action == Action::EditTemplate => {
+            "only administrators change what a desktop is made of on this server; ask one of them"
+        }
         (true, _) => "only the session's owner and administrators may do this",
         (false, Identity::Guest(_)) => "this needs an account; sign in with yours",
         (false, _) => "only administrators may do this",

@@ -27,6 +27,7 @@ mod previews;
 mod session_view;
 mod sessions;
 mod snapshots;
+mod templates;
 #[cfg(test)]
 mod tests;
 mod upkeep;
@@ -107,13 +108,24 @@ struct Parts {
     desktops: Desktops,
     snapshots: Snapshots,
     installer: Installer,
-    recipes: Recipes,
+    making: Making,
     logs: Logs,
     previews: Book,
     backups: Backups,
     host: Host,
     /// Bumped whenever the store may say something else than before.
     changed: watch::Sender<u64>,
+}
+
+/// What desktops are made of, and by whose word.
+#[derive(Debug, Clone)]
+pub struct Making {
+    /// What each is made of.
+    pub recipes: Recipes,
+    /// Whether they can have apps.
+    pub has_apps: bool,
+    /// Whether owners may change it of theirs; else administrators alone.
+    pub owners_edit: bool,
 }
 
 /// What is kept beside what is there.
@@ -136,7 +148,7 @@ impl Api {
         auth: Auth,
         desktops: Desktops,
         keeping: Keeping,
-        recipes: Recipes,
+        making: Making,
         previews: Book,
         host: Host,
     ) -> Self {
@@ -148,7 +160,7 @@ impl Api {
             desktops,
             snapshots,
             installer,
-            recipes,
+            making,
             logs,
             previews,
             backups,
@@ -203,7 +215,7 @@ impl Api {
 
     /// What desktops can be made of.
     fn templates(&self) -> Vec<Template> {
-        self.0.recipes.bases().map(Template::of).collect()
+        self.0.making.recipes.bases().map(Template::of).collect()
     }
 
     /// What a session is made of: where it runs, what it was started with.
@@ -211,7 +223,12 @@ impl Api {
         if let Some(live) = self.desktops().list().get(&session.id) {
             return Ok(live.recipe.clone());
         }
-        self.0.recipes.wanted(self.store(), session).await
+        self.0.making.recipes.wanted(self.store(), session).await
+    }
+
+    /// What desktops are made of, and by whose word.
+    fn making(&self) -> &Making {
+        &self.0.making
     }
 
     /// Has everybody who follows events look again.
@@ -348,6 +365,27 @@ fn routes() -> Vec<Route> {
         ),
         route(GET, "/api/v1/sessions/{id}/logs", Action::ReadLogs, logs::read),
         route(GET, "/api/v1/sessions/{id}/logs/parts", Action::ReadLogs, logs::parts),
+        route(GET, "/api/v1/sessions/{id}/template", Action::ReadTemplate, templates::read),
+        route(PUT, "/api/v1/sessions/{id}/template", Action::EditTemplate, templates::apply),
+        route(POST, "/api/v1/sessions/{id}/template/check", Action::ReadTemplate, templates::check),
+        route(
+            GET,
+            "/api/v1/sessions/{id}/template/versions",
+            Action::ReadTemplate,
+            templates::versions,
+        ),
+        route(
+            GET,
+            "/api/v1/sessions/{id}/template/versions/{version}",
+            Action::ReadTemplate,
+            templates::version,
+        ),
+        route(
+            POST,
+            "/api/v1/sessions/{id}/template/versions/{version}/restore",
+            Action::EditTemplate,
+            templates::restore,
+        ),
         route(GET, "/api/v1/sessions/{id}/snapshots", Action::ReadSnapshots, snapshots::list),
         route(POST, "/api/v1/sessions/{id}/snapshots", Action::TakeSnapshot, snapshots::take),
         route(

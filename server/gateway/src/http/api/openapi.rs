@@ -2,7 +2,7 @@
 
 use super::{
     apps, backups, catalogue, events, imports, keep, links, logins, logs, machine, pictures,
-    preview_links, previews, sessions, snapshots, users, viewers,
+    preview_links, previews, sessions, snapshots, templates, users, viewers,
 };
 use axum::response::{IntoResponse as _, Response};
 use utoipa::OpenApi;
@@ -69,6 +69,12 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
         preview_links::revoke,
         logs::read,
         logs::parts,
+        templates::read,
+        templates::check,
+        templates::apply,
+        templates::versions,
+        templates::version,
+        templates::restore,
         snapshots::list,
         snapshots::take,
         snapshots::tree,

@@ -43,6 +43,10 @@ pub(super) struct SessionView {
     /// Its apps, for its owner and administrators.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     apps: Vec<AppView>,
+    /// The version of its template that holds from its next start on; 0 is the server's own.
+    template_version: u32,
+    /// Whether what runs is made of that, for its owner and administrators; null where nothing runs.
+    template_current: Option<bool>,
     /// Where it was thrown away: until when it can be had back.
     #[serde(skip_serializing_if = "Option::is_none")]
     discarded: Option<DiscardedView>,
@@ -164,9 +168,11 @@ pub(super) fn view(session: Session, role: SessionRole, shown: &Shown) -> Sessio
         usage: kept
             .filter(|live| matches!(live.state, State::Running | State::Idle))
             .map(|live| UsageView::from(&live.usage)),
-        apps: kept
-            .map(|live| live.apps.iter().cloned().map(AppView::from).collect())
-            .unwrap_or_default(),
+        apps: kept.map(AppView::all_of).unwrap_or_default(),
+        template_version: session.template_version,
+        template_current: kept
+            .filter(|live| matches!(live.state, State::Running | State::Idle))
+            .map(|live| live.is_current),
         storage: kept.and_then(|live| live.stored).map(StorageView::from),
         discarded: session.discarded.map(|discarded| DiscardedView {
             until: discarded.gone_at().to_string(),

@@ -146,6 +146,7 @@ impl From<Snapshot> for SnapshotView {
                 Cause::Asked => "asked",
                 Cause::Reset => "reset",
                 Cause::Restore => "restore",
+                Cause::Template => "template",
             },
             kind: name_of(snapshot.kind),
             files: snapshot.files,

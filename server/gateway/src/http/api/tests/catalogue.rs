@@ -53,7 +53,7 @@ struct Scene {
 
 impl Scene {
     async fn with(people_install: bool) -> Self {
-        let world = World::with(people_install).await;
+        let world = World::with(House { people_install, ..House::USUAL }).await;
         let admin = world.browser(&world.admin().await).await;
         let member = world.browser(&world.user().await).await;
         Self { world, admin, member }

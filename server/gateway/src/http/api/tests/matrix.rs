@@ -181,6 +181,20 @@ impl World {
                     _ => {}
                 }
             }
+            ("POST", "/api/v1/sessions/{id}/template/check") => body = json!({ "text": "" }),
+            ("PUT", "/api/v1/sessions/{id}/template") => {
+                body = json!({ "text": format!("{DESKTOP}# more\n"), "based_on": 0 });
+            }
+            (_, path) if path.contains("{version}") => {
+                let author = self.admin().await.id;
+                let more = format!("{DESKTOP}# more\n");
+                let new =
+                    NewVersion { based_on: 0, before: DESKTOP, text: &more, note: "", author };
+                let made = self.api.store().apply_template(&case.session, &new, now).await;
+                made.expect("made");
+                filled = filled.replace("{version}", "0");
+                body = json!({ "based_on": 1 });
+            }
             ("POST", "/api/v1/sessions/{id}/control") => body = json!({ "to": 2 }),
             _ => {}
         }

@@ -15,6 +15,7 @@ mod people;
 mod previews;
 mod sessions;
 mod snapshots;
+mod templates;
 
 use super::*;
 use crate::accept::{Connection, Drain};
@@ -26,9 +27,10 @@ use crate::host::Host;
 use crate::http::origin::Site;
 use crate::logs::Logs;
 use crate::preview::Book;
+use crate::recipe::Recipes;
 use crate::runtime::{Fake, Runtime};
 use crate::session_api::AppError;
-use crate::store::{Actor, NewSession, NewUser, Timestamp, TokenHash, User, UserRole};
+use crate::store::{Actor, NewSession, NewUser, NewVersion, Timestamp, TokenHash, User, UserRole};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use axum::response::Response;
@@ -105,13 +107,28 @@ impl Answer {
     }
 }
 
+/// What the administrator has said.
+#[derive(Debug, Clone, Copy)]
+struct House {
+    /// People may install apps for themselves.
+    people_install: bool,
+    /// Owners may change what their desktops are made of.
+    owners_edit: bool,
+    /// There are apps.
+    has_apps: bool,
+}
+
+impl House {
+    const USUAL: Self = Self { people_install: true, owners_edit: false, has_apps: true };
+}
+
 impl World {
-    /// Where people may install apps for themselves.
     async fn new() -> Self {
-        Self::with(true).await
+        Self::with(House::USUAL).await
     }
 
-    async fn with(people_install: bool) -> Self {
+    async fn with(house: House) -> Self {
+        let House { people_install, owners_edit, has_apps } = house;
         let dir = tempfile::tempdir().expect("a directory");
         let store = Store::open(&dir.path().join("lattice.db")).await.expect("a fresh database");
         admin::bootstrap(&store, Timestamp::now()).await.expect("made");
@@ -120,6 +137,7 @@ impl World {
         let told = Arc::default();
         tokio::spawn(manager(inbox.orders, Arc::clone(&told)));
         let recipes = Recipes::new([("desktop".into(), DESKTOP.into())]);
+        let making = Making { recipes: recipes.clone(), has_apps, owners_edit };
         let runtime = Fake::new(dir.path().to_owned());
         let shared = Arc::new(Runtime::Fake(runtime.clone()));
         let (snapshots, logs) = (Snapshots::new(shared.clone()), Logs::new(shared));
@@ -132,7 +150,7 @@ impl World {
         let library = shelf.library.clone();
         let installer = Installer::new(library, people_install, anything, store.clone());
         let keeping = Keeping { snapshots, logs, backups, installer };
-        let api = Api::new(store, auth, desktops, keeping, recipes.clone(), book, host);
+        let api = Api::new(store, auth, desktops, keeping, making, book, host);
         Self {
             router: router(api.clone()),
             api,
