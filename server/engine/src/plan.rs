@@ -185,7 +185,8 @@ impl Planner {
     ) {
         let mut scratch = std::mem::take(&mut self.scratch);
         let Scratch { boxes, held, left, strips } = &mut scratch;
-        (boxes.clear(), held.clear());
+        boxes.clear();
+        held.clear();
         self.catch_up(region);
         take_in(&mut fresh, &mut self.next, &self.shadow, region, boxes);
         if !boxes.is_empty() {

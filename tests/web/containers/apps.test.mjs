@@ -9,6 +9,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { launch, open, shoot } from '../lib/browser.mjs';
 import { docker, ids } from '../lib/engine.mjs';
+import { card } from '../lib/home.mjs';
 import { PROGRAM_MS, Seat } from '../lib/seat.mjs';
 import { Serve } from '../lib/serve.mjs';
 import { eventually } from '../lib/wait.mjs';
@@ -173,6 +174,70 @@ async function sharePage(seat, token, shows) {
   await guest.close();
 }
 
+/**
+ * What goes wrong afterwards, and how each is gone back from by its owner's own page: the project is broken
+ * and restored, the template changed and rolled back, the desktop deleted and undone.
+ * @param {Seat} seat @param {import('playwright-core').Page} preview
+ */
+async function goBack(seat, preview) {
+  const home = await seat.page.context().newPage();
+  const mine = () => home.goto(new URL('/', serve.url).href);
+  const name = await (async () => {
+    const one = await serve.ask(await serve.admin('token'), 'GET', `/api/v1/sessions/${seat.session}`);
+    return one.name;
+  })();
+  await mine();
+  await card(home, name).getByRole('button', { name: `More for ${name}` }).click();
+  await home.getByRole('button', { name: 'Snapshots…' }).click();
+  const dialog = home.getByRole('dialog', { name: `Snapshots of ${name}` });
+  await dialog.getByRole('button', { name: 'Make one now' }).click();
+  const row = dialog.getByRole('listitem').filter({ hasText: 'Asked for' }).first();
+  await row.waitFor({ timeout: PROGRAM_MS });
+  const page = seat.read('vue-project/src/App.vue');
+  await docker('exec', container(seat), 'rm', '-rf', '/home/student/Data/vue-project/src');
+  assert.equal(seat.read('vue-project/src/App.vue'), '');
+  await row.getByRole('button', { name: /^Restore everything/ }).click();
+  await home.keyboard.press('Tab');
+  await home.keyboard.press('Enter');
+  await dialog.getByText('Everything is restored').last().waitFor({ timeout: PROGRAM_MS });
+  await shoot(home, 'vue-restored');
+  assert.deepEqual(seat.read('vue-project/src/App.vue'), page);
+  await eventually('the page to be served again', async () => /watch\(count/.test(await ask(seat, 'http://127.0.0.1:5173/src/App.vue')), PROGRAM_MS);
+  await preview.reload({ waitUntil: 'commit' });
+  await preview.getByRole('heading', { name: /^Hello, / }).waitFor({ timeout: PROGRAM_MS });
+
+  await home.goto(new URL(`/#desktop/${seat.session}`, serve.url).href);
+  await home.reload();
+  const panel = home.getByRole('region', { name: 'Template' });
+  const editor = home.getByRole('textbox', { name: 'Template, as YAML' });
+  await editor.waitFor();
+  const before = await editor.inputValue();
+  await editor.fill(before.replace('mem_limit: 2g', 'mem_limit: 1900m'));
+  await panel.getByRole('button', { name: 'Review changes…' }).click();
+  const review = home.getByRole('dialog', { name: 'What changes' });
+  await review.getByText('mem_limit: 1900m').waitFor();
+  await review.getByRole('button', { name: 'Apply', exact: true }).click();
+  await review.waitFor({ state: 'hidden', timeout: PROGRAM_MS });
+  const version = (/** @type {string} */ text) => panel.getByRole('listitem').filter({ hasText: text });
+  await version('Version 1').getByText('Now', { exact: true }).waitFor();
+  await shoot(home, 'vue-template');
+  await panel.getByRole('button', { name: 'Roll back to version 0…' }).click();
+  const back = home.getByRole('dialog', { name: 'Roll back to version 0?' });
+  await back.getByRole('button', { name: 'Roll back', exact: true }).click();
+  await back.waitFor({ state: 'hidden', timeout: PROGRAM_MS });
+  await version('Version 2').getByText('Now', { exact: true }).waitFor();
+  assert.equal(await editor.inputValue(), before);
+
+  await home.getByRole('button', { name: 'Delete', exact: true }).click();
+  await home.getByRole('heading', { name: 'My desktops' }).waitFor();
+  await card(home, name).waitFor({ state: 'detached' });
+  await home.locator('.toast').getByRole('button', { name: 'Undo' }).click();
+  await card(home, name).waitFor();
+  assert.deepEqual(seat.read('vue-project/src/App.vue'), page);
+  await shoot(home, 'vue-undone');
+  await home.close();
+}
+
 test('a Vue page is run, seen in the browser of the desktop, changed in VS Code, and clicked', () => lesson('Node + Vue + VS Code', 'vue', async (seat) => {
   await openCode(seat);
   await openTerminal(seat);
@@ -210,6 +275,7 @@ test('a Vue page is run, seen in the browser of the desktop, changed in VS Code,
   }, PROGRAM_MS);
   assert.equal(await preview.evaluate(() => (/** @type {any} */ (window)).isFirstLoad), true);
   await shoot(preview, 'vue-preview');
+  await goBack(seat, preview);
   await preview.close();
 }));
 
