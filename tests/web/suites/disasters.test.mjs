@@ -83,6 +83,8 @@ async function snapshot() {
 
 /** Two clicks: the newest that was asked for, and yes. How long it took, in milliseconds. */
 async function restore() {
+  // What was said of the restore before is no longer there.
+  await page.getByText('Everything is restored').first().waitFor({ state: 'detached' });
   await openSnapshots();
   const row = dialog().getByRole('listitem').filter({ hasText: 'Asked for' }).first();
   await row.getByRole('button', { name: /^Restore everything/ }).click();

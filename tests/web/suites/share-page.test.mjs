@@ -25,12 +25,12 @@ after(async () => {
   await house.close();
 });
 
-const APPS = () => [{ name: 'code', title: 'VS Code', icon: 'code', state: 'running' }];
+const APPS = () => [{ name: 'code', title: 'VS Code', icon: 'code', state: 'running', ports: [5173, 8080] }];
 
 /** A desktop with a program whose page can be seen. */
 function shop() {
   const { double, member } = house.reset();
-  double.templates = [{ id: 'desktop', title: 'Vue', summary: '', apps: [{ name: 'code', ports: [5173, 8080] }] }];
+  double.templates = [{ id: 'desktop', title: 'Vue', summary: '' }];
   return { double, one: double.addSession({ owner: member, name: 'Shop', apps: APPS() }) };
 }
 

@@ -20,7 +20,7 @@ export class Apps extends Component {
   render() {
     const { model, actions } = this.props;
     const { known, problem } = model.shop;
-    return h('main', { class: 'content apps', id: 'content' },
+    return h('main', { class: 'content catalogue', id: 'content' },
       h('div', { class: 'section-head' },
         h('h1', null, t('apps.title')),
         known && known.apps.length > 0 && h('span', { class: 'soft' }, t('apps.hint'))),

@@ -93,8 +93,8 @@ function Links({ model, dialog, actions }) {
 
 /** What can be shown without the desktop. @param {Props} props */
 function Pages({ model, dialog, actions }) {
-  const session = sessionOf(model, dialog.session);
-  const apps = model.templates.find(({ id }) => id === session?.template)?.apps ?? [];
+  // What this desktop is made of may differ from the server's template.
+  const apps = sessionOf(model, dialog.session)?.apps ?? [];
   const ports = apps.flatMap(({ ports: all = [] }) => all);
   if (ports.length === 0) return null;
   return h('section', { class: 'rows', 'aria-labelledby': 'pages-title' },
