@@ -55,6 +55,14 @@ export async function open(browser, url, options = {}) {
     const error = each.error();
     complain(`${error.message}\n${error.stack}`);
   });
+  // Chromium gives up what is under way whenever an interface comes or goes on its machine, as some do
+  // with each container here; of a page without its script nothing more comes. People press reload.
+  context.on('requestfailed', (request) => {
+    const why = request.failure()?.errorText ?? '';
+    if (!['script', 'stylesheet'].includes(request.resourceType()) || /ABORTED/.test(why)) return;
+    console.log(`${request.url()} did not come: ${why}`);
+    if (/NETWORK_CHANGED/.test(why)) void request.frame().page().reload().catch(() => {});
+  });
   // Nothing of ours asks so; a name that became a script would.
   context.on('dialog', (dialog) => {
     if (dialog.type() !== 'beforeunload') complain(`an alert: ${dialog.message()}`);
