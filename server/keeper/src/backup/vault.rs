@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fs;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -175,7 +176,16 @@ impl Vault {
     /// Reads everything.
     pub(super) fn check(&mut self) -> Result<()> {
         let options = CheckOptions::default().read_data(true);
-        let results = self.open()?.check(options);
+        let repository = self.open()?;
+        // Of what is damaged in certain ways the library says nothing and panics.
+        let checked = catch_unwind(AssertUnwindSafe(|| repository.check(options)));
+        let Ok(results) = checked else {
+            return Err(format!(
+                "the repository in {} is damaged so that it cannot be read; look at its disk, and make a \
+                 backup into a new one",
+                self.repository().display()
+            ));
+        };
         let results = results.map_err(|error| self.failed("check", &error))?;
         let Err(error) = results.is_ok() else { return Ok(()) };
         let first = results.0.first().map(|(_, error)| error.to_string());
