@@ -219,7 +219,7 @@ impl Planner {
         self.videos.next_due(rules)
     }
 
-    /// Adds what is to be sent exactly since it has rested since it was sent roughly, at most about `area`
+    /// Adds what was sent roughly and has rested since, so that it is sent exactly: at most about `area`
     /// pixels, nearest to `pointer` or the last small change first.
     pub fn plan_refinement(
         &mut self,

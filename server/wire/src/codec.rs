@@ -212,7 +212,13 @@ pub struct Writer {
 impl Writer {
     /// Starts a packet of this kind.
     pub fn packet(kind: u8, capacity: usize) -> Self {
-        let mut bytes = Vec::with_capacity(capacity + 1);
+        Self::packet_in(kind, capacity, Vec::new())
+    }
+
+    /// The same in memory that was used before.
+    pub(crate) fn packet_in(kind: u8, capacity: usize, mut bytes: Vec<u8>) -> Self {
+        bytes.clear();
+        bytes.reserve(capacity + 1);
         bytes.push(kind);
         Self { bytes }
     }

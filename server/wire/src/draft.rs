@@ -1,7 +1,6 @@
 //! A frame while it is made: its table, and its payloads one after the other. Encoders write straight
 //! into it, and it keeps its memory, so that one draft for all frames asks for none.
 
-use crate::codec::Writer;
 use crate::geometry::{Rect, Size};
 use crate::picture::{Copy, FrameHead, Step, StepKind, write_video_head};
 
@@ -45,18 +44,18 @@ impl Draft {
 
     /// Paints a rectangle with the PNG file that `write` appends to what is there.
     pub fn png(&mut self, rect: Rect, write: impl FnOnce(&mut Vec<u8>)) {
-        let start = self.payloads.len();
-        write(&mut self.payloads);
-        let kind = StepKind::Png(self.payloads.len() - start);
-        self.steps.push(Step { rect, kind });
+        self.paint(rect, StepKind::Png, write);
     }
 
     /// The same with the payload of an [`OpKind::Palette`](crate::OpKind::Palette).
     pub fn palette(&mut self, rect: Rect, write: impl FnOnce(&mut Vec<u8>)) {
+        self.paint(rect, StepKind::Palette, write);
+    }
+
+    fn paint(&mut self, rect: Rect, kind: fn(usize) -> StepKind, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.payloads.len();
         write(&mut self.payloads);
-        let kind = StepKind::Palette(self.payloads.len() - start);
-        self.steps.push(Step { rect, kind });
+        self.steps.push(Step { rect, kind: kind(self.payloads.len() - start) });
     }
 
     /// Shows the next unit of a video stream in its place; see [`Video`](crate::Video) for what the rest
@@ -99,14 +98,4 @@ pub struct Drawn {
     pub keyframe: bool,
     /// The length of its access unit.
     pub bytes: usize,
-}
-
-impl Writer {
-    /// Starts a packet of this kind in memory that was used before.
-    pub(crate) fn packet_in(kind: u8, room: usize, mut memory: Vec<u8>) -> Self {
-        memory.clear();
-        memory.reserve(room + 1);
-        memory.push(kind);
-        Self::over(memory)
-    }
 }
