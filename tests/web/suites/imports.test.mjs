@@ -196,10 +196,11 @@ test('a desktop begins with a zip file, and with a repository; what cannot be is
   await eventually('the form to be there again', () => field.isEnabled());
   assert.deepEqual(readdirSync(data()), ['shop']);
   await field.fill(address);
+  // A click is refused while the one before is still cleared away; the dialog may close at any moment.
+  const start = dialog.getByRole('button', { name: 'Start', disabled: false });
   await eventually('the one before to have ended', async () => {
-    await dialog.getByRole('button', { name: 'Start' }).click();
-    await eventually('an answer', async () => !(await dialog.isVisible()) || (await dialog.getByRole('button', { name: 'Start' }).isEnabled()), DESKTOP_MS);
-    return !(await dialog.isVisible());
+    if (await start.count()) await start.click({ timeout: 1000 }).catch(() => null);
+    return await dialog.count() === 0;
   }, DESKTOP_MS);
   await card(page, 'shop-2').waitFor();
   const clone = join(data(), 'shop-2');
