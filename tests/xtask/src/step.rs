@@ -15,6 +15,7 @@ pub(crate) const PROFILE: &str = "checked";
 #[derive(Debug, Default)]
 pub(crate) struct Steps {
     done: Vec<Outcome>,
+    unsteady: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -51,6 +52,12 @@ impl Steps {
         self.done.push(Outcome { name: name.to_owned(), took: Duration::ZERO, end });
     }
 
+    /// Remembers what failed at first and passed when it was run again: it fails nothing, but the
+    /// summary names it, for somebody to find out why.
+    pub(crate) fn note_unsteady(&mut self, what: String) {
+        self.unsteady.push(what);
+    }
+
     /// Prints the summary; an error if any step failed.
     pub(crate) fn finish(self, what: &str) -> Result<()> {
         println!("\n{}", bold(&format!("── {what}")));
@@ -69,6 +76,9 @@ impl Steps {
                 End::Failed => format!("FAILED  {seconds:>6.1} s  {name}\n"),
                 End::Skipped(why) => format!("skipped           {name}: {why}\n"),
             };
+        }
+        for what in &self.unsteady {
+            text += &format!("UNSTEADY          {what} failed, and passed when it was run again\n");
         }
         let total: Duration = self.done.iter().map(|outcome| outcome.took).sum();
         let passed = self.count(|end| *end == End::Passed);
@@ -183,6 +193,16 @@ mod tests {
         let summary = steps.summary();
         assert!(summary.contains("second: it is not there\n"), "{summary}");
         assert!(summary.ends_with("steps: 1 passed, 0 failed, 1 skipped\n"), "{summary}");
+        assert!(steps.finish("Steps").is_ok());
+    }
+
+    #[test]
+    fn what_passed_at_the_second_time_is_named() {
+        let mut steps = Steps::default();
+        assert!(steps.run("first", || Ok(())));
+        steps.note_unsteady("a suite".to_owned());
+        let summary = steps.summary();
+        assert!(summary.contains("UNSTEADY          a suite failed"), "{summary}");
         assert!(steps.finish("Steps").is_ok());
     }
 
