@@ -194,6 +194,7 @@ async fn a_status_has_what_is_known_and_nothing_secret() {
     let (owner, inside) = (world.user().await, inside(&world, Some(LinkRole::View)));
     let session = world.session_of(&owner).await;
     inside.answer(&session, view(60)).await.expect("made");
+    inside.answer(&session, Question::Snapshot { name: None }).await.expect("made");
     let told = inside.answer(&session, Question::Status {}).await.expect("told");
     let text = serde_json::to_string(&told).expect("JSON");
     let Told::Status(status) = told else { panic!("{text}") };
