@@ -51,6 +51,7 @@ impl Desktops {
             supervisor: binary("lattice"),
             agent: binary("lattice-agent"),
             keeper: binary("lattice-keeper"),
+            relay: Some(binary("lattice-session")),
             containers,
             limits: Limits { memory: 2 << 30, pids: 600, cpus: None },
             import_allow: Vec::new(),

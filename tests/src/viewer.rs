@@ -404,7 +404,8 @@ impl View {
                 ServerPacket::Condition(_)
                 | ServerPacket::People(_)
                 | ServerPacket::Pointing(_)
-                | ServerPacket::Standing(_),
+                | ServerPacket::Standing(_)
+                | ServerPacket::OfferPage,
             ) => {}
             Ok(ServerPacket::Cursor(cursor)) => self.cursor = Some(cursor),
             Ok(ServerPacket::Welcome(welcome)) => self.welcome = Some(welcome),

@@ -101,6 +101,44 @@ fn a_desktop_is_shown_at_once_from_the_pool_and_soon_from_nothing() {
     eventually("nothing of it to be left", || containers(&session).is_empty());
 }
 
+/// As in sandboxes, see `inside.rs`; here the socket leads through containers.
+#[test]
+fn programs_of_a_desktop_ask_about_it_and_have_links_and_snapshots_made() {
+    let serve = serve(0);
+    let (session, _viewer, _) = click(&serve);
+    eventually("all parts", || roles(&session) == ROLES);
+    let desktop = name(&session, "desktop");
+    let lattice = |words: &str| {
+        let script = format!("lattice {words} 2>&1 || echo \"ended with $?\"");
+        docker(&["exec", &desktop, "sh", "-c", &script])
+    };
+    eventually("its programs to be heard", || lattice("status").contains("State      running"));
+    let status: Value = serde_json::from_str(&lattice("status --json")).expect("JSON");
+    assert_eq!(status["lookers"][0]["role"], "owner", "{status}");
+    assert!(lattice("snapshot before the talk").contains("“before the talk”"));
+    let path = format!("/api/v1/sessions/{session}/snapshots");
+    let kept = serve.grant(&serve.admin(), "GET", &path, &Value::Null);
+    let newest = &kept["snapshots"][0];
+    assert_eq!((&newest["name"], &newest["cause"]), (&json!("before the talk"), &json!("desktop")));
+    let said = lattice("share --for 10m");
+    let secret = said.lines().find_map(|line| Some(line.split_once("/s/")?.1)).expect("a link");
+    serve.viewer(&serve.redeem(secret), &session).wait_picture();
+    assert!(lattice("share --right control").contains("view at most"));
+    assert!(lattice("manage").contains(&format!("/#desktop/{session}")));
+    assert!(lattice("restore all").contains("ended with 2"));
+    // The way to the gateway is the relay's alone.
+    assert_eq!(
+        docker(&[
+            "exec",
+            &desktop,
+            "sh",
+            "-c",
+            "ls /run/lattice/api; ls /run/lattice/gate 2>/dev/null; true"
+        ]),
+        "desktop.sock"
+    );
+}
+
 #[test]
 fn what_is_killed_beside_a_desktop_does_not_end_it() {
     let mut serve = serve(0);

@@ -12,7 +12,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Instant;
 
-const PARTS: [&str; 3] = ["desktop", "agent", "supervisor"];
+const PARTS: [&str; 4] = ["desktop", "agent", "api", "supervisor"];
 
 fn path(session: &SessionId, query: &str) -> String {
     format!("/api/v1/sessions/{session}/logs{query}")

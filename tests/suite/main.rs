@@ -17,6 +17,7 @@ mod faults;
 mod hostile;
 mod idle;
 mod imports;
+mod inside;
 mod keep;
 mod logs;
 mod monitoring;

@@ -62,8 +62,7 @@ fn a_version_holds_from_the_next_start_on_whoever_crashes_and_is_gone_back_from(
     let before = made.read("/template");
     let base = before["text"].as_str().expect("the server's own").to_owned();
     assert_eq!((&before["version"], &before["may_edit"]), (&json!(0), &json!(false)));
-    let text =
-        base.replace("x-lattice:", "x-lattice:\n  readme: '# Mine'").replace("title:", "title: My");
+    let text = base.replace("# Plain desktop", "# Mine").replace("title:", "title: My");
     assert_ne!(text, base);
     let change = json!({ "text": text, "based_on": 0, "note": "mine" });
     let refused = made.serve.ask(&made.owner, "PUT", &made.path("/template"), &change);

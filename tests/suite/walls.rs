@@ -96,9 +96,14 @@ fn files(two: &Two) {
         "ls /root /sys /boot /srv /var/lib /etc/shadow /etc/ssh /etc/lattice 2>/dev/null",
         "",
     );
-    two.check(a, "ls /run/lattice", "auth\ndesktop\nxorg.conf");
-    let rw = "for d in /usr /usr/bin /etc / /run /run/lattice/desktop /run/lattice/auth /bin /lib; do \
-              touch $d/mine 2>/dev/null && echo $d; done";
+    two.check(a, "ls /run/lattice", "api\nauth\nbin\ndesktop\nxorg.conf");
+    two.check(
+        a,
+        "ls /run/lattice/api /run/lattice/bin",
+        "/run/lattice/api:\ndesktop.sock\n\n/run/lattice/bin:\nlattice",
+    );
+    let rw = "for d in /usr /usr/bin /etc / /run /run/lattice/{desktop,auth,api,bin} /bin /lib; do \
+              touch $d/mine 2>/dev/null && echo $d; done; rm -f /run/lattice/api/* 2>/dev/null && echo api";
     two.check(a, rw, "");
     two.check(a, "echo $HOME; cd; touch mine && ls mine; hostname", "/home/student\nmine\ndesktop");
     two.check(a, "whoami; getent passwd | wc -l", "student\n3");

@@ -17,6 +17,9 @@ const sessionId = () => decodeURIComponent(location.pathname.split('/').filter(B
 /** Whether this server has a page of its people's desktops: one that shares a single display has not. */
 export const hasHome = () => sessionId() !== 'share';
 
+/** Where the desktop's own page is, for whoever owns it; nothing where the server has none. */
+export const pageOf = () => (hasHome() ? new URL(`../#desktop/${encodeURIComponent(sessionId())}`, location.href).href : null);
+
 /** The WebSocket's absolute address: a worker does not know the page's. */
 export function socketUrl() {
   const url = new URL(`../ws/${encodeURIComponent(sessionId())}`, location.href);

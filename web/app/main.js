@@ -15,6 +15,7 @@ import { noticeInsecure } from './abilities.js';
 import { byId, markWalks } from './dom.js';
 import { wishedSize } from './fit.js';
 import { hasHome, isLoopback, socketUrl } from './gate.js';
+import { Offer } from './offer.js';
 import { Overlay } from './overlay.js';
 import { People } from './people.js';
 import { Pointers } from './pointers.js';
@@ -120,6 +121,7 @@ const rest = new Rest(() => {
   sink.send({ type: 'pointer', ...model.pointer }, performance.timeOrigin + performance.now());
   focusDesktop();
 });
+const offer = new Offer(focusDesktop);
 const pointers = new Pointers();
 const people = new People({
   act(action) {
@@ -281,6 +283,7 @@ function handle(message) {
     case 'standing':
       model.standing = message;
       return render();
+    case 'offerPage': return offer.show();
     case 'control': return handleControl(message);
     case 'people':
       model.people = message.people;

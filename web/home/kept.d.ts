@@ -3,12 +3,14 @@
 import type { Problem } from './types.js';
 
 export type SnapshotKind = 'btrfs' | 'repository';
-export type SnapshotCause = 'schedule' | 'asked' | 'reset' | 'restore' | 'template';
+export type SnapshotCause = 'schedule' | 'asked' | 'reset' | 'restore' | 'template' | 'desktop';
 
 export interface Snapshot {
   readonly id: string;
   readonly created_at: string;
   readonly cause: SnapshotCause;
+  /** What it was called by whoever asked for it. */
+  readonly name?: string;
   readonly kind: SnapshotKind;
   readonly files: number;
   readonly bytes: number;

@@ -112,6 +112,8 @@ export interface Link {
   readonly expires_at: string;
   readonly max_uses: number | null;
   readonly uses: number;
+  /** Made on the desktop, by `lattice share`. */
+  readonly from_desktop?: boolean;
   readonly created_at: string;
 }
 

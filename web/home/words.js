@@ -69,6 +69,7 @@ export const SNAPSHOT_KINDS = {
 /** @type {Readonly<Record<SnapshotCause, string>>} */
 export const SNAPSHOT_CAUSES = {
   schedule: 'By itself', asked: 'Asked for', reset: 'Before a reset', restore: 'Before a restore', template: 'Before a change of the template',
+  desktop: 'Asked for on the desktop',
 };
 
 /** @param {number} count @param {string} one @param {string} many */
@@ -422,6 +423,7 @@ const TEXT = Object.freeze({
   'part.desktop': 'Desktop',
   'part.agent': 'Screen and keyboard',
   'part.supervisor': 'Supervisor',
+  'link.from-desktop': 'made on the desktop',
   'page.share': 'Share this page',
   'page.share-port': 'Share this page: port {port}',
   'page.share-name': 'Share the page on port {port} of {name}',

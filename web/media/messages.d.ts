@@ -38,6 +38,7 @@ export type FromWorker =
   | import('../protocol/types.js').Pointing
   | import('../protocol/types.js').DisplayState
   | import('../protocol/types.js').Standing
+  | import('../protocol/types.js').OfferPage
   | import('../protocol/types.js').Cursor;
 /** `bitrate` in bit/s, null while no limit has been met */
 export type WorkerStats =

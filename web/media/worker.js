@@ -174,7 +174,7 @@ class Viewer {
       case 'displayState':
         this.#handleDisplay(packet.state, now);
         return post(packet);
-      case 'control': case 'cursor': case 'people': case 'pointing': case 'standing': return post(packet);
+      case 'control': case 'cursor': case 'people': case 'pointing': case 'standing': case 'offerPage': return post(packet);
     }
   }
 

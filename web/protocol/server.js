@@ -8,7 +8,7 @@ import { DecodeError, MAX_SIDE, Reader, atMost, invalid } from './reader.js';
 export const KIND = Object.freeze({
   FRAME: 0x01, DIGEST: 0x02, CURSOR: 0x03, WELCOME: 0x04, CONTROL: 0x05, DISPLAY_STATE: 0x06,
   PING: 0x07, CONDITION: 0x08, PEOPLE: 0x09, POINTING: 0x0a,
-  STANDING: 0x0b,
+  STANDING: 0x0b, OFFER_PAGE: 0x0c,
 });
 
 const MAX_OPS = 8192;
@@ -83,6 +83,7 @@ function read(reader) {
     case KIND.POINTING:
       return { type: 'pointing', viewer: reader.u32(), x: reader.u16(), y: reader.u16() };
     case KIND.STANDING: return readStanding(reader);
+    case KIND.OFFER_PAGE: return { type: 'offerPage' };
     default: throw new DecodeError('unknown-kind', `unknown packet kind ${kind}`);
   }
 }

@@ -60,9 +60,12 @@ export type Standing =
   { type: 'standing' } & ({ is: 'usual' | 'paused' }
   | { is: 'warned', idleS: number, leftS: number, stops: boolean }
   | { is: 'queued', position: number, etaS: number | null });
+/** somebody on the desktop asks for the desktop's page; told to its owners only */
+export type OfferPage =
+  { type: 'offerPage' };
 export type ServerPacket =
   Frame | Digest | Cursor | Welcome | Control | DisplayState | Ping | Condition | People | Pointing
-  | Standing;
+  | Standing | OfferPage;
 
 export type Hello =
   { type: 'hello', version: number, capabilities: number, width: number,

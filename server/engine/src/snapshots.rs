@@ -22,6 +22,9 @@ const ON_PURPOSE_S: u64 = 30 * DAY_S;
 const MOST_ON_PURPOSE: usize = 48;
 /// The newest stay even where no room is left.
 const LAST: usize = 3;
+/// Of those that programs of a desktop asked for, the newest so many are kept. What such a program is may
+/// be hostile: it can have none but its own go.
+pub const MOST_FROM_INSIDE: usize = 12;
 
 /// Whether it is time to see if Data has changed, where it was last seen to at `last`.
 pub fn is_due(last: Option<u64>, now: u64) -> bool {
@@ -30,17 +33,27 @@ pub fn is_due(last: Option<u64>, now: u64) -> bool {
 
 /// Which of these are not kept any longer. The newest always is.
 pub fn to_go(snapshots: &[Snapshot], now: u64) -> Vec<SnapshotId> {
-    let (mut spans, mut on_purpose, mut gone) = (BTreeSet::new(), 0, Vec::new());
+    let (mut spans, mut gone) = (BTreeSet::new(), Vec::new());
+    let (mut on_purpose, mut from_inside) = (0, 0);
     for (place, one) in newest_first(snapshots).into_iter().enumerate() {
         // Of two clocks the later one: what is from the future is new.
         let age = now.saturating_sub(one.at);
-        let rung = RUNGS.iter().find(|(up_to, _)| age < *up_to);
-        let is_first =
-            rung.is_some_and(|(_, span)| spans.insert((*span, one.at / span, one_of(*span, one))));
-        let is_on_purpose = one.cause != Cause::Schedule && age < ON_PURPOSE_S;
-        on_purpose += usize::from(is_on_purpose);
-        let is_kept = place == 0 || is_first || (is_on_purpose && on_purpose <= MOST_ON_PURPOSE);
-        if !is_kept {
+        let is_kept = match one.cause {
+            Cause::Desktop => {
+                from_inside += 1;
+                from_inside <= MOST_FROM_INSIDE && age < ON_PURPOSE_S
+            }
+            Cause::Schedule | Cause::Asked | Cause::Reset | Cause::Restore | Cause::Template => {
+                let rung = RUNGS.iter().find(|(up_to, _)| age < *up_to);
+                let is_first = rung.is_some_and(|(_, span)| {
+                    spans.insert((*span, one.at / span, one_of(*span, one)))
+                });
+                let is_on_purpose = one.cause != Cause::Schedule && age < ON_PURPOSE_S;
+                on_purpose += usize::from(is_on_purpose);
+                is_first || (is_on_purpose && on_purpose <= MOST_ON_PURPOSE)
+            }
+        };
+        if place > 0 && !is_kept {
             gone.push(one.id.clone());
         }
     }
@@ -49,9 +62,15 @@ pub fn to_go(snapshots: &[Snapshot], now: u64) -> Vec<SnapshotId> {
 
 /// Which one is to go first where no room is left; nothing where those that are there stay.
 pub fn to_go_for_room(snapshots: &[Snapshot]) -> Option<SnapshotId> {
-    let older = newest_first(snapshots).into_iter().skip(LAST);
+    let all = newest_first(snapshots);
+    let newest = all.first().map(|one| &one.id);
+    let is_from_inside = |one: &&Snapshot| one.cause == Cause::Desktop;
+    let (from_inside, others): (Vec<_>, Vec<_>) = all.iter().copied().partition(is_from_inside);
+    // What a program asked for has nothing else go.
+    let oldest_of_those = from_inside.into_iter().rfind(|one| Some(&one.id) != newest);
     // Nobody asked for those of the schedule.
-    let oldest = older.rev().min_by_key(|one| one.cause != Cause::Schedule);
+    let older = others.into_iter().skip(LAST).rev();
+    let oldest = oldest_of_those.or(older.min_by_key(|one| one.cause != Cause::Schedule));
     oldest.map(|one| one.id.clone())
 }
 
@@ -80,7 +99,8 @@ mod tests {
 
     fn snapshot(at: u64, cause: Cause) -> Snapshot {
         let id = SnapshotId::new(at * 1000, cause as u32);
-        Snapshot { id, at, cause, kind: Kind::Repository, files: 1, bytes: 1, left_out: 0 }
+        let kind = Kind::Repository;
+        Snapshot { id, at, cause, kind, files: 1, bytes: 1, left_out: 0, name: None }
     }
 
     /// Ages of those that stay, in seconds, where there is one every quarter of an hour, thinned as often.
@@ -158,6 +178,35 @@ mod tests {
         assert_eq!(to_go_for_room(&all), None);
         assert!(is_short_of_room((1 << 30) - 1, 1 << 40) && !is_short_of_room(1 << 30, 1 << 40));
         assert!(is_short_of_room(4, 100) && !is_short_of_room(5, 100));
+    }
+
+    #[test]
+    fn what_programs_ask_for_is_bounded_and_has_nothing_else_go() {
+        let usual: Vec<_> = (1..60).map(|n| snapshot(NOW - n * EVERY_S, Cause::Schedule)).collect();
+        let asked: Vec<_> =
+            (1..40).map(|n| snapshot(NOW - n * DAY_S / 2 - 7, Cause::Asked)).collect();
+        let before: Vec<_> = usual.iter().chain(&asked).cloned().collect();
+        let flood = (0..500).map(|n| snapshot(NOW - n * 60 - 3, Cause::Desktop));
+        let all: Vec<_> = before.iter().cloned().chain(flood).collect();
+        let gone = to_go(&all, NOW);
+        let others_gone = to_go(&before, NOW);
+        assert!(before.iter().all(|one| gone.contains(&one.id) == others_gone.contains(&one.id)));
+        let kept = all.iter().filter(|one| one.cause == Cause::Desktop && !gone.contains(&one.id));
+        assert_eq!(kept.count(), MOST_FROM_INSIDE);
+        let old = snapshot(NOW - 31 * DAY_S, Cause::Desktop);
+        assert_eq!(to_go(&[snapshot(NOW, Cause::Schedule), old.clone()], NOW), [old.id]);
+    }
+
+    #[test]
+    fn where_no_room_is_left_those_of_programs_go_first() {
+        let good: Vec<_> = (1..=3).map(|at| snapshot(at, Cause::Schedule)).collect();
+        let flood: Vec<_> = (4..=9).map(|at| snapshot(at, Cause::Desktop)).collect();
+        let mut all: Vec<_> = good.iter().chain(&flood).cloned().collect();
+        while let Some(gone) = to_go_for_room(&all) {
+            all.retain(|one| one.id != gone);
+        }
+        // The newest is what has just been made.
+        assert_eq!(all.iter().map(|one| one.at).collect::<Vec<_>>(), [1, 2, 3, 9]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use figment::Figment;
 use figment::error::{Error, Kind};
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use ipnet::IpNet;
+use lattice_engine::policy::LinkRole;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -113,6 +114,8 @@ pub struct Desktops {
     /// Whether owners may change what theirs are made of, and so give their apps the internet; else
     /// administrators alone.
     pub owners_edit_templates: bool,
+    /// The most that a link gives which a program of a desktop makes, by `lattice share`.
+    pub links_from_inside: LinksFromInside,
 }
 
 impl Default for Desktops {
@@ -124,6 +127,33 @@ impl Default for Desktops {
             templates: None,
             max_viewers: 100,
             owners_edit_templates: false,
+            links_from_inside: LinksFromInside::View,
+        }
+    }
+}
+
+/// The most that a link from inside a desktop gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LinksFromInside {
+    /// There are none.
+    None,
+    /// Seeing.
+    View,
+    /// Seeing and pointing.
+    Assist,
+    /// Seeing, and working when given control.
+    Control,
+}
+
+impl LinksFromInside {
+    /// The most that one gives; nothing where there are none.
+    pub fn most(self) -> Option<LinkRole> {
+        match self {
+            Self::None => None,
+            Self::View => Some(LinkRole::View),
+            Self::Assist => Some(LinkRole::Assist),
+            Self::Control => Some(LinkRole::Control),
         }
     }
 }
@@ -662,6 +692,17 @@ mod tests {
             jail.set_env("LATTICE_DESKTOPS__RUNTIME", "hovercraft");
             let error = load(&[], None).expect_err("no runtime").to_string();
             assert!(error.contains("desktops.runtime") && error.contains("hovercraft"), "{error}");
+            Ok(())
+        });
+        Jail::expect_with(|jail| {
+            jail.set_env("LATTICE_DESKTOPS__LINKS_FROM_INSIDE", "own");
+            let error = load(&[], None).expect_err("no right").to_string();
+            assert!(error.contains("desktops.links_from_inside"), "{error}");
+            for (said, most) in [("none", None), ("control", Some(LinkRole::Control))] {
+                jail.set_env("LATTICE_DESKTOPS__LINKS_FROM_INSIDE", said);
+                let config = load(&[], None).expect("good");
+                assert_eq!(config.desktops.links_from_inside.most(), most);
+            }
             Ok(())
         });
         Jail::expect_with(|jail| {

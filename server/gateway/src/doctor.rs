@@ -81,6 +81,7 @@ async fn examine(args: &ServeArgs) -> Vec<Finding> {
     findings.extend(machine::desktop());
     findings.push(machine::files());
     findings.push(machine::agent().await);
+    findings.push(machine::relay());
     findings.push(machine::groups());
     findings
 }

@@ -15,7 +15,7 @@ use crate::front::Front;
 use crate::ground::Ground;
 use crate::host::Host;
 use crate::http::Names;
-use crate::http::api::{Api, Keeping, MOST_SESSIONS, Making};
+use crate::http::api::{Api, Inside, Keeping, MOST_SESSIONS, Making};
 use crate::http::origin::{Scheme, Sites};
 use crate::http::serve::{App, router};
 use crate::hub::Settings;
@@ -24,6 +24,7 @@ use crate::logs::Logs;
 use crate::manager::{Manager, Rules};
 use crate::preview::{Book, Previews, answer_on_port};
 use crate::runtime::{OwnBroker, Runtime};
+use crate::session_api::Asking;
 use crate::share::{encoders, tell_of, warn_of_plain};
 use crate::signals::Signals;
 use crate::snapshots::Snapshots;
@@ -203,8 +204,10 @@ impl Server {
             max_viewers: usize::from(config.desktops.max_viewers),
             encoders: encoders(config.video.h264),
         };
+        let (asking, questions) = Asking::channel();
+        let rules = Rules { asking, ..Rules::new(recipes.clone()) };
         let (manager, desktops, managing) =
-            Manager::spawn(store.clone(), runtime.clone(), settings, Rules::new(recipes.clone()));
+            Manager::spawn(store.clone(), runtime.clone(), settings, rules);
         let auth = Auth::new(store.clone(), address.port()).await?;
         let snapshots = Snapshots::new(runtime.clone());
         tokio::spawn(snapshots.clone().go_round());
@@ -231,10 +234,13 @@ impl Server {
         let host = Host::new(config.data_dir.clone(), Some(config.clone()));
         let api = Api::new(store.clone(), auth, desktops, keeping, making, book, host);
         tokio::spawn(api.clone().upkeep());
+        let home = origin(config, scheme, address);
+        let inside = Inside::new(api.clone(), &home, config.desktops.links_from_inside.most());
+        tokio::spawn(inside.answer_all(questions));
         let previews = Previews {
             api: api.clone(),
             runtime: runtime.clone(),
-            home: origin(config, scheme, address),
+            home,
             sites: sites.clone(),
             proxies: asked.proxies(),
         };

@@ -82,7 +82,7 @@ impl World {
         let rules = Rules {
             rests: Some(self.policy),
             gauge: Gauge::Said(self.machine.subscribe()),
-            recipes: recipes(),
+            ..Rules::new(recipes())
         };
         let (manager, desktops, task) =
             Manager::spawn(self.store.clone(), runtime, settings, rules);

@@ -11,7 +11,8 @@ use crate::{btrfs, fetch, import, put, repository};
 use lattice_engine::snapshots;
 use lattice_wire::imports::ProjectName;
 use lattice_wire::snapshots::{
-    Cause, Inside, Kind, MAX_ENTRIES, Refusal, Reply, Request, Snapshot, SnapshotId, What,
+    Cause, Inside, Kind, MAX_ENTRIES, Refusal, Reply, Request, Snapshot, SnapshotId, SnapshotName,
+    What,
 };
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -73,7 +74,7 @@ impl Keeper {
             Request::Prepare { only_if_changed, desktop_runs } => {
                 self.prepare(only_if_changed, desktop_runs).map(Answer::from)
             }
-            Request::Take { cause } => self.take_locked(cause).map(Answer::from),
+            Request::Take { cause, name } => self.take_locked(cause, name).map(Answer::from),
             Request::Tidy {} => self.tidy().map(Answer::from),
             Request::Tree { snapshot, path } => self.tree(&snapshot, &path).map(Answer::from),
             Request::Stage { snapshot, path } => self.stage(&snapshot, &path).map(Answer::from),
@@ -129,14 +130,20 @@ impl Keeper {
         Ok(Reply::Prepared { freeze })
     }
 
-    fn take_locked(&self, cause: Cause) -> Result<Reply> {
+    fn take_locked(&self, cause: Cause, name: Option<SnapshotName>) -> Result<Reply> {
         let shelf = self.shelf()?;
         let (_lock, data) = (shelf.lock()?, self.root()?);
-        let snapshot = self.take(&shelf, &data, cause)?;
+        let snapshot = self.take(&shelf, &data, cause, name)?;
         Ok(Reply::Taken { snapshot })
     }
 
-    fn take(&self, shelf: &Shelf, data: &Arc<Root>, cause: Cause) -> Result<Snapshot> {
+    fn take(
+        &self,
+        shelf: &Shelf,
+        data: &Arc<Root>,
+        cause: Cause,
+        name: Option<SnapshotName>,
+    ) -> Result<Snapshot> {
         let but = put::staged_name(shelf, data)?;
         let (id, at) = fresh_id()?;
         let kind = self.kind();
@@ -148,7 +155,7 @@ impl Keeper {
             }
         };
         let Tally { files, bytes, left_out, .. } = tally;
-        let snapshot = Snapshot { id, at, cause, kind, files, bytes, left_out };
+        let snapshot = Snapshot { id, at, cause, kind, files, bytes, left_out, name };
         let fingerprint = tally.fingerprint();
         let without = but.filter(|_| kind == Kind::Btrfs);
         let without = without.map(|name| name.to_string_lossy().into_owned());
@@ -238,7 +245,7 @@ impl Keeper {
     fn restore(&self) -> Result<Reply> {
         let shelf = self.shelf()?;
         let (_lock, data) = (shelf.lock()?, self.root()?);
-        let snapshot = self.take(&shelf, &data, Cause::Restore)?;
+        let snapshot = self.take(&shelf, &data, Cause::Restore, None)?;
         if let Err(fault) = put::place(&shelf, &data, self.owner) {
             put::clear(&shelf, &data)?;
             return Err(fault);

@@ -105,7 +105,7 @@ impl Place {
     }
 
     fn take(&self) -> Snapshot {
-        match self.ask(Request::Take { cause: Cause::Asked }) {
+        match self.ask(Request::Take { cause: Cause::Asked, name: None }) {
             Reply::Taken { snapshot } => snapshot,
             other => panic!("{other:?}"),
         }

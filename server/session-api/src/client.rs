@@ -7,8 +7,9 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-/// The relay answers everything within 40 s.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The relay answers everything within 40 s, but for snapshots: within ten minutes, over which this may
+/// have stood still.
+const PATIENCE: Duration = Duration::from_secs(660);
 
 /// Opens an app. Who chose it in a menu sees no terminal, so what goes wrong is shown on the desktop,
 /// too.
@@ -48,16 +49,6 @@ pub(crate) fn apps(socket: &Path) -> Result<(), String> {
     }
 }
 
-pub(crate) fn status(socket: &Path) -> Result<(), String> {
-    match ask(socket, &Request::Status {})? {
-        Reply::Status { linked: true } => say("Apps can be opened."),
-        Reply::Status { linked: false } => {
-            Err("Lattice is restarting; try again in a moment".into())
-        }
-        other => Err(unexpected(other)),
-    }
-}
-
 pub(crate) fn say(text: &str) -> Result<(), String> {
     writeln!(io::stdout(), "{text}").map_err(|error| format!("write to standard output: {error}"))
 }
@@ -69,14 +60,14 @@ fn done(reply: Result<Reply, String>) -> Result<(), String> {
     }
 }
 
-fn unexpected(reply: Reply) -> String {
+pub(crate) fn unexpected(reply: Reply) -> String {
     match reply {
         Reply::Refused { reason } => reason.into(),
         other => format!("the desktop's relay answered something else: {other:?}"),
     }
 }
 
-fn ask(socket: &Path, request: &Request) -> Result<Reply, String> {
+pub(crate) fn ask(socket: &Path, request: &Request) -> Result<Reply, String> {
     let mut connection = Connection::open(socket)?;
     connection.stream.set_read_timeout(Some(PATIENCE)).map_err(|error| error.to_string())?;
     // A relay with too many to hear says so and hangs up, perhaps before it was asked.
@@ -99,7 +90,10 @@ impl Connection {
         };
         connect().map_err(|error: io::Error| {
             let path = socket.display();
-            format!("apps cannot be opened here: connect to {path}: {error}")
+            format!(
+                "Lattice cannot be asked from here: connect to {path}: {error}; this works in a desktop \
+                 of Lattice, see lattice --help"
+            )
         })
     }
 

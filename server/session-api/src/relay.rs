@@ -3,19 +3,25 @@
 //!
 //! INVARIANT: a client has at most one question under way, so there are never more than clients.
 
+use crate::pace::Pace;
 use lattice_wire::apps::{
     Answer, App, AppName, AppState, Ask, FromGateway, Reply, Request, Said, ToGateway,
 };
-use std::collections::{BTreeMap, VecDeque};
+use lattice_wire::desktop::Question as Desktop;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long somebody waits for a gateway that is away.
 const LINK_PATIENCE: Duration = Duration::from_secs(10);
 /// How long for one that is there: a busy machine starts containers slowly.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
-/// How often apps are opened within [`OPENS_WITHIN`]: more is a key held down, or worse.
+/// How long for a snapshot, over which the desktop may stand still: all of Data is read, if it is the first.
+const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(600);
+/// How often apps are opened within [`WITHIN`]: more is a key held down, or worse.
 const MOST_OPENS: usize = 10;
-const OPENS_WITHIN: Duration = Duration::from_secs(10);
+/// How often anything is asked about the desktop.
+const MOST_QUESTIONS: usize = 20;
+const WITHIN: Duration = Duration::from_secs(10);
 /// One is the desktop's own.
 const MOST_WATCHERS: usize = 4;
 
@@ -29,13 +35,13 @@ pub(crate) enum Say {
     Gateway(ToGateway),
 }
 
-#[derive(Default)]
 pub(crate) struct Relay {
     linked: bool,
     last_id: u64,
     questions: BTreeMap<u64, Question>,
     watchers: Vec<Client>,
-    opens: VecDeque<Duration>,
+    opens: Pace,
+    questions_asked: Pace,
     apps: Vec<App>,
     /// Those that were open when they were last not ended.
     were_open: Vec<AppName>,
@@ -47,7 +53,46 @@ pub(crate) struct Relay {
 struct Question {
     client: Client,
     ask: Ask,
+    /// Whether a gateway has heard it.
+    is_asked: bool,
     until: Duration,
+}
+
+impl Question {
+    /// How long a gateway that is there may take.
+    fn patience(&self) -> Duration {
+        match self.ask {
+            Ask::Desktop(Desktop::Snapshot { .. }) => SNAPSHOT_PATIENCE,
+            Ask::List {} | Ask::Open { .. } | Ask::Close { .. } | Ask::Desktop(_) => {
+                ANSWER_PATIENCE
+            }
+        }
+    }
+
+    /// Whether the next gateway may be asked, whatever the one before has done about it.
+    fn may_be_asked_again(&self) -> bool {
+        match &self.ask {
+            Ask::Desktop(question) => question.may_be_asked_again(),
+            Ask::List {} | Ask::Open { .. } | Ask::Close { .. } => true,
+        }
+    }
+}
+
+impl Default for Relay {
+    fn default() -> Self {
+        Self {
+            linked: false,
+            last_id: 0,
+            questions: BTreeMap::new(),
+            watchers: Vec::new(),
+            opens: Pace::new(MOST_OPENS, WITHIN),
+            questions_asked: Pace::new(MOST_QUESTIONS, WITHIN),
+            apps: Vec::new(),
+            were_open: Vec::new(),
+            told: Vec::new(),
+            said: Vec::new(),
+        }
+    }
 }
 
 impl Relay {
@@ -75,7 +120,7 @@ impl Relay {
             Request::List {} => self.ask(client, Ask::List {}, now),
             Request::Close { app } => self.ask(client, Ask::Close { app }, now),
             Request::Open { app } => {
-                match self.wait_to_open(now) {
+                match self.opens.wait(now) {
                     None => self.ask(client, Ask::Open { app }, now),
                     Some(wait) => {
                         let seconds = wait.as_secs() + 1;
@@ -83,6 +128,16 @@ impl Relay {
                     }
                 }
             }
+            Request::Desktop(question) => match self.questions_asked.wait(now) {
+                None => self.ask(client, Ask::Desktop(question), now),
+                Some(wait) => {
+                    let seconds = wait.as_secs() + 1;
+                    let reason = format!(
+                        "too much was asked about the desktop just now; wait {seconds} s and try again"
+                    );
+                    self.refuse(client, &reason);
+                }
+            },
         }
     }
 
@@ -93,10 +148,20 @@ impl Relay {
     }
 
     /// A gateway is there: whatever waits is asked, also what an earlier one was.
+    /// But for what is done twice where it is asked twice.
     pub(crate) fn handle_linked(&mut self, now: Duration) {
         self.linked = true;
+        let is_lost =
+            |_: &u64, question: &mut Question| question.is_asked && !question.may_be_asked_again();
+        let lost: Vec<_> = self.questions.extract_if(.., is_lost).collect();
+        for (_, question) in lost {
+            let reason =
+                "Lattice restarted meanwhile; see whether it was done, and try again if not";
+            self.refuse(question.client, reason);
+        }
         for (id, question) in &mut self.questions {
-            question.until = now + ANSWER_PATIENCE;
+            question.until = now + question.patience();
+            question.is_asked = true;
             self.said.push(Say::Gateway(ToGateway::Ask { id: *id, what: question.ask.clone() }));
         }
     }
@@ -139,22 +204,13 @@ impl Relay {
 
     fn ask(&mut self, client: Client, ask: Ask, now: Duration) {
         self.last_id += 1;
-        let id = self.last_id;
-        let until = now + if self.linked { ANSWER_PATIENCE } else { LINK_PATIENCE };
-        if self.linked {
-            self.said.push(Say::Gateway(ToGateway::Ask { id, what: ask.clone() }));
+        let (id, is_asked) = (self.last_id, self.linked);
+        let mut question = Question { client, ask, is_asked, until: now + LINK_PATIENCE };
+        if is_asked {
+            question.until = now + question.patience();
+            self.said.push(Say::Gateway(ToGateway::Ask { id, what: question.ask.clone() }));
         }
-        self.questions.insert(id, Question { client, ask, until });
-    }
-
-    /// How long until another app may be opened; nothing where it may now, which counts then.
-    fn wait_to_open(&mut self, now: Duration) -> Option<Duration> {
-        self.opens.retain(|at| *at + OPENS_WITHIN > now);
-        if self.opens.len() < MOST_OPENS {
-            self.opens.push_back(now);
-            return None;
-        }
-        self.opens.front().map(|first| *first + OPENS_WITHIN - now)
+        self.questions.insert(id, question);
     }
 
     fn answer(&mut self, id: u64, answer: Answer) {
@@ -163,6 +219,7 @@ impl Relay {
         let reply = match answer {
             Answer::Apps { apps } => Reply::Apps { apps },
             Answer::Refused { reason } => Reply::Refused { reason },
+            Answer::Desktop(told) => Reply::Desktop(told),
             Answer::Done {} => {
                 if let Ask::Open { app } = &question.ask {
                     // Should it end again, that is news again.

@@ -31,7 +31,11 @@ const TOKEN: &str = "LATTICE_API_TOKEN";
 /// Fewer characters of base64 would be less than 128 bits.
 const MIN_TOKEN: usize = 22;
 
-pub(crate) fn run(desktop: &Path, gateway: &Path) -> Result<(), String> {
+/// Serves until it is killed, or, where that is asked for, until standard input ends.
+///
+/// # Errors
+/// Where it was told no token, or cannot listen.
+pub(crate) fn run(desktop: &Path, gateway: &Path, exit_on_eof: bool) -> Result<(), String> {
     let token = std::env::var(TOKEN).unwrap_or_default();
     if !(MIN_TOKEN..=MAX_SECRET).contains(&token.len()) {
         return Err(format!("{TOKEN} must hold a token of {MIN_TOKEN} to {MAX_SECRET} characters"));
@@ -47,6 +51,7 @@ pub(crate) fn run(desktop: &Path, gateway: &Path) -> Result<(), String> {
         callers: BTreeMap::new(),
         gateway: None,
         last: 0,
+        lifeline: exit_on_eof.then(io::stdin),
     };
     server.run().map_err(|error| format!("wait for the sockets: {error}"))
 }
@@ -76,6 +81,8 @@ struct Server {
     callers: BTreeMap<u64, Peer>,
     gateway: Option<Peer>,
     last: u64,
+    /// With whose end this ends.
+    lifeline: Option<io::Stdin>,
 }
 
 /// Whose socket something happened on.
@@ -86,12 +93,18 @@ enum Which {
     Client(Client),
     Caller(u64),
     Gateway,
+    Lifeline,
 }
 
 impl Server {
     fn run(mut self) -> io::Result<()> {
         loop {
             for (which, flags) in self.wait()? {
+                if let Which::Lifeline = which
+                    && self.has_ended()
+                {
+                    return Ok(());
+                }
                 self.handle(which, flags)?;
             }
             let now = self.now();
@@ -103,6 +116,14 @@ impl Server {
 
     fn now(&self) -> Duration {
         self.start.elapsed()
+    }
+
+    /// Nobody says anything there.
+    fn has_ended(&self) -> bool {
+        let mut byte = [0];
+        self.lifeline.as_ref().is_some_and(|lifeline| {
+            !matches!(rustix::io::read(lifeline, &mut byte), Ok(1) | Err(Errno::INTR))
+        })
     }
 
     fn wait(&self) -> io::Result<Vec<(Which, PollFlags)>> {
@@ -124,6 +145,10 @@ impl Server {
         }
         self.callers.iter().for_each(|(caller, peer)| add(Which::Caller(*caller), peer, false));
         self.gateway.iter().for_each(|peer| add(Which::Gateway, peer, false));
+        if let Some(lifeline) = &self.lifeline {
+            whose.push(Which::Lifeline);
+            sockets.push(PollFd::new(lifeline, PollFlags::IN));
+        }
         let wait = self.deadline().map(|at| at.saturating_sub(self.now()));
         let wait = wait.and_then(|wait| Timespec::try_from(wait).ok());
         match poll(&mut sockets, wait.as_ref()) {
@@ -149,6 +174,7 @@ impl Server {
     fn handle(&mut self, which: Which, flags: PollFlags) -> io::Result<()> {
         let now = self.now();
         match which {
+            Which::Lifeline => Ok(()),
             Which::Programs => self.admit(now),
             Which::Calls => self.take_call(now),
             Which::Client(client) => {

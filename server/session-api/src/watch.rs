@@ -38,7 +38,7 @@ fn watch(socket: &Path, pause: &mut Duration) -> Result<Never, String> {
             Reply::Watching {} => *pause = FIRST_PAUSE,
             Reply::Ended { app, was_open } => show_end(&app, was_open),
             Reply::Refused { reason } => return Err(reason.into()),
-            Reply::Apps { .. } | Reply::Done {} | Reply::Status { .. } => {}
+            Reply::Apps { .. } | Reply::Done {} | Reply::Status { .. } | Reply::Desktop(_) => {}
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How programs of a desktop have apps opened: lines of JSON on two Unix sockets, with the session's
+//! How programs of a desktop have apps opened, and ask about the desktop ([`crate::desktop`]): lines of JSON on two Unix sockets, with the session's
 //! relay (`server/session-api`) between them.
 //!
 //! ```text
@@ -13,10 +13,12 @@
 //! Every string has its bound in its type, every line is at most [`MAX_REQUEST`] or [`MAX_LINE`] long,
 //! so whoever reads a line first knows what it takes.
 
+use crate::desktop::{Question, Told};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The version of these lines; a relay's image may be older than the gateway, or newer.
+/// The version of these lines; a relay's image may be older than the gateway, or newer. A question that
+/// an older relay does not know is never asked, so one more makes no new version.
 pub const APPS_VERSION: u16 = 1;
 /// The longest line of a desktop's program, which nobody vouches for, without its end.
 pub const MAX_REQUEST: usize = 4 << 10;
@@ -49,6 +51,8 @@ pub enum Request {
     Status {},
     /// Tell what happens to apps from now on.
     Watch {},
+    /// Something about the desktop itself.
+    Desktop(Question),
 }
 
 /// What it is told.
@@ -81,6 +85,8 @@ pub enum Reply {
         /// Whether it had been open before.
         was_open: bool,
     },
+    /// What was asked about the desktop itself.
+    Desktop(Told),
 }
 
 /// What a relay asks a gateway.
@@ -117,6 +123,8 @@ pub enum Ask {
         /// Which.
         app: AppName,
     },
+    /// As [`Request::Desktop`].
+    Desktop(Question),
 }
 
 /// What a gateway says.
@@ -160,6 +168,8 @@ pub enum Answer {
         /// For a person, with what to do.
         reason: Said,
     },
+    /// What was asked about the desktop itself.
+    Desktop(Told),
 }
 
 /// An app of a desktop's template, and how it is.

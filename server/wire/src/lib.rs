@@ -13,7 +13,7 @@
 //! | `0x80..=0x8f` | viewer → gateway | [`client`] |
 //! | `0x90..=0x9f` | viewer → gateway → agent: input | [`input`] |
 //!
-//! Apart from these, [`apps`] is what programs of a desktop ask for: lines of JSON, which scripts can write,
+//! Apart from these, [`apps`] and [`desktop`] are what programs of a desktop ask for: lines of JSON, which scripts can write,
 //! [`snapshots`] what is asked of the keeper of people's snapshots, and [`backup`] of backups.
 //!
 //! `web/protocol` mirrors this crate; `tests/vectors` holds packets which both must read and write
@@ -27,6 +27,7 @@ pub mod backup;
 pub mod client;
 pub mod close;
 mod codec;
+pub mod desktop;
 mod draft;
 pub mod geometry;
 pub mod imports;

@@ -23,6 +23,8 @@ pub const CONDITION: u8 = 0x08;
 pub const PEOPLE: u8 = 0x09;
 /// The kind byte of a [`Pointing`].
 pub const POINTING: u8 = 0x0a;
+/// The kind byte of a [`ServerPacket::OfferPage`], which has nothing else.
+pub const OFFER_PAGE: u8 = 0x0c;
 
 /// The longest side of a cursor; X cursors are 64 at most in practice, browsers show 128.
 pub const MAX_CURSOR_SIDE: u16 = 256;
@@ -58,6 +60,9 @@ pub enum ServerPacket {
     Pointing(Pointing),
     /// Whether the desktop rests or waits.
     Standing(Standing),
+    /// Somebody on the desktop asks for the desktop's page; told to owners only. Viewers of an earlier
+    /// release pass over it.
+    OfferPage,
 }
 
 impl ServerPacket {
@@ -75,6 +80,7 @@ impl ServerPacket {
             Self::People(packet) => packet.encode(),
             Self::Pointing(packet) => packet.encode(),
             Self::Standing(packet) => packet.encode(),
+            Self::OfferPage => vec![OFFER_PAGE],
         }
     }
 
@@ -92,6 +98,12 @@ impl ServerPacket {
             PEOPLE => People::decode(packet).map(Self::People),
             POINTING => Pointing::decode(packet).map(Self::Pointing),
             STANDING => Standing::decode(packet).map(Self::Standing),
+            OFFER_PAGE => {
+                let mut reader = Reader::new(packet);
+                expect_kind(&mut reader, OFFER_PAGE)?;
+                reader.end()?;
+                Ok(Self::OfferPage)
+            }
             kind => Err(DecodeError::UnknownKind(kind)),
         }
     }

@@ -23,6 +23,8 @@ pub const MAX_CHUNK: usize = 64 << 10;
 pub const MAX_PATH: usize = 4095;
 /// So many entries of one folder are told of, the first by name.
 pub const MAX_ENTRIES: usize = 5000;
+/// The longest name of a snapshot, in bytes.
+pub const MAX_NAME: usize = 80;
 /// Digits of an id: twelve of the millisecond it was made in, eight at random.
 const ID_LENGTH: usize = 20;
 
@@ -43,6 +45,9 @@ pub enum Request {
     Take {
         /// Why.
         cause: Cause,
+        /// What it is to be called. A keeper of an earlier release takes none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<SnapshotName>,
     },
     /// Forget those that are not kept any longer.
     Tidy {},
@@ -184,6 +189,8 @@ pub enum Cause {
     Restore,
     /// What the desktop is made of was to change.
     Template,
+    /// A program of the desktop asked for it.
+    Desktop,
 }
 
 /// A snapshot.
@@ -204,6 +211,9 @@ pub struct Snapshot {
     pub bytes: u64,
     /// What is not in it, since it is neither a file, a folder nor a link, or could not be read.
     pub left_out: u64,
+    /// What it was called by whoever asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<SnapshotName>,
 }
 
 /// Something in a folder.
@@ -283,6 +293,62 @@ impl From<SnapshotId> for String {
 impl fmt::Display for SnapshotId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// What a snapshot is called, for people: one line of at most [`MAX_NAME`] bytes, with nothing in it that
+/// cannot be seen, or that has the text around it read otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SnapshotName(String);
+
+/// What was given is no name of a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a snapshot's name is one line of 1 to {MAX_NAME} bytes, without control characters")]
+pub struct NotASnapshotName;
+
+impl SnapshotName {
+    /// That name, without blanks around it, where it is one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let good = (1..=MAX_NAME).contains(&text.len()) && !text.contains(is_hidden);
+        good.then(|| Self(text.to_owned()))
+    }
+
+    /// As it is written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What is not seen itself, and changes how the rest is: control characters, line separators, and marks of
+/// direction, see Unicode's UAX #9.
+fn is_hidden(c: char) -> bool {
+    let is_mark = matches!(
+        c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+    );
+    c.is_control() || is_mark
+}
+
+impl fmt::Display for SnapshotName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for SnapshotName {
+    type Error = NotASnapshotName;
+
+    fn try_from(text: String) -> Result<Self, NotASnapshotName> {
+        Self::parse(&text).ok_or(NotASnapshotName)
+    }
+}
+
+impl From<SnapshotName> for String {
+    fn from(name: SnapshotName) -> Self {
+        name.0
     }
 }
 
@@ -412,6 +478,28 @@ mod tests {
         ] {
             assert!(read(&bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_snapshots_name_is_one_line_that_shows_all_it_says() {
+        for good in ["a", "before the talk", "Vor dem Umbau – 3 €", "発表", &"a".repeat(MAX_NAME)]
+        {
+            assert_eq!(SnapshotName::parse(good).as_ref().map(SnapshotName::as_str), Some(good));
+        }
+        assert_eq!(SnapshotName::parse("  a ").as_ref().map(SnapshotName::as_str), Some("a"));
+        let long = "a".repeat(MAX_NAME + 1);
+        for bad in
+            ["", " ", "a\nb", "a\x1b[31mb", "a\0", "a\u{85}b", "a\u{202e}b", "\u{200b}", &long]
+        {
+            assert_eq!(SnapshotName::parse(bad), None, "{bad:?}");
+        }
+        // As records of an earlier release are.
+        let old = r#"{"id":"019ac0ffee0012345678","at":1,"cause":"asked","kind":"btrfs","files":1,
+            "bytes":2,"left_out":0}"#;
+        let old: Snapshot = serde_json::from_str(old).expect("read");
+        assert_eq!(old.name, None);
+        let text = serde_json::to_string(&old).expect("JSON");
+        assert!(!text.contains("name"), "{text}");
     }
 
     proptest! {

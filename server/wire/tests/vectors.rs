@@ -223,6 +223,7 @@ fn vectors() -> Vec<Vector> {
             ServerPacket::Standing(Standing::Queued { position: 1, eta_s: None }),
             json!({"type": "standing", "is": "queued", "position": 1, "etaS": null}),
         ),
+        server("the page is offered", ServerPacket::OfferPage, json!({"type": "offerPage"})),
         server(
             "display lost",
             ServerPacket::DisplayState(DisplayState {

@@ -100,6 +100,7 @@ fn all_that_is_wrong_with_a_link_is_answered_alike_and_as_soon() {
         expires_at: now.plus(-60),
         max_uses: None,
         created_by: UserId(1),
+        from_desktop: false,
     };
     in_store(&serve, async |store| store.create_link(&new, 100, now).await.expect("a link"));
     let wrong = Token::fresh().expect("random bytes");

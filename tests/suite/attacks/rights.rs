@@ -206,6 +206,7 @@ fn check_expiry(serve: &Serve, session: &SessionId, story: &mut Story<'_>) {
         expires_at: now.plus(4),
         max_uses: None,
         created_by: UserId(1),
+        from_desktop: false,
     };
     in_store(serve, async |store| store.create_link(&new, 100, now).await.expect("a link"));
     let guest = serve.redeem(token.expose());

@@ -60,6 +60,7 @@ export function encodeServer(packet) {
         case 'queued': return out.u8(3).u16(packet.position).u32(packet.etaS ?? 0xffffffff).finish();
       }
     }
+    case 'offerPage': return new Writer(KIND.OFFER_PAGE, 0).finish();
     case 'ping': return new Writer(KIND.PING, 12).u64(packet.sentUs).u32(packet.roundTripUs).finish();
   }
 }

@@ -38,6 +38,7 @@ const SERVER = [
   { type: 'standing', is: 'paused' },
   { type: 'standing', is: 'queued', position: 65535, etaS: null },
   { type: 'standing', is: 'queued', position: 1, etaS: 0 },
+  { type: 'offerPage' },
   { type: 'displayState', state: 'lost', reason: 'no answer' },
   { type: 'ping', sentUs: 2n ** 63n, roundTripUs: 0xffffffff },
   { type: 'condition', bottleneck: 'browser', bitrate: 0xffffffff, debtMs: 7 },

@@ -83,7 +83,7 @@ function Links({ model, dialog, actions }) {
     links !== null && links.length > 0 && h('ul', null, ...links.map((link) => h('li', { key: link.id },
       h('span', { class: 'row-main' },
         h('b', null, LINK_ROLES[link.role].title),
-        h('span', { class: 'soft' }, `${used(link)}, ${left(link.expires_at, model.now)}`)),
+        h('span', { class: 'soft' }, `${used(link)}, ${left(link.expires_at, model.now)}${link.from_desktop === true ? `, ${t('link.from-desktop')}` : ''}`)),
       h('button', {
         type: 'button', class: 'button small danger', disabled: model.acting.has(link.id),
         'aria-label': `Revoke the ${LINK_ROLES[link.role].title.toLowerCase()} link, ${used(link)}`,

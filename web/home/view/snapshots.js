@@ -141,6 +141,7 @@ export class Snapshots extends Component {
     return h('li', { key: snapshot.id, 'data-snapshot': snapshot.id },
       h('span', { class: 'row-main' },
         h('b', { title: new Date(snapshot.created_at).toLocaleString() }, when),
+        snapshot.name !== undefined && h('span', { class: 'snapshot-name' }, snapshot.name),
         h('span', { class: 'soft' }, `${SNAPSHOT_CAUSES[snapshot.cause] ?? ''}, ${counted(snapshot.files, 'file', 'files')}, ${size(snapshot.bytes)}`)),
       h('button', { type: 'button', class: 'button small', disabled: isBusy, 'aria-label': `Look into it, the snapshot of ${when}`, onClick: () => void this.#browse(snapshot, '') }, 'Look into it'),
       h('button', {

@@ -2,7 +2,7 @@
 
 use super::{Finding, said, unusable};
 use crate::agent;
-use crate::runtime::process::probe;
+use crate::runtime::process::{find_relay, probe};
 use crate::supervise::limits;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -142,6 +142,19 @@ fn judge_agent(program: &Path, answer: &str, wanted: &str) -> Finding {
                 "{shown} is not lattice-agent {wanted}; asked for its version it gave {answer:?}"
             ),
             "install lattice and lattice-agent of one release side by side",
+        ),
+    }
+}
+
+/// What the command `lattice` of desktops is.
+pub(super) fn relay() -> Finding {
+    let what = "lattice in desktops";
+    match find_relay() {
+        Ok(program) => Finding::ok(what, format!("{}", program.display())),
+        Err(error) => Finding::warning(
+            what,
+            format!("desktops have no command lattice: {error:#}"),
+            "install lattice-session beside lattice, of the same release",
         ),
     }
 }

@@ -53,6 +53,8 @@ pub enum Event {
     Encoders(u8),
     /// Somebody looks at still pictures: a new one is wanted as soon as there is something new to see.
     WantStill,
+    /// The desktop's page is to be offered to its owner.
+    OfferPage,
     /// The desktop is called this from here on.
     Name(String),
     /// These viewers must go, with this close code and reason.

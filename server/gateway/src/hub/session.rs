@@ -124,6 +124,7 @@ impl Session {
             Event::Standing(standing) => self.stand(standing, now),
             Event::Encoders(encoders) => self.settings.encoders = encoders,
             Event::WantStill => self.want_still(),
+            Event::OfferPage => self.offer_page(),
             Event::Name(name) => {
                 self.settings.name = Some(name);
                 self.welcome_again();

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::sleep;
 
 /// Who says something in it.
-pub(crate) const PARTS: [&str; 3] = ["desktop", "agent", "supervisor"];
+pub(crate) const PARTS: [&str; 4] = ["desktop", "agent", "api", "supervisor"];
 /// How often to look whether there is more, while somebody follows.
 const LOOK: Duration = Duration::from_millis(250);
 /// So much is read at once.

@@ -6,7 +6,7 @@ use crate::http::api::{Answer, Desktops, Live, NoSuchViewer, Presence, Queue};
 use crate::hub::{Event, Hub, Seen, Settings, Whose};
 use crate::recipe::Recipe;
 use crate::runtime::{Instance, InstanceState, Spec, Usage};
-use crate::session_api::{self, AppError};
+use crate::session_api::{self, AppError, Asking};
 use crate::store::{Desired, Session, Timestamp};
 use lattice_engine::idle::{Clock, Due, Mode, Policy};
 use lattice_engine::reconcile::{self, Action, Lifecycle, Observed, State};
@@ -54,6 +54,7 @@ pub(super) struct Shared<'a> {
     pub(super) settings: &'a Settings,
     pub(super) notice: &'a mpsc::Sender<()>,
     pub(super) desktops: &'a Desktops,
+    pub(super) asking: &'a Asking,
 }
 
 impl Desk {
@@ -369,7 +370,7 @@ impl Desk {
             Some(InstanceState::Running(address)) => {
                 room.stand(standing).await;
                 room.link_to(address).await;
-                room.relay_to(&self.session.id, address, &self.apps, shared.desktops);
+                room.relay_to(&self.session.id, address, &self.apps, shared);
             }
             // What is frozen answers nobody.
             Some(InstanceState::Paused(_)) => room.unlink().await,
@@ -444,6 +445,14 @@ impl Desk {
             // A hub that is busy has something else to do; whoever looks asks again.
             room.hub.try_send(Event::WantStill);
         }
+    }
+
+    /// Has its page offered to its owner; whether one looks.
+    pub(super) fn offer_page(&self) -> bool {
+        let Some(room) = &self.room else { return false };
+        let is_owner = |seen: &Seen| seen.person.role == Role::Own;
+        let is_there = room.status.borrow().people.iter().any(is_owner);
+        is_there && room.hub.try_send(Event::OfferPage)
     }
 
     /// Who looks.

@@ -212,8 +212,12 @@ impl Task {
             self.tend(session, instance).await?;
         }
         self.admit();
-        let shared =
-            Shared { settings: &self.settings, notice: &self.notice, desktops: &self.desktops };
+        let shared = Shared {
+            settings: &self.settings,
+            notice: &self.notice,
+            desktops: &self.desktops,
+            asking: &self.rules.asking,
+        };
         for (id, desk) in &mut self.desks {
             desk.follow(instances.get(id).map(|instance| &instance.state), &shared).await;
         }
@@ -437,6 +441,10 @@ impl Task {
                 if let Some(desk) = self.desks.get(&session) {
                     desk.want_picture();
                 }
+            }
+            Order::OfferPage(session, reply) => {
+                let is_offered = self.desks.get(&session).is_some_and(Desk::offer_page);
+                let _ = reply.send(is_offered);
             }
             Order::App(session, what, reply) => match self.check_app(&session, &what) {
                 Ok(()) => {

@@ -1,7 +1,7 @@
 //! Where viewers and one desktop meet: its hub, and the links to its agent and relay.
 
+use super::desk::Shared;
 use crate::agent::{self, Source};
-use crate::http::api::Desktops;
 use crate::hub::{AgentEvent, Event, Hub, Settings, Status, Whose};
 use crate::runtime::Address;
 use crate::session_api;
@@ -94,7 +94,7 @@ impl Room {
         session: &SessionId,
         address: &Address,
         apps: &watch::Sender<Vec<App>>,
-        desktops: &Desktops,
+        shared: &Shared<'_>,
     ) {
         let Some(relay) = &address.relay else {
             self.relay = None;
@@ -102,7 +102,8 @@ impl Room {
         };
         if self.relay.as_ref().is_none_or(|link| !link.leads_to(relay)) {
             let (session, relay) = (session.clone(), relay.clone());
-            let link = session_api::Link::open(session, relay, apps.subscribe(), desktops.clone());
+            let (desktops, asking) = (shared.desktops.clone(), shared.asking.clone());
+            let link = session_api::Link::open(session, relay, apps.subscribe(), desktops, asking);
             self.relay = Some(link);
         }
     }

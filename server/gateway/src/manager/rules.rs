@@ -1,6 +1,7 @@
 //! What the manager goes by beside what people want: when desktops rest, and what the machine has.
 
 use crate::recipe::{Recipe, Recipes};
+use crate::session_api::Asking;
 use crate::template;
 use lattice_engine::admission::Machine;
 use lattice_engine::idle::Policy;
@@ -21,6 +22,8 @@ pub struct Rules {
     pub gauge: Gauge,
     /// What desktops are made of.
     pub recipes: Recipes,
+    /// Who answers what desktops' programs ask about them.
+    pub asking: Asking,
 }
 
 /// Where the figures of the machine come from.
@@ -35,7 +38,7 @@ pub enum Gauge {
 impl Rules {
     /// Those of these recipes, on this machine.
     pub fn new(recipes: Recipes) -> Self {
-        Self { rests: None, gauge: Gauge::Kernel, recipes }
+        Self { rests: None, gauge: Gauge::Kernel, recipes, asking: Asking::default() }
     }
 
     /// When a desktop made so rests.

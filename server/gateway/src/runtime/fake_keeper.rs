@@ -5,7 +5,7 @@ use super::fake::{Call, Fake};
 use crate::snapshots::{Kept, Upload};
 use lattice_wire::imports::{CloneUrl, Host};
 use lattice_wire::snapshots::{
-    Cause, Entry, Inside, Kind, Refusal, Reply, Request, Snapshot, SnapshotId, What,
+    Cause, Entry, Inside, Kind, Refusal, Reply, Request, Snapshot, SnapshotId, SnapshotName, What,
 };
 use std::io::Cursor;
 
@@ -68,9 +68,10 @@ impl Fake {
     fn answer(&self, owner: i64, request: &Request) -> (Reply, Option<&'static [u8]>) {
         let mut world = self.world();
         let kept = world.kept.entry(owner).or_default();
-        let taken = |kept: &mut Vec<Snapshot>, cause| {
+        let taken = |kept: &mut Vec<Snapshot>, cause, name: Option<&SnapshotName>| {
             let at = 2000 + kept.len() as u64;
             let made = snapshot(SnapshotId::new(at * 1000, 0), at, cause);
+            let made = Snapshot { name: name.cloned(), ..made };
             kept.insert(0, made.clone());
             Reply::Taken { snapshot: made }
         };
@@ -91,8 +92,8 @@ impl Fake {
                 Reply::Unchanged {}
             }
             Request::Prepare { desktop_runs, .. } => Reply::Prepared { freeze: *desktop_runs },
-            Request::Take { cause } => taken(kept, *cause),
-            Request::Restore {} => taken(kept, Cause::Restore),
+            Request::Take { cause, name } => taken(kept, *cause, name.as_ref()),
+            Request::Restore {} => taken(kept, Cause::Restore, None),
             Request::Stage { .. } | Request::Unstage {} | Request::Tidy {} => Reply::Done {},
             Request::Import { name } => {
                 Reply::Imported { folder: name.as_str().to_owned(), files: 1, bytes: 2 }
@@ -120,5 +121,5 @@ fn is_there(path: &Inside) -> bool {
 }
 
 fn snapshot(id: SnapshotId, at: u64, cause: Cause) -> Snapshot {
-    Snapshot { id, at, cause, kind: Kind::Repository, files: 1, bytes: 6, left_out: 0 }
+    Snapshot { id, at, cause, kind: Kind::Repository, files: 1, bytes: 6, left_out: 0, name: None }
 }

@@ -2,9 +2,9 @@
 //! asks and tells it how the apps are.
 //!
 //! A relay is outside: programs of its desktop decide what it asks. Its lines have a bound, at most
-//! [`MOST_AT_ONCE`] questions are worked on while no more is read, and opening has a pace.
+//! [`MOST_AT_ONCE`] questions are worked on while no more is read, and each kind of them has a pace.
 
-use super::AppError;
+use super::Asking;
 use super::lines::{LineError, Lines, Told, split};
 use super::pace::Pace;
 use crate::http::api::Desktops;
@@ -19,6 +19,12 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
 const MOST_AT_ONCE: usize = 4;
+/// How often apps are opened, and how often anything is asked about the desktop, within [`WITHIN`]: twice
+/// what an honest relay lets through.
+const MOST_OPENS: usize = 20;
+const MOST_QUESTIONS: usize = 40;
+const WITHIN: Duration = Duration::from_secs(10);
+const TOO_OFTEN: &str = "too much was asked just now; wait a few seconds";
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// A link that held so long did not fail by what it was greeted with.
@@ -38,8 +44,17 @@ impl Link {
         relay: Relay,
         apps: watch::Receiver<Vec<App>>,
         desktops: Desktops,
+        asking: Asking,
     ) -> Self {
-        let task = Task { session, relay: relay.clone(), apps, desktops, pace: Pace::default() };
+        let task = Task {
+            session,
+            relay: relay.clone(),
+            apps,
+            desktops,
+            asking,
+            opens: Pace::new(MOST_OPENS, WITHIN),
+            questions: Pace::new(MOST_QUESTIONS, WITHIN),
+        };
         Self { relay, task: tokio::spawn(task.run()) }
     }
 
@@ -81,7 +96,9 @@ struct Task {
     relay: Relay,
     apps: watch::Receiver<Vec<App>>,
     desktops: Desktops,
-    pace: Pace,
+    asking: Asking,
+    opens: Pace,
+    questions: Pace,
 }
 
 impl Task {
@@ -107,7 +124,7 @@ impl Task {
             );
             // It may be starting, or frozen: that is said once.
             if reason != told {
-                tracing::warn!(session = %self.session, reason, "apps cannot be opened from a desktop's menu; trying again");
+                tracing::warn!(session = %self.session, reason, "a desktop's programs cannot be heard, nor apps opened from its menu; trying again");
                 told = reason;
             }
             sleep(pause).await;
@@ -170,23 +187,32 @@ impl Task {
     }
 
     fn answer(&mut self, ask: Ask) -> impl Future<Output = Answer> + Send + use<> {
-        let allowed = !matches!(ask, Ask::Open { .. }) || self.pace.allows(Instant::now());
+        let now = Instant::now();
+        let is_allowed = match &ask {
+            Ask::Open { .. } => self.opens.allows(now),
+            Ask::Desktop(_) => self.questions.allows(now),
+            Ask::List {} | Ask::Close { .. } => true,
+        };
         let (session, desktops) = (self.session.clone(), self.desktops.clone());
-        let apps = self.apps.borrow().clone();
+        let (asking, apps) = (self.asking.clone(), self.apps.borrow().clone());
         async move {
+            if !is_allowed {
+                return refused(TOO_OFTEN);
+            }
             let done = match ask {
                 Ask::List {} => return Answer::Apps { apps },
-                Ask::Open { .. } if !allowed => {
-                    let reason = "too many apps were opened just now; wait a few seconds".into();
-                    Err(AppError::Failed(reason))
+                Ask::Desktop(question) => {
+                    let told = asking.ask(session, question).await;
+                    return told.map_or_else(|reason| refused(&reason), Answer::Desktop);
                 }
                 Ask::Open { app } => desktops.open(&session, app.as_str()).await,
                 Ask::Close { app } => desktops.close(&session, app.as_str()).await,
             };
-            match done {
-                Ok(()) => Answer::Done {},
-                Err(error) => Answer::Refused { reason: Said::cut(&error.to_string()) },
-            }
+            done.map_or_else(|error| refused(&error.to_string()), |()| Answer::Done {})
         }
     }
+}
+
+fn refused(reason: &str) -> Answer {
+    Answer::Refused { reason: Said::cut(reason) }
 }

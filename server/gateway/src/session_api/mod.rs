@@ -1,17 +1,21 @@
-//! Apps, as a desktop's own programs ask for them: from its menu, by the session's relay
-//! (`server/session-api`), which this links to.
+//! What a desktop's own programs ask for: apps, from its menu, and what there is to know and do about the
+//! desktop itself; by the session's relay (`server/session-api`), which this links to.
 //!
 //! INVARIANT: what is asked by a session's relay is asked of that session, whatever it says: no line
 //! names one. What may be opened are the apps of its template; what they may do is the template's to
-//! say, so nothing that is asked reaches any further.
+//! say, so nothing that is asked reaches any further. What else can be asked is a closed set
+//! (`lattice_wire::desktop`), answered by `http/api/inside.rs`.
 
+mod asking;
 mod catalogue;
 mod lines;
 mod link;
 mod pace;
 
+pub use asking::{Asked, Asking};
 pub use catalogue::{TemplateApp, apps};
 pub(crate) use link::Link;
+pub(crate) use pace::Pace;
 
 /// Why an app is not opened or closed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -16,7 +16,7 @@ pub use keeper::{Content, Kept, Upload};
 use crate::runtime::{InstanceState, Runtime, RuntimeError};
 use crate::telemetry;
 use lattice_wire::snapshots::{
-    Cause, Entry, Inside, Kind, Refusal, Reply, Request, Snapshot, SnapshotId,
+    Cause, Entry, Inside, Kind, Refusal, Reply, Request, Snapshot, SnapshotId, SnapshotName,
 };
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -139,10 +139,20 @@ impl Snapshots {
 
     /// Makes one.
     pub async fn take(&self, owner: i64, cause: Cause) -> Result<Snapshot, SnapshotError> {
+        self.take_named(owner, cause, None).await
+    }
+
+    /// Makes one that is called that.
+    pub async fn take_named(
+        &self,
+        owner: i64,
+        cause: Cause,
+        name: Option<SnapshotName>,
+    ) -> Result<Snapshot, SnapshotError> {
         let own = self.clone();
         alone(async move {
             let _turn = own.turn(owner).await?;
-            let taken = counted(own.take_now(owner, cause, false).await)?;
+            let taken = counted(own.take_now(owner, Request::Take { cause, name }, false).await)?;
             taken.ok_or_else(|| odd(&Reply::Unchanged {}))
         })
         .await
@@ -153,7 +163,8 @@ impl Snapshots {
         let own = self.clone();
         alone(async move {
             let _turn = own.turn(owner).await?;
-            counted(own.take_now(owner, Cause::Schedule, true).await)
+            let request = Request::Take { cause: Cause::Schedule, name: None };
+            counted(own.take_now(owner, request, true).await)
         })
         .await
     }
@@ -195,11 +206,10 @@ impl Snapshots {
     async fn take_now(
         &self,
         owner: i64,
-        cause: Cause,
+        request: Request,
         only_if_changed: bool,
     ) -> Result<Option<Snapshot>, SnapshotError> {
         let Some(freeze) = self.prepare(owner, only_if_changed).await? else { return Ok(None) };
-        let request = Request::Take { cause };
         let snapshot = taken(self.while_frozen(owner, freeze, &request, FROZEN_AT_MOST).await?)?;
         tracing::info!(
             owner, snapshot = %snapshot.id, kind = ?snapshot.kind, cause = ?snapshot.cause,

@@ -4,6 +4,9 @@ use super::{LoginId, Store, StoreError, Timestamp, Tx, UserId};
 use sqlx::Row as _;
 use std::fmt;
 
+/// Said of what a program of a desktop asked for, in its owner's name.
+pub const FROM_DESKTOP: &str = "from the desktop";
+
 /// How long it is kept: a school year and the summer after it.
 const KEPT_S: i64 = 400 * 86_400;
 

@@ -3,7 +3,7 @@
 //! INVARIANT: a grant is worth what its link is worth at this moment. Nothing about a link's life is
 //! copied, so what is revoked or expired has ended for everybody at once.
 
-use super::audit::{Actor, note};
+use super::audit::{Actor, FROM_DESKTOP, note};
 use super::logins::insert_login;
 use super::sessions::session;
 use super::{LinkId, LoginId, Session, Store, StoreError, Timestamp, TokenHash, Tx, UserId};
@@ -32,6 +32,8 @@ pub struct Link {
     pub max_uses: Option<u32>,
     /// How often it was.
     pub uses: u32,
+    /// Whether a program of the desktop asked for it.
+    pub from_desktop: bool,
 }
 
 /// A link to be made.
@@ -49,6 +51,8 @@ pub struct NewLink<'a> {
     pub max_uses: Option<u32>,
     /// Who makes it.
     pub created_by: UserId,
+    /// Whether a program of the desktop asks for it.
+    pub from_desktop: bool,
 }
 
 /// Whose a grant is.
@@ -97,6 +101,7 @@ fn link(row: &SqliteRow) -> Result<Link, StoreError> {
         expires_at: Timestamp(row.try_get("expires_at")?),
         max_uses: row.try_get("max_uses")?,
         uses: row.try_get("uses")?,
+        from_desktop: row.try_get("from_desktop")?,
     })
 }
 
@@ -114,7 +119,8 @@ fn grant(row: &SqliteRow) -> Result<Grant, StoreError> {
 }
 
 impl Store {
-    /// Makes a link, unless the session has `most` that have not ended.
+    /// Makes a link, unless the session has `most` that have not ended; of those that programs of the
+    /// desktop asked for, where one more does.
     pub async fn create_link(
         &self,
         new: &NewLink<'_>,
@@ -124,10 +130,11 @@ impl Store {
         let mut tx = self.begin().await?;
         let alive: u32 = sqlx::query_scalar(
             "SELECT count(*) FROM links
-             WHERE session = ? AND revoked_at IS NULL AND expires_at > ?",
+             WHERE session = ? AND revoked_at IS NULL AND expires_at > ? AND from_desktop >= ?",
         )
         .bind(new.session.as_str())
         .bind(now.0)
+        .bind(new.from_desktop)
         .fetch_one(&mut *tx)
         .await?;
         if alive >= most {
@@ -135,8 +142,8 @@ impl Store {
         }
         let row = sqlx::query(
             "INSERT INTO links
-                 (session, role, token_hash, created_by, created_at, expires_at, max_uses)
-             VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING *",
+                 (session, role, token_hash, created_by, created_at, expires_at, max_uses, from_desktop)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
         )
         .bind(new.session.as_str())
         .bind(new.role.as_str())
@@ -145,12 +152,13 @@ impl Store {
         .bind(now.0)
         .bind(new.expires_at.0)
         .bind(new.max_uses)
+        .bind(new.from_desktop)
         .fetch_one(&mut *tx)
         .await?;
         let made = link(&row)?;
         let subject = format!("link {} of session {}", made.id.0, new.session);
-        note(&mut tx, now, Actor::User(new.created_by), "link.create", subject, made.role.as_str())
-            .await?;
+        let detail = told(made.role.as_str(), new.from_desktop);
+        note(&mut tx, now, Actor::User(new.created_by), "link.create", subject, &detail).await?;
         tx.commit().await?;
         Ok(made)
     }
@@ -168,6 +176,17 @@ impl Store {
         rows.iter().map(link).collect()
     }
 
+    /// Ends a link of that session that a program of its desktop had asked for, as one asks now.
+    pub async fn revoke_link_from_desktop(
+        &self,
+        of: &SessionId,
+        id: LinkId,
+        owner: UserId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.end_link(of, id, Actor::User(owner), true, now).await
+    }
+
     /// Ends a link of that session.
     pub async fn revoke_link(
         &self,
@@ -176,21 +195,33 @@ impl Store {
         actor: Actor,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        self.end_link(of, id, actor, false, now).await
+    }
+
+    async fn end_link(
+        &self,
+        of: &SessionId,
+        id: LinkId,
+        actor: Actor,
+        from_desktop: bool,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         let changed = sqlx::query(
             "UPDATE links SET revoked_at = ?3
-             WHERE id = ?1 AND session = ?2 AND revoked_at IS NULL",
+             WHERE id = ?1 AND session = ?2 AND revoked_at IS NULL AND from_desktop >= ?4",
         )
         .bind(id.0)
         .bind(of.as_str())
         .bind(now.0)
+        .bind(from_desktop)
         .execute(&mut *tx)
         .await?;
         if changed.rows_affected() == 0 {
             return Err(StoreError::Missing("link"));
         }
         let subject = format!("link {} of session {of}", id.0);
-        note(&mut tx, now, actor, "link.revoke", subject, "").await?;
+        note(&mut tx, now, actor, "link.revoke", subject, &told("", from_desktop)).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -344,6 +375,15 @@ impl Store {
         .execute(&self.writer)
         .await?;
         Ok(())
+    }
+}
+
+/// Particulars for the audit, with where it came from.
+fn told(detail: &str, from_desktop: bool) -> String {
+    match (detail, from_desktop) {
+        (detail, false) => detail.to_owned(),
+        ("", true) => FROM_DESKTOP.to_owned(),
+        (detail, true) => format!("{detail}, {FROM_DESKTOP}"),
     }
 }
 

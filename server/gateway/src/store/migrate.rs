@@ -6,12 +6,13 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use std::path::Path;
 
 /// Each ends by setting `user_version` to its own number. What was released is never changed.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("migrations/0001_people_and_sessions.sql"),
     include_str!("migrations/0002_discarded_sessions.sql"),
     include_str!("migrations/0003_template_versions.sql"),
     include_str!("migrations/0004_installed_apps.sql"),
     include_str!("migrations/0005_preview_links.sql"),
+    include_str!("migrations/0006_links_from_desktops.sql"),
 ];
 /// "Latt", so that `file` and we ourselves can tell whose a database is.
 const APPLICATION: i64 = 0x4c61_7474;

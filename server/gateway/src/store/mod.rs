@@ -22,7 +22,7 @@ mod tests;
 mod time;
 mod users;
 
-pub use audit::{Actor, AuditEntry};
+pub use audit::{Actor, AuditEntry, FROM_DESKTOP};
 pub use discarded::Discarded;
 pub use installed::{Audience, Edition, Installed, NewInstalled};
 pub use links::{Grant, Holder, Link, NewLink, Redeemed};

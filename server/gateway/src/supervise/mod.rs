@@ -1,6 +1,6 @@
 //! `lattice supervise DIRECTORY`: the supervisor of one desktop.
 //!
-//! It starts the desktop and its agent, each in a sandbox (`sandbox`), starts again what dies, and
+//! It starts the desktop, its agent and its relay, each in a sandbox (`sandbox`), starts again what dies, and
 //! ends all of it when asked to. It has no connection to the gateway, so nothing that happens to
 //! that happens to the desktop: it takes its order from the run directory and says there how things
 //! are (`runtime::process::place`).
@@ -19,6 +19,7 @@ use anyhow::Context as _;
 use limits::Groups;
 use log::Log;
 use part::{Living, Seat};
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
@@ -33,6 +34,7 @@ const CRASH_WINDOW: Duration = Duration::from_secs(60);
 /// How long programs may take to save what they have; then they are killed.
 const DESKTOP_PATIENCE: Duration = Duration::from_secs(4);
 const AGENT_PATIENCE: Duration = Duration::from_secs(1);
+const RELAY_PATIENCE: Duration = Duration::from_secs(1);
 /// How long the X server and the agent may take to listen, on a machine that is very busy.
 const LISTEN_PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(10);
@@ -81,13 +83,15 @@ struct Desk {
     groups: Groups,
     desktop: Seat,
     agent: Seat,
+    relay: Seat,
 }
 
 impl Desk {
     fn new(order: Order, place: Place, log: Log) -> Self {
         let living = Living::default();
-        let (desktop, agent) = (Seat::new("desktop", &living), Seat::new("agent", &living));
-        Self { order, place, log, groups: Groups::default(), desktop, agent }
+        let [desktop, agent, relay] =
+            ["desktop", "agent", "api"].map(|name| Seat::new(name, &living));
+        Self { order, place, log, groups: Groups::default(), desktop, agent, relay }
     }
 
     /// Keeps the parts up; returns why that is no longer possible.
@@ -95,11 +99,12 @@ impl Desk {
         if let Err(error) = self.prepare() {
             return format!("{error:#}");
         }
-        let Self { order, place, log, groups, desktop, agent } = self;
+        let Self { order, place, log, groups, desktop, agent, relay } = self;
         let parts = Parts { order, place, log, groups };
         tokio::select! {
             reason = parts.keep_desktop(desktop) => reason,
             reason = parts.keep_agent(agent) => reason,
+            never = parts.keep_relay(relay) => match never {},
         }
     }
 
@@ -118,6 +123,7 @@ impl Desk {
     async fn end(&mut self) {
         self.desktop.end(DESKTOP_PATIENCE, &self.log).await;
         self.agent.end(AGENT_PATIENCE, &self.log).await;
+        self.relay.end(RELAY_PATIENCE, &self.log).await;
         limits::remove(&self.order.session);
     }
 }
@@ -160,6 +166,31 @@ impl Parts<'_> {
                 return reason;
             }
         }
+    }
+
+    /// Keeps the relay up, where there is one. A desktop whose relay does not stay up is a desktop.
+    async fn keep_relay(&self, seat: &mut Seat) -> Infallible {
+        let mut crashes = Crashes::new("its relay");
+        while let Some(program) = &self.order.relay {
+            let ended = match self.relay(program) {
+                Ok(command) => seat.run(command, self.log).await,
+                Err(error) => Err(error),
+            };
+            if let Some(reason) = self.judge(ended, &mut crashes).await {
+                let note = format!("programs cannot ask about the desktop: {reason}");
+                self.log.line("supervisor", &note);
+                break;
+            }
+        }
+        std::future::pending().await
+    }
+
+    fn relay(&self, program: &Path) -> anyhow::Result<Command> {
+        let token = self.place.relay_token().context("read the relay's token")?;
+        let token = token.context("there is no token for the relay")?;
+        let mut command = self.command(sandbox::relay(self.order, self.place, program));
+        command.env("LATTICE_API_TOKEN", token.expose());
+        Ok(command)
     }
 
     /// Says that the desktop is there, once the agent listens; never ends by itself.

@@ -1,10 +1,11 @@
 //! The walls of a desktop: what bwrap is told.
 //!
-//! Two sandboxes make a desktop. In the first are the X server, the session bus and all programs:
+//! Two sandboxes make a desktop, and a third has the relay. In the first are the X server, the session bus and all programs:
 //! they need one IPC namespace for MIT-SHM, and belong to one person anyhow. In the second is the
 //! agent, which sees the X socket, its cookie and the directory that it listens in, and nothing else:
 //! no program of the desktop can end it, trace it or pretend to be it, and an agent that a hostile
-//! program got hold of through the display finds nothing there.
+//! program got hold of through the display finds nothing there. The relay, by which programs ask about
+//! the desktop, is apart for the same reasons: of it they see one socket, and the program `lattice`.
 //!
 //! Root makes the mounts and leaves for the owner's own user id inside, so it needs no user
 //! namespace, and files in directories that only root can enter can be mounted. Anybody else needs a
@@ -23,6 +24,9 @@ pub(super) const INNER_UID: u32 = 1000;
 pub(crate) const HOME: &str = "/home/student";
 /// Where the sandbox finds what is ours.
 const OURS: &str = "/run/lattice";
+/// Where programs of a desktop find `lattice`: nothing can be added to the machine's own directories.
+const BIN: &str = "/run/lattice/bin";
+const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games";
 /// What a desktop takes over of the environment that the server was started with.
 pub(crate) const INHERITED: [&str; 4] = ["LANG", "LANGUAGE", "TZ", "LATTICE_LOG"];
 /// The variable that every process of a desktop is started with, for whoever looks for them.
@@ -123,6 +127,11 @@ pub(super) fn desktop(order: &Order, place: &Place) -> Vec<OsString> {
     words.mount("--bind", &place.join("x"), "/tmp/.X11-unix");
     words.mount("--bind", &order.home, HOME);
     words.mount("--bind", &order.data, &format!("{HOME}/{DATA}"));
+    if let Some(relay) = &order.relay {
+        words.add(["--perms", "0755", "--dir", BIN]);
+        words.mount("--ro-bind", relay, &format!("{BIN}/lattice"));
+        words.mount("--ro-bind", &place.join("api"), &format!("{OURS}/api"));
+    }
     // Into the home goes whoever owns it: what bwrap has left of root's rights does not reach there.
     words.add(["--chdir", "/", "--remount-ro", "/", "--"]);
     become_owner(&mut words, order);
@@ -148,6 +157,21 @@ pub(super) fn agent(order: &Order, place: &Place) -> Vec<OsString> {
     words.add(["--listen", "/run/lattice/link/agent.sock", "--allow-resize", "--exit-on-eof"]);
     // In one word, lest a name be taken for an option.
     words.add([&format!("--name={}", plain(&order.title))]);
+    words.0
+}
+
+/// bwrap's arguments for its relay, whose program that is.
+pub(super) fn relay(order: &Order, place: &Place, program: &Path) -> Vec<OsString> {
+    let mut words = walls(order.uid);
+    scratches(&mut words, 1 << 20);
+    system(&mut words);
+    words.mount("--ro-bind-try", Path::new("/etc/ld.so.cache"), "/etc/ld.so.cache");
+    words.mount("--ro-bind", program, &format!("{OURS}/lattice-session"));
+    words.mount("--bind", &place.join("api"), &format!("{OURS}/api"));
+    words.mount("--bind", &place.join("gate"), &format!("{OURS}/gate"));
+    words.add(["--remount-ro", "/", "--"]);
+    become_owner(&mut words, order);
+    words.add(["/run/lattice/lattice-session", "serve", "--exit-on-eof"]);
     words.0
 }
 
@@ -197,12 +221,13 @@ pub(super) fn environment(order: &Order) -> Vec<(&'static str, OsString)> {
     let uid = order.uid.unwrap_or(INNER_UID);
     let runtime = format!("/run/user/{uid}");
     let (width, height) = order.geometry;
+    let path = if order.relay.is_some() { format!("{BIN}:{PATH}") } else { PATH.to_owned() };
     let mut all: Vec<(&str, OsString)> = vec![
         ("HOME", HOME.into()),
         ("USER", "student".into()),
         ("LOGNAME", "student".into()),
         ("SHELL", "/bin/bash".into()),
-        ("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games".into()),
+        ("PATH", path.into()),
         ("XDG_RUNTIME_DIR", runtime.into()),
         ("DISPLAY", ":0".into()),
         ("XAUTHORITY", format!("{OURS}/auth/client").into()),
@@ -314,6 +339,7 @@ mod tests {
             uid: Some(100_001),
             bwrap: "bwrap".into(),
             agent: "agent".into(),
+            relay: Some("lattice-session".into()),
             containers: "containers".into(),
             limits: defaults(),
             recipe: None,
@@ -323,13 +349,32 @@ mod tests {
     #[test]
     fn every_sandbox_has_a_network_of_its_own_and_no_privileges() {
         let (order, place) = (order("x"), Place::new(Path::new("/run/lattice/aaaaaaaaaaaaaaaa")));
-        for words in [desktop(&order, &place), agent(&order, &place), trial(None), trial(Some(1))] {
+        let relay = relay(&order, &place, Path::new("lattice-session"));
+        for words in
+            [desktop(&order, &place), agent(&order, &place), relay, trial(None), trial(Some(1))]
+        {
             for wall in ["--unshare-net", "--unshare-pid", "--unshare-ipc", "--die-with-parent"] {
                 assert!(words.iter().any(|word| word == wall), "{wall} is not in {words:?}");
             }
             let shares = words.iter().any(|word| word == "--share-net" || word == "--dev-bind");
             assert!(!shares, "{words:?}");
         }
+    }
+
+    #[test]
+    fn a_desktop_sees_of_its_relay_one_socket_that_it_cannot_replace() {
+        let (order, place) = (order("x"), Place::new(Path::new("/run/x")));
+        let has = |words: &[OsString], three: [&str; 3]| words.windows(3).any(|all| *all == three);
+        let words = desktop(&order, &place);
+        assert!(has(&words, ["--ro-bind", "/run/x/api", "/run/lattice/api"]), "{words:?}");
+        assert!(!words.iter().any(|word| word.to_string_lossy().contains("gate")), "{words:?}");
+        let words = relay(&order, &place, Path::new("/opt/lattice-session"));
+        for hole in ["/home/student", "/tmp/.X11-unix", "/run/lattice/auth", "/run/lattice/link"] {
+            assert!(!words.iter().any(|word| word == hole), "{hole} is in {words:?}");
+        }
+        let none = Order { relay: None, ..order };
+        let words = desktop(&none, &place);
+        assert!(!words.iter().any(|word| word.to_string_lossy().contains("/api")), "{words:?}");
     }
 
     #[test]

@@ -14,7 +14,7 @@ const COOKIE: &[u8] = b"MIT-MAGIC-COOKIE-1";
 
 /// Makes them anew.
 pub(super) fn prepare(order: &Order, place: &Place) -> anyhow::Result<()> {
-    for name in ["x", "auth", "link", "etc"] {
+    for name in ["x", "auth", "link", "api", "gate", "etc"] {
         let path = place.join(name);
         let _ = fs::remove_dir_all(&path);
         private_dir(&path).with_context(|| format!("make {}", path.display()))?;
@@ -31,7 +31,7 @@ pub(super) fn prepare(order: &Order, place: &Place) -> anyhow::Result<()> {
     let path = order.containers.join("xorg/xorg.conf");
     let config = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
     for_all(&place.join("xorg.conf"), with_size(&config, order.geometry).as_bytes())?;
-    for name in ["x", "auth", "link"] {
+    for name in ["x", "auth", "link", "api", "gate"] {
         own(&place.join(name), order.uid)?;
     }
     Ok(())

@@ -62,7 +62,7 @@ fn where_no_room_is_left_nothing_is_half_made() {
     fs::remove_file(place.path("film")).expect("removed");
     place.write("other", noise(9_000_000, 3));
     // Neither is there room for one more,
-    let full = place.ask(Request::Take { cause: Cause::Asked });
+    let full = place.ask(Request::Take { cause: Cause::Asked, name: None });
     let detail = refused(full, Refusal::Full);
     assert!(detail.contains("make room"), "{detail}");
     assert_eq!(place.list(), std::slice::from_ref(&good));

@@ -96,7 +96,7 @@ fn opening_has_a_pace() {
     assert!(refusal(&relay.poll_said()).contains("wait 7 s"));
     relay.handle_request(10, Request::List {}, START);
     assert_eq!(relay.poll_said().len(), 1, "looking has none");
-    relay.handle_request(11, open("code"), START + OPENS_WITHIN);
+    relay.handle_request(11, open("code"), START + WITHIN);
     assert_eq!(relay.poll_said().len(), 1);
 }
 
@@ -161,4 +161,55 @@ fn status_needs_no_gateway() {
     let mut relay = Relay::default();
     relay.handle_request(1, Request::Status {}, START);
     assert_eq!(relay.poll_said(), [Say::Client(1, Reply::Status { linked: false })]);
+}
+
+fn about(question: Desktop) -> Request {
+    Request::Desktop(question)
+}
+
+fn snapshot() -> Desktop {
+    Desktop::Snapshot { name: None }
+}
+
+#[test]
+fn what_is_done_twice_where_it_is_asked_twice_is_asked_once() {
+    let mut relay = linked();
+    relay.handle_request(1, about(snapshot()), START);
+    relay.handle_request(2, about(Desktop::Links {}), START);
+    assert_eq!(relay.poll_said().len(), 2);
+    relay.handle_unlinked(START);
+    relay.handle_request(3, about(snapshot()), START);
+    relay.handle_linked(START);
+    let said = relay.poll_said();
+    assert!(refusal(&said[..1]).contains("restarted meanwhile"), "{said:?}");
+    let asked = |said: &Say| matches!(said, Say::Gateway(ToGateway::Ask { .. }));
+    assert_eq!(said[1..].iter().filter(|said| asked(said)).count(), 2, "{said:?}");
+    assert!(!relay.is_waiting(1) && relay.is_waiting(2) && relay.is_waiting(3));
+}
+
+/// The desktop stands still while its snapshot is made, and this with it.
+#[test]
+fn a_snapshot_may_take_its_time() {
+    let mut relay = linked();
+    relay.handle_request(1, about(snapshot()), START);
+    relay.handle_request(2, about(Desktop::Status {}), START);
+    relay.poll_said();
+    relay.handle_time(START + ANSWER_PATIENCE);
+    assert!(refusal(&relay.poll_said()).contains("did not answer"));
+    assert!(relay.is_waiting(1));
+    relay.handle_time(START + SNAPSHOT_PATIENCE);
+    assert!(!relay.is_waiting(1));
+}
+
+#[test]
+fn questions_about_the_desktop_have_a_pace() {
+    let mut relay = linked();
+    for client in 0..MOST_QUESTIONS as u64 {
+        relay.handle_request(client, about(Desktop::Status {}), START);
+    }
+    assert_eq!(relay.poll_said().len(), MOST_QUESTIONS);
+    relay.handle_request(99, about(Desktop::Manage {}), START);
+    assert!(refusal(&relay.poll_said()).contains("wait 11 s"));
+    relay.handle_request(99, open("code"), START);
+    assert_eq!(relay.poll_said(), [asks(MOST_QUESTIONS as u64 + 1, "code")], "apps have their own");
 }

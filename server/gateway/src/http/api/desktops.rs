@@ -101,6 +101,8 @@ pub enum Order {
     Reserve(oneshot::Sender<Option<SessionId>>),
     /// Have its next picture made.
     Picture(SessionId),
+    /// Have its page offered to its owner; whether one looks.
+    OfferPage(SessionId, oneshot::Sender<bool>),
     /// Open or close that app on it.
     App(SessionId, AppOrder, oneshot::Sender<Result<(), AppError>>),
 }
@@ -241,6 +243,13 @@ impl Desktops {
         let (reply, answer) = oneshot::channel();
         self.order(Order::GiveControl(session.clone(), to, reply)).await;
         answer.await.unwrap_or(Err(NoSuchViewer))
+    }
+
+    /// Has a session's page offered to its owner; whether one looks.
+    pub(super) async fn offer_page(&self, session: &SessionId) -> bool {
+        let (reply, answer) = oneshot::channel();
+        self.order(Order::OfferPage(session.clone(), reply)).await;
+        answer.await.unwrap_or(false)
     }
 
     /// Ends sockets.

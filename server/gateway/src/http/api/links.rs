@@ -73,6 +73,8 @@ pub(super) struct LinkView {
     expires_at: String,
     max_uses: Option<u32>,
     uses: u32,
+    /// Whether it was made on the desktop, by `lattice share`.
+    from_desktop: bool,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -97,6 +99,7 @@ fn view(link: store::Link, url: Option<String>) -> LinkView {
         expires_at: link.expires_at.to_string(),
         max_uses: link.max_uses,
         uses: link.uses,
+        from_desktop: link.from_desktop,
     }
 }
 
@@ -139,6 +142,7 @@ pub(super) async fn create(
         expires_at: now.plus(for_s),
         max_uses: given.max_uses,
         created_by: user.id,
+        from_desktop: false,
     };
     let made = api.store().create_link(&new, MOST_LINKS, now).await?;
     // Whoever watches for its end counts with it.

@@ -15,6 +15,7 @@ mod events;
 mod gallery;
 mod gate;
 mod imports;
+mod inside;
 mod keep;
 mod links;
 mod logins;
@@ -37,6 +38,7 @@ mod viewers;
 pub use admission::Admission;
 pub use desktops::{Answer, AppOrder, Desktops, Inbox, Live, NoSuchViewer, Order, Presence, Queue};
 pub use gallery::Gallery;
+pub use inside::Inside;
 pub use preview_links::Right;
 pub use previews::Target;
 
@@ -66,6 +68,8 @@ use utoipa::ToSchema;
 pub const MOST_SESSIONS: u32 = 8;
 /// Links of one session that have not ended.
 const MOST_LINKS: u32 = 100;
+/// The same of those that its own programs asked for.
+const MOST_LINKS_INSIDE: u32 = 5;
 
 /// What a desktop can be made of.
 #[derive(Debug, Clone, Serialize, ToSchema)]

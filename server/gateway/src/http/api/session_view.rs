@@ -193,7 +193,7 @@ pub(super) fn view(session: Session, role: SessionRole, shown: &Shown) -> Sessio
 }
 
 /// What is, read with what is wanted: the manager may not have looked yet.
-fn state(desired: Desired, live: Option<State>) -> State {
+pub(super) fn state(desired: Desired, live: Option<State>) -> State {
     match (desired, live.unwrap_or(State::Stopped)) {
         (Desired::Running, State::Stopped | State::Stopping) => State::Requested,
         (

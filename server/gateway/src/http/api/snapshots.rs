@@ -39,8 +39,12 @@ pub(super) struct SnapshotView {
     id: String,
     #[schema(format = DateTime)]
     created_at: String,
-    /// Why it was made: `schedule`, `asked`, `reset` or `restore`; before the latter two.
+    /// Why it was made: `schedule`, `asked`, `desktop` (a program of a desktop asked), or before a `reset`,
+    /// a `restore` or a change of the `template`.
     cause: &'static str,
+    /// What it was called by whoever asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     /// What it is: `btrfs` or `repository`.
     kind: &'static str,
     /// How many files are in it.
@@ -147,7 +151,9 @@ impl From<Snapshot> for SnapshotView {
                 Cause::Reset => "reset",
                 Cause::Restore => "restore",
                 Cause::Template => "template",
+                Cause::Desktop => "desktop",
             },
+            name: snapshot.name.map(String::from),
             kind: name_of(snapshot.kind),
             files: snapshot.files,
             bytes: snapshot.bytes,

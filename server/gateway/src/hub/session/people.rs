@@ -56,6 +56,21 @@ impl Session {
         }
     }
 
+    /// Offers the desktop's page to the owner who drives, or else to all who look. Nobody else hears of it:
+    /// programs of the desktop have this done.
+    pub(super) fn offer_page(&self) {
+        let is_owner = |member: &Member| member.visitor.role == Role::Own;
+        let driver = self.arbiter.controller().and_then(|driver| self.viewers.get(&driver));
+        let bytes = packet(&ServerPacket::OfferPage);
+        match driver.filter(|member| is_owner(member)) {
+            Some(member) => member.outbox.push_latest(bytes),
+            None => {
+                let owners = self.viewers.values().filter(|member| is_owner(member));
+                owners.for_each(|owner| owner.outbox.push_latest(bytes.clone()));
+            }
+        }
+    }
+
     /// The viewers that have this in common.
     pub(super) fn those(&self, whose: Whose) -> Vec<ViewerId> {
         let included =

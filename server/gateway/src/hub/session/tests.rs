@@ -215,6 +215,29 @@ async fn owners_hear_who_is_there_and_guests_do_not() {
     assert!(!heard(&sue).await.iter().any(|packet| matches!(packet, ServerPacket::People(_))));
 }
 
+/// Programs of the desktop have it offered: who came by a link, even one that lets them drive, hears nothing.
+#[tokio::test(start_paused = true)]
+async fn the_page_is_offered_to_the_owner_who_drives_or_else_to_all_owners() {
+    let mut room = Room::new(0, 100);
+    let owners = [(); 2].map(|()| room.join(Capabilities(0)));
+    let roles = [Role::View, Role::Assist, Role::Control];
+    let guests = roles.map(|role| room.admit(guest(role, "Sue"), Capabilities(0)));
+    let check = async |room: &mut Room, expected: [usize; 2], when: &str| {
+        room.session.handle_event(Event::OfferPage, NOW);
+        let offers = async |seat: &Seat| {
+            let heard = heard(seat).await;
+            heard.iter().filter(|packet| matches!(packet, ServerPacket::OfferPage)).count()
+        };
+        assert_eq!([offers(&owners[0]).await, offers(&owners[1]).await], expected, "{when}");
+        for guest in &guests {
+            assert_eq!(offers(guest).await, 0, "{when}");
+        }
+    };
+    check(&mut room, [1, 0], "the first owner drives").await;
+    say(&mut room, owners[0].viewer, ClientPacket::GiveControl(guests[2].viewer));
+    check(&mut room, [1, 1], "a guest drives").await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn control_that_is_handed_over_lets_go_of_what_was_held() {
     let mut room = Room::new(0, 100);

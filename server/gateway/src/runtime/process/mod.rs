@@ -66,6 +66,8 @@ pub struct Settings {
     pub agent: PathBuf,
     /// The program that keeps snapshots.
     pub keeper: PathBuf,
+    /// The program by which programs of a desktop ask about it, `lattice` in there; without it they cannot.
+    pub relay: Option<PathBuf>,
     /// The directory with `xorg/` and `desktop/`.
     pub containers: PathBuf,
     /// What one desktop may use.
@@ -77,17 +79,28 @@ pub struct Settings {
 impl Settings {
     /// The usual ones: this program and what is installed beside it.
     pub fn new(data: PathBuf, run: PathBuf) -> anyhow::Result<Self> {
+        // An installation of before has none, and desktops work without it.
+        let relay = find_relay().inspect_err(|error| {
+            let error = format!("{error:#}");
+            tracing::warn!(error, "desktops have no command lattice");
+        });
         Ok(Self {
             data,
             run,
             supervisor: probe::own_program()?,
             agent: crate::agent::find_program()?,
             keeper: crate::agent::find_beside("lattice-keeper", "LATTICE_KEEPER")?,
+            relay: relay.ok(),
             containers: probe::find_containers()?,
             limits: limits::defaults(),
             import_allow: Vec::new(),
         })
     }
+}
+
+/// The relay's program.
+pub(crate) fn find_relay() -> anyhow::Result<PathBuf> {
+    crate::agent::find_beside("lattice-session", "LATTICE_RELAY")
 }
 
 /// The runtime.
@@ -221,7 +234,7 @@ impl Process {
         let uid = own_uid(spec.owner)?;
         self.prepare_data(spec.owner).await;
         let (home, data) = home::prepare(&self.settings.data, spec.owner, uid)?;
-        let Settings { agent, containers, limits, .. } = self.settings.clone();
+        let Settings { agent, relay, containers, limits, .. } = self.settings.clone();
         Ok(Order {
             session: spec.session.to_string(),
             owner: spec.owner,
@@ -232,6 +245,7 @@ impl Process {
             uid,
             bwrap: self.bwrap.clone(),
             agent,
+            relay,
             containers,
             limits,
             recipe: spec.text.as_deref().map(template::digest),
@@ -358,7 +372,7 @@ pub(crate) fn own_uid(owner: i64) -> Result<Option<u32>, RuntimeError> {
 
 /// Refuses a directory in which sockets would have no valid address.
 pub(crate) fn check_length(run: &Path) -> Result<(), RuntimeError> {
-    let longest = run.join("a".repeat(16)).join("link/agent.sock").as_os_str().len();
+    let longest = run.join("a".repeat(16)).join(place::RELAY_SOCKET).as_os_str().len();
     if longest <= MAX_SOCKET_PATH {
         return Ok(());
     }

@@ -6,16 +6,19 @@
 //!   spec.json                 what to run, written by the gateway
 //!   template.yaml             what the desktop is made of, where that is its own
 //!   token                     what the agent expects to be told, 0600
+//!   relay-token               the same of the relay, where there is one
 //!   lock                      held by the supervisor as long as it lives
 //!   pid                       the supervisor: its id, start time and the machine's boot
 //!   state                     starting, running, ended with a reason, or stopped
 //!   log, log.before           what the supervisor and the parts wrote; bounded
 //!   x/X0  auth/  etc/         the X socket, its cookies, the sandbox's passwd and the like
 //!   link/agent.sock           where the agent listens
+//!   api/desktop.sock          where the relay listens for the desktop's programs
+//!   gate/gateway.sock         and where for a gateway, which they do not see
 //! ```
 
 use crate::auth::Token;
-use crate::runtime::{Address, RuntimeError};
+use crate::runtime::{Address, Relay, RuntimeError};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -32,6 +35,9 @@ const TAKEN_UP_WITHIN: Duration = Duration::from_secs(3);
 
 /// Where a desktop's own template is.
 const RECIPE: &str = "template.yaml";
+/// Where the relay listens for a gateway; no socket has a longer name.
+pub(crate) const RELAY_SOCKET: &str = "gate/gateway.sock";
+const RELAY_TOKEN: &str = "relay-token";
 
 /// What a supervisor is to run. Fields may be added, since a gateway and the supervisors that it
 /// finds need not be of one release.
@@ -55,6 +61,9 @@ pub struct Order {
     pub bwrap: PathBuf,
     /// The agent's program.
     pub agent: PathBuf,
+    /// The relay's program, by which programs of the desktop ask about it.
+    #[serde(default)]
+    pub relay: Option<PathBuf>,
     /// The directory with `xorg/xorg.conf` and `desktop/display`.
     pub containers: PathBuf,
     /// What it may use.
@@ -133,14 +142,17 @@ impl Place {
         self.dir.join("x/X0")
     }
 
-    /// Makes it anew for `order` with a fresh token; only the logs of before stay.
+    /// Makes it anew for `order` with fresh tokens; only the logs of before stay.
     pub(crate) fn prepare(&self, order: &Order, recipe: Option<&str>) -> Result<(), RuntimeError> {
         let failed = |step| RuntimeError::step(step, &self.dir);
         self.clear().map_err(failed("clear the run directory"))?;
         private_dir(&self.dir).map_err(failed("make the run directory"))?;
-        let token = Token::fresh().map_err(|error| RuntimeError::Refused(error.to_string()))?;
-        write_atomically(&self.join("token"), token.expose().as_bytes())
-            .map_err(failed("write the token in"))?;
+        let names = ["token"].into_iter().chain(order.relay.is_some().then_some(RELAY_TOKEN));
+        for name in names {
+            let token = Token::fresh().map_err(|error| RuntimeError::Refused(error.to_string()))?;
+            write_atomically(&self.join(name), token.expose().as_bytes())
+                .map_err(failed("write a token in"))?;
+        }
         if let Some(text) = recipe {
             write_atomically(&self.join(RECIPE), text.as_bytes())
                 .map_err(failed("write the desktop's template in"))?;
@@ -192,13 +204,27 @@ impl Place {
     }
 
     pub(crate) fn token(&self) -> io::Result<Token> {
-        let text = fs::read_to_string(self.join("token"))?;
+        self.read_token("token")
+    }
+
+    /// What the relay expects to be told, where there is one.
+    pub(crate) fn relay_token(&self) -> io::Result<Option<Token>> {
+        match self.read_token(RELAY_TOKEN) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            token => token.map(Some),
+        }
+    }
+
+    fn read_token(&self, name: &str) -> io::Result<Token> {
+        let text = fs::read_to_string(self.join(name))?;
         let malformed = || io::Error::new(io::ErrorKind::InvalidData, "it is no token");
         Token::parse(text.trim()).ok_or_else(malformed)
     }
 
     pub(crate) fn address(&self) -> io::Result<Address> {
-        Ok(Address { socket: self.agent_socket(), token: self.token()?, relay: None })
+        let relay = self.relay_token()?;
+        let relay = relay.map(|token| Relay { socket: self.join(RELAY_SOCKET), token });
+        Ok(Address { socket: self.agent_socket(), token: self.token()?, relay })
     }
 
     /// Whether a start is so fresh that its supervisor may not have said so yet.

@@ -157,6 +157,7 @@ async fn a_link_that_expires_ends_sockets_within_a_second() {
         expires_at,
         max_uses: None,
         created_by: owner.id,
+        from_desktop: false,
     };
     let link = world.api.store().create_link(&new, 10, now).await.expect("made");
     world.api.note_change();

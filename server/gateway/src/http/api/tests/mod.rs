@@ -7,6 +7,7 @@ mod catalogue;
 mod events;
 mod guard;
 mod imports;
+mod inside;
 mod links;
 mod logs;
 mod machine;
@@ -345,6 +346,10 @@ async fn manager(mut orders: tokio::sync::mpsc::Receiver<Order>, told: Arc<Mutex
                 continue;
             }
             Order::Picture(session) => format!("picture {session}"),
+            Order::OfferPage(session, reply) => {
+                let _ = reply.send(true);
+                format!("offer the page of {session}")
+            }
             Order::App(_, what, reply) => {
                 let (AppOrder::Open(app) | AppOrder::Close(app)) = &what;
                 let done = match app.as_str() {
