@@ -231,6 +231,7 @@ impl Server {
         let host = Host::new(config.data_dir.clone(), Some(config.clone()));
         let api = Api::new(store.clone(), auth, desktops, keeping, making, book, host);
         tokio::spawn(api.clone().upkeep());
+        tokio::spawn(api.clone().measure());
         let previews = Previews {
             api: api.clone(),
             runtime: runtime.clone(),

@@ -16,6 +16,7 @@ mod gallery;
 mod gate;
 mod imports;
 mod keep;
+mod known_images;
 mod links;
 mod logins;
 mod logs;
@@ -27,6 +28,7 @@ mod previews;
 mod session_view;
 mod sessions;
 mod snapshots;
+mod stock;
 mod templates;
 #[cfg(test)]
 mod tests;
@@ -58,7 +60,10 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use lattice_engine::policy::Action;
 use serde::Serialize;
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use stock::Present;
 use tokio::sync::watch;
 use utoipa::ToSchema;
 
@@ -66,6 +71,9 @@ use utoipa::ToSchema;
 pub const MOST_SESSIONS: u32 = 8;
 /// Links of one session that have not ended.
 const MOST_LINKS: u32 = 100;
+
+/// How often the machine is looked at for `/metrics`.
+const MEASURE_EVERY: Duration = Duration::from_secs(15);
 
 /// What a desktop can be made of.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -82,12 +90,18 @@ pub struct Template {
     pub readme: String,
     /// The apps that can be opened on it.
     pub apps: Vec<TemplateApp>,
+    /// The images of apps that are not on this machine, as it was last seen; such apps do not open.
+    #[schema(example = json!(["lattice/vscode-java"]))]
+    pub missing_images: Vec<String>,
 }
 
 impl Template {
     /// As the API tells of it.
-    fn of(made: &template::Template) -> Self {
+    fn of(made: &template::Template, present: Option<&Present>) -> Self {
+        let images: BTreeSet<_> = made.apps.values().map(|app| app.image.as_str()).collect();
+        let is_missing = |image: &&str| present.is_some_and(|present| !present.has(image));
         Self {
+            missing_images: images.into_iter().filter(is_missing).map(str::to_owned).collect(),
             id: made.name.clone(),
             title: made.title.clone(),
             summary: made.summary.clone(),
@@ -113,6 +127,8 @@ struct Parts {
     previews: Book,
     backups: Backups,
     host: Host,
+    /// The images that there were when it was last looked; nothing before the first look.
+    present: Mutex<Option<Arc<Present>>>,
     /// Bumped whenever the store may say something else than before.
     changed: watch::Sender<u64>,
 }
@@ -165,6 +181,7 @@ impl Api {
             previews,
             backups,
             host,
+            present: Mutex::default(),
             changed,
         }))
     }
@@ -215,7 +232,9 @@ impl Api {
 
     /// What desktops can be made of.
     fn templates(&self) -> Vec<Template> {
-        self.0.making.recipes.bases().map(Template::of).collect()
+        let present = self.present();
+        let bases = self.0.making.recipes.bases();
+        bases.map(|made| Template::of(made, present.as_deref())).collect()
     }
 
     /// What a session is made of: where it runs, what it was started with.
@@ -415,6 +434,9 @@ fn routes() -> Vec<Route> {
         route(POST, "/api/v1/redeem", Action::Redeem, links::redeem),
         route(GET, "/api/v1/machine/figures", Action::ReadMetrics, machine::figures),
         route(GET, "/api/v1/machine/checks", Action::ReadMetrics, machine::checks),
+        route(GET, "/api/v1/machine/images", Action::ReadMetrics, stock::images),
+        route(DELETE, "/api/v1/machine/images/{image}", Action::RemoveImages, stock::remove_image),
+        route(GET, "/api/v1/machine/volumes", Action::ReadMetrics, stock::volumes),
         route(GET, "/api/v1/events", Action::FollowEvents, events::follow),
     ]
 }
