@@ -155,9 +155,9 @@ mod tests {
         assert_eq!(ports.take(&name(8000), 1, later(1)), Ok(20101));
         assert_eq!(ports.take(&name(5173), 1, later(2)), Ok(20100));
         assert_eq!(ports.of(&name(8000)), Some(20101));
-        assert_eq!(ports.take(&name(9000), 1, later(24)), Err(NoPort::AllInUse), "both are in use");
+        assert_eq!(ports.take(&name(9000), 2, later(24)), Err(NoPort::AllInUse), "both are in use");
         ports.touch(20101, later(25));
-        assert_eq!(ports.take(&name(9000), 1, later(26)), Ok(20100));
+        assert_eq!(ports.take(&name(9000), 2, later(26)), Ok(20100));
         assert_eq!((ports.whose(20100), ports.of(&name(5173))), (Some(name(9000)), None));
         assert_eq!(ports.take(&name(5173), 1, later(27)), Err(NoPort::AllInUse));
         assert_eq!(Ports::default().take(&name(1), 1, start), Err(NoPort::AllInUse));

@@ -12,7 +12,7 @@ fn id(digit: char) -> String {
     format!("sha256:{}", digit.to_string().repeat(64))
 }
 
-fn image(digit: char, kind: ImageKind, kept: Option<&str>) -> SeenImage {
+pub(super) fn image(digit: char, kind: ImageKind, kept: Option<&str>) -> SeenImage {
     SeenImage {
         id: ImageId::try_from(id(digit)).expect("a digest"),
         names: vec![format!("lattice/{digit}")],
