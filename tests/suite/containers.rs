@@ -4,6 +4,7 @@
 mod bus;
 mod catalogue;
 mod granted;
+mod images;
 mod imports;
 mod internet;
 mod isolation;

@@ -37,3 +37,11 @@ export const ENTER_WORDS = {
   'slow-down': SLOW,
   away: AWAY,
 };
+
+/** Why a preview is not opened. @type {Readonly<Record<'signed-out' | 'missing' | 'refused' | 'away', Words>>} */
+export const PREVIEW_WORDS = {
+  'signed-out': { icon: 'key', tone: '', title: 'Sign in to see this preview', text: 'It shows a program of somebody’s desktop. Sign in here and open it again, or open the link by which it was shared with you once more.' },
+  missing: { icon: 'unlink', tone: 'stop', title: 'There is no such preview for you', text: 'The desktop is gone, or nobody has shared it with you. Ask whoever gave you the address.' },
+  refused: { icon: 'alert', tone: 'stop', title: 'This preview cannot be opened', text: 'The server says why:' },
+  away: { icon: 'signal', tone: 'warn', title: 'The server does not answer', text: 'It may be restarting, or the network to it is down. This page tries again by itself.' },
+};

@@ -7,6 +7,7 @@ import { Api } from './api.js';
 import { ENTER_WORDS } from './doors.js';
 import { Doorway } from './doorway.js';
 import { called } from './state.js';
+import { t } from './words.js';
 import { Waiting } from './view/door.js';
 import { Password, Trouble, filledIn } from './view/parts.js';
 
@@ -20,7 +21,7 @@ const goHome = () => location.replace(base);
 
 async function enter() {
   if (!secret) return door.shut('missing');
-  door.draw('entering', h(Waiting, { text: 'Signing you in…' }));
+  door.draw('entering', h(Waiting, { text: t('enter.entering') }));
   const answer = await api.ask('POST', 'enter', { token: secret });
   if (!answer.ok) return door.refuse(answer.problem);
   if (desktop) return location.replace(desktop);
@@ -38,15 +39,15 @@ function offerPassword(me, busy, problem) {
     h('div', { class: 'door-card' },
       h('div', { class: 'door-head' },
         h('span', { class: 'mark', 'aria-hidden': 'true' }),
-        h('h1', null, `Welcome, ${called(me)}`),
-        h('p', { class: 'soft' }, 'Choose a password, so that you can sign in again on any device.')),
+        h('h1', null, t('enter.welcome', { name: called(me) })),
+        h('p', { class: 'soft' }, t('enter.choose'))),
       h('form', { onSubmit: (event) => void setPassword(me, filledIn(event).fresh ?? '') },
         h('input', { class: 'away', name: 'username', autocomplete: 'username', value: me.name, readonly: true, tabindex: -1, 'aria-hidden': 'true' }),
-        h(Password, { label: 'New password', name: 'fresh', autocomplete: 'new-password', minlength: 8, hint: 'At least 8 characters. Three or four words are easy to keep in mind.' }),
-        h('p', { class: 'hint' }, 'Your name to sign in with is ', h('b', null, me.name), '.'),
+        h(Password, { label: t('password.new'), name: 'fresh', autocomplete: 'new-password', minlength: 8, hint: t('password.hint') }),
+        h('p', { class: 'hint' }, t('enter.name'), ' ', h('b', null, me.name)),
         h(Trouble, { problem }),
-        h('button', { class: 'button primary wide', disabled: busy }, busy ? 'Saving…' : 'Set password'),
-        h('button', { type: 'button', class: 'button quiet wide', onClick: goHome }, 'Not now')))));
+        h('button', { class: 'button primary wide', disabled: busy }, t(busy ? 'rename.busy' : 'enter.set')),
+        h('button', { type: 'button', class: 'button quiet wide', onClick: goHome }, t('common.not-now'))))));
   if (isFirst) document.getElementById('f-fresh')?.focus();
 }
 

@@ -127,6 +127,8 @@ export interface TemplateView {
   readonly version: number;
   /** Nothing where the server has no such template any more. */
   readonly text: string | null;
+  /** Markdown. */
+  readonly readme: string;
   /** Whether the desktop that runs is made of this; nothing where none runs. */
   readonly running: boolean | null;
   readonly may_edit: boolean;

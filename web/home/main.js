@@ -30,8 +30,8 @@ const REST_AFTER_MS = 60_000;
 /** How often a list is read again because it changed while it was read. */
 const READS = 3;
 const TABS = /** @type {readonly Tab[]} */ (['mine', 'apps', 'all', 'people', 'machine']);
-/** @type {Readonly<Record<Tab, string>>} */
-const TITLES = { mine: 'My desktops', apps: 'Apps', all: 'All desktops', people: 'People', machine: 'Machine', desktop: 'Desktop' };
+/** @type {Readonly<Record<Tab, import('./words.js').TextKey>>} */
+const TITLES = { mine: 'desktops.mine', apps: 'apps.title', all: 'desktops.all', people: 'people.title', machine: 'machine.title', desktop: 'desktops.one' };
 
 const base = new URL('.', location.href).href;
 const ownRelease = releaseOf(import.meta.url);
@@ -81,7 +81,7 @@ function draw() {
   isDrawn = true;
   const { state } = document.documentElement.dataset;
   document.documentElement.dataset.state = model.phase;
-  document.title = model.phase === 'in' ? `${titleOf(model)} · Lattice` : model.phase === 'out' ? 'Sign in · Lattice' : 'Lattice';
+  document.title = model.phase === 'in' ? t('page.at', { title: titleOf(model) }) : t(model.phase === 'out' ? 'page.at-door' : 'page.product');
   render(h(Page, { model, actions }), root);
   // Whatever had the focus is gone with it: go on from where the page begins.
   const isAnew = state !== model.phase || hadDialog !== (model.dialog !== null);
@@ -94,7 +94,7 @@ function draw() {
 /** @param {Model} shown */
 function titleOf(shown) {
   const subject = shown.tab === 'desktop' ? sessionOf(shown, shown.subject) : null;
-  return subject ? titled(subject) : TITLES[shown.tab];
+  return subject ? titled(subject) : t(TITLES[shown.tab]);
 }
 
 /** Gives the keyboard to the first field, or to the page's title. */
@@ -174,13 +174,13 @@ async function setPassword(current, fresh) {
   // Here 401 and 403 speak of the current password.
   const isWrong = !answer.ok && current !== null && ['signed-out', 'forbidden'].includes(answer.problem.trouble);
   if (isWrong) {
-    const problem = { ...answer.problem, trouble: /** @type {const} */ ('wrong'), detail: 'The current password is not right.' };
+    const problem = { ...answer.problem, trouble: /** @type {const} */ ('wrong'), detail: t('password.wrong') };
     return dispatch({ type: 'refused', kind: 'password', problem });
   }
   if (!taken(answer, (problem) => dispatch({ type: 'refused', kind: 'password', problem }))) return undefined;
   dispatch({ type: 'password-set' });
   dispatch({ type: 'close' });
-  return say('The password is set');
+  return say(t('password.is-set'));
 }
 
 // Desktops ----------------------------------------------------------------------------------------
@@ -213,7 +213,7 @@ async function readTemplates() {
 /** What reads Markdown comes when there is some: the first page has no use for it. @type {Promise<typeof import('../vendor/marked/marked.mjs')> | null} */
 let marked = null;
 
-/** @param {Template} template */
+/** @param {Pick<Template, 'id' | 'readme'>} template */
 async function readReadme({ id, readme = '' }) {
   if (readme === '' || model.readmes[id]) return;
   const address = new URL('../vendor/marked/marked.mjs', import.meta.url).href;
@@ -247,7 +247,7 @@ async function act(id, verb) {
     dispatch({ type: 'session', session: got.value });
   }
   if (verb === 'stop' || verb === 'restart' || verb === 'reset') dispatch({ type: 'close' });
-  if (verb === 'reset') say('The desktop begins anew');
+  if (verb === 'reset') say(t('reset.done'));
 }
 
 /** @param {string} id @param {string} name */
@@ -412,7 +412,7 @@ const actions = {
   /** @param {User} user */
   openDeletePerson: (user) => dispatch({ type: 'open', dialog: { kind: 'delete-person', user, ...quiet } }),
   /** @param {boolean} isCopied */
-  copied: (isCopied) => (isCopied ? say('The link is copied') : say('The browser does not let this page copy. Press Ctrl+C: the link is selected.', 'stop')),
+  copied: (isCopied) => (isCopied ? say(t('share.copied')) : say(t('share.not-copied'), 'stop')),
   reload: () => location.reload(),
   putOffUpdate: () => dispatch({ type: 'update-put-off' }),
   dismiss: () => { if (model.toast) dispatch({ type: 'toast-over', id: model.toast.id }); },

@@ -2,6 +2,7 @@
 
 import { path } from './api.js';
 import { called } from './state.js';
+import { t } from './words.js';
 
 /** @import { Api } from './api.js' */
 /** @import { Answer, Event, Link, LinkRole, Model, Problem, User, Viewer } from './types.js' */
@@ -58,7 +59,7 @@ export function others({ api, model, dispatch, say, complain, taken }) {
     const isGone = answer.ok || answer.problem.trouble === 'missing';
     if (!isGone && !taken(answer, complain)) return;
     dispatch({ type: 'link-gone', session, id });
-    say('The link is revoked');
+    say(t('page.revoked'));
     queueMicrotask(() => document.getElementById('links-title')?.focus());
   }
 
@@ -97,7 +98,7 @@ export function others({ api, model, dispatch, say, complain, taken }) {
     const got = taken(answer, complain);
     if (!got) return;
     dispatch({ type: 'user', user: got.value });
-    say(`${called(user)} ${disabled ? 'is switched off' : 'can sign in again'}`);
+    say(t(disabled ? 'people.is-off' : 'people.is-on', { name: called(user) }));
   }
 
   /** @param {User} user */
@@ -108,7 +109,7 @@ export function others({ api, model, dispatch, say, complain, taken }) {
     if (!isGone && !taken(answer, (problem) => dispatch({ type: 'refused', kind: 'delete-person', problem }))) return;
     dispatch({ type: 'user-gone', id: user.id });
     dispatch({ type: 'close' });
-    say(`${called(user)} is deleted`);
+    say(t('bin.done', { name: called(user) }));
   }
 
   return { openShare, readLinks, readViewers, makeLink, revoke, giveControl, readUsers, addPerson, setDisabled, removePerson };

@@ -6,12 +6,13 @@
 import { h, render } from '../vendor/preact/preact.mjs';
 import { Api, path } from './api.js';
 import { backoffMs } from './backoff.js';
+import { PREVIEW_WORDS } from './doors.js';
 import { asSentence } from './problems.js';
 import { entranceOf, previewAt } from './previews.js';
+import { t } from './words.js';
 import { Shut, Waiting } from './view/door.js';
 
 /** @import { Answer, Problem } from './types.js' */
-/** @import { Words } from './doors.js' */
 
 const base = new URL('../../', location.href).href;
 const wanted = previewAt(location.pathname, new URLSearchParams(location.search).get('to'));
@@ -24,13 +25,13 @@ async function enter() {
   clearTimeout(timer);
   if (!wanted) return shut('missing');
   document.documentElement.dataset.state = 'opening';
-  render(h(Waiting, { text: 'Opening the preview…' }), root);
+  render(h(Waiting, { text: t('preview.opening') }), root);
   /** @type {Answer<{ url?: string }>} */
   const answer = await api.ask('POST', path('sessions', wanted.session, 'previews'), { port: wanted.port });
   if (!answer.ok) return refuse(answer.problem);
   const url = entranceOf(answer.value?.url, wanted, location);
   // Back leads to where the preview was opened from, not to here.
-  return url ? location.replace(url) : shut('refused', 'The server named no preview.');
+  return url ? location.replace(url) : shut('refused', t('preview.nothing'));
 }
 
 /** @param {Problem} problem */
@@ -48,19 +49,11 @@ function refuse({ trouble, detail, retryAfterS }) {
   }
 }
 
-/** @type {Readonly<Record<'signed-out' | 'missing' | 'refused' | 'away', Words>>} */
-const WORDS = {
-  'signed-out': { icon: 'key', tone: '', title: 'Sign in to see this preview', text: 'It shows a program of somebody’s desktop. Sign in here and open it again, or open the link by which it was shared with you once more.' },
-  missing: { icon: 'unlink', tone: 'stop', title: 'There is no such preview for you', text: 'The desktop is gone, or nobody has shared it with you. Ask whoever gave you the address.' },
-  refused: { icon: 'alert', tone: 'stop', title: 'This preview cannot be opened', text: 'The server says why:' },
-  away: { icon: 'signal', tone: 'warn', title: 'The server does not answer', text: 'It may be restarting, or the network to it is down. This page tries again by itself.' },
-};
-
-/** @param {keyof typeof WORDS} reason @param {string} [detail] */
+/** @param {keyof typeof PREVIEW_WORDS} reason @param {string} [detail] */
 function shut(reason, detail = '') {
   document.documentElement.dataset.state = 'shut';
   document.documentElement.dataset.reason = reason;
-  render(h(Shut, { words: WORDS[reason], detail, home: base, retryAt: 0, onRetry: reason === 'away' ? () => void enter() : null }), root);
+  render(h(Shut, { words: PREVIEW_WORDS[reason], detail, home: base, retryAt: 0, onRetry: reason === 'away' ? () => void enter() : null }), root);
 }
 
 window.addEventListener('online', () => { if (document.documentElement.dataset.reason === 'away') void enter(); });

@@ -10,6 +10,7 @@ import { entranceAt } from './previews.js';
 import { Api } from './api.js';
 import { LINK_WORDS } from './doors.js';
 import { Doorway } from './doorway.js';
+import { t } from './words.js';
 import { Waiting } from './view/door.js';
 
 /** @import { Answer } from './types.js' */
@@ -19,13 +20,13 @@ const door = new Doorway(LINK_WORDS, base, () => void join());
 
 async function join() {
   if (!secret) return door.shut('missing');
-  door.draw('joining', h(Waiting, { text: 'Opening…' }));
+  door.draw('joining', h(Waiting, { text: t('redeem.opening') }));
   /** @type {Answer<{ url?: string, role?: string }>} */
   const answer = await api.ask('POST', 'redeem', { token: secret });
   if (!answer.ok) return door.refuse(answer.problem);
   const { url: named, role } = answer.value ?? {};
   const url = role === 'preview' ? entranceAt(named, location) : desktopAt(base, named);
-  if (!url) return door.shut('refused', 'The server named nothing that can be opened.');
+  if (!url) return door.shut('refused', t('redeem.nothing'));
   // Back leads to where the link was, not to here.
   return location.replace(url);
 }

@@ -5,7 +5,7 @@
  * known of the server stays.
  */
 
-import { stateWord } from './words.js';
+import { stateWord, t } from './words.js';
 
 /** @import { Dialog, Event, Listed, Model, Session, Tab, User } from './types.js' */
 
@@ -33,7 +33,7 @@ export function apply(before, event) {
     };
     case 'signed-out': return {
       // Whoever has yet to sign in gets to where they wanted.
-      ...(model.me ? initial() : initial(model.tab, model.subject)), now: model.now, update: model.update, putOff: model.putOff, phase: 'out', guest: event.guest, said: model.me ? 'You are signed out.' : model.phase === 'out' ? model.said : '',
+      ...(model.me ? initial() : initial(model.tab, model.subject)), now: model.now, update: model.update, putOff: model.putOff, phase: 'out', guest: event.guest, said: model.me ? t('signin.out') : model.phase === 'out' ? model.said : '',
     };
     case 'signing-in': return { ...model, signIn: { ...QUIET, busy: true } };
     case 'sign-in-failed': return {
@@ -136,7 +136,7 @@ const newestFirst = (items) => [...items].sort((a, b) => (
 const byName = (users) => [...users].sort((a, b) => called(a).localeCompare(called(b)) || (a.id < b.id ? -1 : 1));
 
 /** What a desktop is called. @param {{ name: string }} session */
-export const titled = ({ name }) => name || 'Desktop';
+export const titled = ({ name }) => name || t('desktops.one');
 
 /** What a person is called. @param {{ name: string, display_name: string }} person */
 export const called = ({ name, display_name: display }) => display || name;
@@ -160,7 +160,7 @@ export function found({ query, templates }, sessions) {
   if (words.length === 0) return sessions;
   return sessions.filter(({ name, template, owner }) => {
     const kind = templates.find(({ id }) => id === template)?.title ?? '';
-    const text = [name || 'Desktop', template, kind, owner.name, owner.display_name].join('\n').toLocaleLowerCase();
+    const text = [titled({ name }), template, kind, owner.name, owner.display_name].join('\n').toLocaleLowerCase();
     return words.every((word) => text.includes(word));
   });
 }

@@ -17,3 +17,20 @@ export function stillSize(bytes) {
   const [width, height] = [view.getUint32(16), view.getUint32(20)];
   return width >= 1 && width <= MOST.width && height >= 1 && height <= MOST.height ? { width, height } : null;
 }
+
+/** So much may pixels of one colour differ, of 255 a channel. */
+const ALIKE = 6;
+
+/**
+ * Whether nothing is to be seen in a picture: it is all of one colour, as a screen is before anything was
+ * drawn on it.
+ * @param {Uint8ClampedArray} pixels as `ImageData` has them
+ */
+export function isBlank(pixels) {
+  const [red = 0, green = 0, blue = 0] = pixels;
+  for (let at = 0; at < pixels.length; at += 4) {
+    const differs = Math.abs((pixels[at] ?? 0) - red) > ALIKE || Math.abs((pixels[at + 1] ?? 0) - green) > ALIKE || Math.abs((pixels[at + 2] ?? 0) - blue) > ALIKE;
+    if (differs) return false;
+  }
+  return true;
+}

@@ -37,6 +37,8 @@ export interface Session {
   /** What it takes, where it runs. */
   readonly usage?: Usage | null;
   readonly apps?: readonly App[];
+  /** Apps that are installed and that it has not: for want of room, or since it has others of their names. */
+  readonly left_out?: readonly { readonly app: string, readonly why: 'room' | 'name' }[];
   /** The version of its template that holds from its next start on; 0 is the server's own. */
   readonly template_version?: number;
   /** Whether what runs is made of that; nothing where nothing runs. */
@@ -100,8 +102,51 @@ export interface Template {
   readonly summary: string;
   /** Markdown. */
   readonly readme?: string;
+  /** Images of its apps that are not on the server's machine. */
+  readonly missing_images?: readonly string[];
   /** Its apps, each with the ports on which what it runs may be looked at. */
   readonly apps?: readonly { readonly name: string, readonly ports?: readonly number[] }[];
+}
+
+/** An image of which desktops are made, or were. */
+export interface Image {
+  readonly id: string;
+  readonly names: readonly string[];
+  readonly kind: 'shipped' | 'catalogue' | 'template' | 'stale';
+  /** Where it was built with another release than this server's. */
+  readonly other_release: string | null;
+  readonly size_bytes: number;
+  readonly made_at: string;
+  readonly desktops: number;
+  readonly core: boolean;
+  readonly templates: readonly string[];
+  readonly installed: readonly string[];
+  /** Why it is not removed; null where it can be. */
+  readonly kept: string | null;
+}
+
+export interface Images {
+  readonly images: readonly Image[];
+  readonly total_bytes: number;
+  readonly removable_bytes: number;
+  readonly obstacle: string | null;
+}
+
+/** What one person keeps. */
+export interface PersonVolumes {
+  readonly id: string;
+  /** Null where the account is gone, and the files are not. */
+  readonly owner: Owner | null;
+  readonly storage: Storage;
+  readonly used_bytes: number;
+  readonly near: boolean;
+}
+
+export interface Volumes {
+  readonly people: readonly PersonVolumes[];
+  readonly keeper: string | null;
+  readonly enforced: boolean;
+  readonly obstacle: string | null;
 }
 
 export interface Link {

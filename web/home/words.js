@@ -1,6 +1,7 @@
 /** What things are called, and how long is left of them. Pure. */
 
 import { place } from '../client/line.js';
+import { MORE } from './texts.js';
 
 /** @import { LinkRole, Session, SessionState, Standing } from './types.js' */
 
@@ -332,7 +333,6 @@ const TEXT = Object.freeze({
   'machine.ok': 'Good:',
   'machine.busiest': 'Desktops by memory',
   'machine.none-run': 'No desktop runs at the moment.',
-  'machine.keepers': 'Who keeps most',
   'machine.of-data': 'Data: {used} of {limit}',
   'machine.full': 'Almost full',
   'apps.title': 'Apps',
@@ -470,15 +470,18 @@ const TEXT = Object.freeze({
   'logs.lost': 'The connection was lost. Trying again…',
 });
 
-/** @typedef {keyof typeof TEXT} TextKey */
+/** All of it. */
+const ALL = Object.freeze({ ...TEXT, ...MORE });
+
+/** @typedef {keyof typeof ALL} TextKey */
 
 /** What is said there, with what is to stand in its braces. @param {TextKey} key @param {Record<string, string | number>} [values] */
-export const t = (key, values = {}) => TEXT[key].replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
+export const t = (key, values = {}) => ALL[key].replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
 
 /** What an app may do, as the rest of a sentence; what a newer server has in its own words. @param {import('./apps.js').Power} power */
 export function powerWords({ what, text, about }) {
   const key = `power.${what}`;
-  return key in TEXT ? t(/** @type {TextKey} */ (key), { about: about.join(', ') }) : text;
+  return key in ALL ? t(/** @type {TextKey} */ (key), { about: about.join(', ') }) : text;
 }
 
 /** So much of a digest as one tells it by. @param {string} digest */

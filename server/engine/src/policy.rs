@@ -177,11 +177,13 @@ pub enum Action {
     ManageBackups,
     /// Read what the server has done, in numbers.
     ReadMetrics,
+    /// Remove images of which no desktop is made any more.
+    RemoveImages,
 }
 
 impl Action {
     /// All of them, for whoever must not forget one.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::SignIn,
         Self::Redeem,
         Self::ReadDescription,
@@ -222,6 +224,7 @@ impl Action {
         Self::ManageUsers,
         Self::ManageBackups,
         Self::ReadMetrics,
+        Self::RemoveImages,
     ];
 
     /// Whether it is about one session.
@@ -338,6 +341,7 @@ fn allowed(action: Action) -> Set {
         Action::ManageUsers => ADMIN,
         Action::ManageBackups => ADMIN,
         Action::ReadMetrics => ADMIN,
+        Action::RemoveImages => ADMIN,
     })
 }
 
@@ -438,6 +442,7 @@ mod tests {
         check(Action::ManageUsers, &[ADMIN]);
         check(Action::ManageBackups, &[ADMIN]);
         check(Action::ReadMetrics, &[ADMIN]);
+        check(Action::RemoveImages, &[ADMIN]);
         check(Action::ListAllSessions, &[ADMIN]);
     }
 

@@ -136,6 +136,13 @@ impl Recipe {
         apps.map(|(name, app)| (name.as_str(), app))
     }
 
+    /// Apps that are installed and that it has not, each with whether that is for another app of that
+    /// name; else there was no room.
+    pub fn left_out(&self) -> impl Iterator<Item = (&str, bool)> {
+        let has = |name: &str| self.apps().any(|(own, _)| own == name);
+        self.missing.iter().map(move |name| (name.as_str(), has(name)))
+    }
+
     /// The app that declares a port.
     pub fn app_at(&self, port: u16) -> Option<(&str, &App)> {
         self.apps().find(|(_, app)| app.permissions.ports.contains(&port))

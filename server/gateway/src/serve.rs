@@ -237,6 +237,7 @@ impl Server {
         let home = origin(config, scheme, address);
         let inside = Inside::new(api.clone(), &home, config.desktops.links_from_inside.most());
         tokio::spawn(inside.answer_all(questions));
+        tokio::spawn(api.clone().measure());
         let previews = Previews {
             api: api.clone(),
             runtime: runtime.clone(),

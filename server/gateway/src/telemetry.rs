@@ -1,5 +1,7 @@
 //! What an operator sees: logs on stderr and metrics in Prometheus' text form.
 
+pub mod machine;
+
 use crate::broker::protocol::{Held, Stored};
 use metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
@@ -197,6 +199,7 @@ const SESSION_STATES: [&str; 8] =
     ["requested", "queued", "starting", "running", "idle", "stopping", "stopped", "failed"];
 
 fn describe() {
+    machine::describe();
     gauge!("lattice_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     counter!("lattice_panics_total").absolute(0);
     for dir in ["in", "out"] {

@@ -4,7 +4,7 @@
 use super::running;
 use lattice_gateway::runtime::{Runtime, Spec};
 use lattice_gateway::template;
-use lattice_tests::containers::Containers;
+use lattice_tests::containers::{Containers, docker};
 use lattice_tests::desktops::spec;
 use serde_json::Value;
 
@@ -84,6 +84,9 @@ async fn a_desktop_is_what_its_own_template_says_also_after_the_broker_restarts(
 async fn what_no_file_may_say_is_refused_by_the_broker_in_a_text_too() {
     let containers = Containers::with_templates(&[BASE]);
     let runtime = containers.open();
+    // It is there, and nobody who may has named it.
+    let id = docker(&["image", "inspect", "--format", "{{.Id}}", "lattice/terminal"]);
+    let pinned = format!("debian@{}", id.trim());
     let long = format!("{BASE}#{}\n", "x".repeat(64 << 10));
     let changed = |from: &str, to: &str| BASE.replace(from, to);
     for (text, parts) in [
@@ -93,6 +96,7 @@ async fn what_no_file_may_say_is_refused_by_the_broker_in_a_text_too() {
         (changed("mem_limit: 128m", "network_mode: host"), &["line 2", "network_mode"]),
         (changed("data: write", "data: everything"), &["line 6"]),
         (changed("lattice/terminal", "alpine:latest"), &["line 2", "by its digest"]),
+        (changed("lattice/terminal", &pinned), &["the app code", &pinned, "lattice catalogue add"]),
         (changed("name: plain", "name: other"), &["named \"other\" and not \"plain\""]),
         (changed("name: plain", "name: ../../etc"), &["line 1"]),
         (long, &["at most 65536 bytes"]),

@@ -111,6 +111,19 @@ export const routes = [
     return [204];
   }],
   ['GET machine/checks', (call) => (admin(call), [200, { checks: call.double.checks }])],
+  ['GET machine/images', (call) => (admin(call), [200, call.double.stock])],
+  ['GET machine/volumes', (call) => (admin(call), [200, call.double.volumes])],
+  ['DELETE machine/images/{}', (call) => {
+    admin(call);
+    const { stock } = call.double;
+    const found = stock.images.find(({ id }) => id === call.parts[0]);
+    if (!found) throw new Refusal(404, 'Not found', 'there is no such image, or it is not shared with you');
+    if (found.kept !== null) throw new Refusal(409, 'Not possible now', `that image stays: ${found.kept}`);
+    stock.images = stock.images.filter((one) => one !== found);
+    stock.total_bytes -= found.size_bytes;
+    stock.removable_bytes -= found.size_bytes;
+    return [204];
+  }],
   ['GET machine/figures', (call) => {
     admin(call);
     call.response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });

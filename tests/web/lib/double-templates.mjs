@@ -37,7 +37,7 @@ const mayEdit = ({ login, double }, one) => login?.user?.role === 'admin' || (do
 /** @param {Call} call @param {Session} one */
 function seen(call, one) {
   const { number, text } = newest(one);
-  return { base: one.template, version: number, text, running: one.state === 'running' ? (one.made_of ?? 0) === number : null, may_edit: mayEdit(call, one), has_apps: true };
+  return { base: one.template, version: number, text, readme: /^ {2}readme: '?([^'\n]*)'?$/m.exec(text)?.[1] ?? '', running: one.state === 'running' ? (one.made_of ?? 0) === number : null, may_edit: mayEdit(call, one), has_apps: true };
 }
 
 /** @param {string} text */

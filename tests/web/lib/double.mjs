@@ -19,7 +19,7 @@ import { Shop, catalogueRoutes } from './double-catalogue.mjs';
  * @typedef {{ id: string, name: string, display_name: string, role: 'member' | 'admin', password: string | null, disabled: boolean }} User
  * @typedef {{ id: string, name: string, template: string, owner: User, state: string, reason: string, created_at: string, grants: Map<string, string>, watchers: any[], links: Link[],
  *   queue?: { position: number, eta_s: number | null } | null, picture?: number | null, png?: Buffer, usage?: object | null, storage?: object | null,
- *   apps?: { name: string, title: string, icon: string, state: string, reason?: string, ports?: number[] }[], thrown?: string,
+ *   apps?: { name: string, title: string, icon: string, state: string, reason?: string, ports?: number[] }[], left_out?: { app: string, why: string }[], thrown?: string,
  *   versions?: Version[], made_of?: number,
  *   logs?: Record<string, Log>, pages?: { id: string, port: number, uses: number, created_at: string, expires_at: string, url: string }[] }} Session
  * @typedef {{ lines: { at: string | null, text: string }[], readers: Set<Response> }} Log
@@ -76,7 +76,7 @@ export class Double {
   enters = new Map();
   /** Whether owners may change what theirs are made of. */
   ownersEdit = false;
-  /** @type {{ id: string, title: string, summary: string, readme?: string, apps?: { name: string, ports?: number[] }[] }[]} */
+  /** @type {{ id: string, title: string, summary: string, readme?: string, missing_images?: string[], apps?: { name: string, ports?: number[] }[] }[]} */
   templates = [{ id: 'desktop', title: 'Plain desktop', summary: 'Files, a terminal, a browser.' }];
   shop = new Shop();
   /** @type {Fault[]} */
@@ -91,6 +91,10 @@ export class Double {
   };
   /** What is right or wrong with it. @type {object[]} */
   checks = [];
+  /** The images that its desktops are made of. @type {{ images: { id: string, size_bytes: number, kept: string | null }[], total_bytes: number, removable_bytes: number, obstacle: string | null }} */
+  stock = { images: [], total_bytes: 0, removable_bytes: 0, obstacle: null };
+  /** What everybody keeps. @type {object} */
+  volumes = { people: [], keeper: 'plain directories', enforced: false, obstacle: null };
   wrongTries = 0;
   /** What was asked for, for tests to look at. @type {string[]} */
   asked = [];
@@ -141,7 +145,7 @@ export class Double {
   }
 
   get cookie() {
-    return `__Host-lattice-${this.#port}`;
+    return `__Host-Http-lattice-${this.#port}`;
   }
 
   // What tests put in ---------------------------------------------------------------------------
@@ -212,14 +216,14 @@ export class Double {
 
   /** @param {Session} session @param {Login} login */
   seen(session, login) {
-    const { id, name, template, owner, state, reason, created_at, queue = null, picture = null, usage = null, storage = null, apps = [], thrown, versions } = session;
+    const { id, name, template, owner, state, reason, created_at, queue = null, picture = null, usage = null, storage = null, apps = [], left_out, thrown, versions } = session;
     const role = this.standing(session, login);
     const isMaster = role === 'owner' || role === 'admin';
     return {
       id, name, template, owner: { id: owner.id, name: owner.name, display_name: owner.display_name }, state, reason, created_at,
       url: `/d/${id}`, role, viewers: session.watchers.length, queue, can_pause: true, picture,
       template_version: versions?.at(-1)?.number ?? 0, template_current: session.made_of === undefined ? null : session.made_of === (versions?.at(-1)?.number ?? 0),
-      ...(isMaster && { usage: state === 'running' || state === 'idle' ? usage : null, storage, apps }),
+      ...(isMaster && { usage: state === 'running' || state === 'idle' ? usage : null, storage, apps, ...(left_out && { left_out }) }),
       ...(thrown && { discarded: { until: new Date(Date.parse(thrown) + 7 * 86_400_000).toISOString(), programs_until: new Date(Date.parse(thrown) + 600_000).toISOString() } }),
     };
   }

@@ -50,6 +50,9 @@ export class House {
     const { double } = this;
     if (!double) throw new Error('only the double can be reset');
     Object.assign(double, { ownersEdit: false, sessions: [], users: [], faults: [], wrongTries: 0, startMs: 120, asked: [], shop: new Shop() });
+    Object.assign(double, {
+      stock: { images: [], total_bytes: 0, removable_bytes: 0, obstacle: null }, volumes: { people: [], keeper: 'plain directories', enforced: false, obstacle: null },
+    });
     double.logins.clear();
     double.enters.clear();
     double.templates = [{ id: 'desktop', title: 'Plain desktop', summary: 'Files, a terminal, a browser.' }];

@@ -208,6 +208,22 @@ test('a new desktop has a name, and is of the template that was chosen', doubleO
   });
 });
 
+test('what a kind of desktop lacks on this machine is said before one is started', doubleOnly(), async () => {
+  const { double, member, admin } = house.reset();
+  double.templates.push({ id: 'java', title: 'Java', summary: 'VS Code with Java.', missing_images: ['lattice/vscode-java', 'r.example/draw@sha256:0a'] });
+  for (const owner of [member, admin]) double.addSession({ owner, name: 'First', state: 'stopped' });
+  await visitAsMember('/', async (page) => {
+    await page.getByRole('button', { name: 'New desktop' }).click();
+    await page.getByText('Some of its apps are not on this server yet. Ask an administrator for them.').waitFor();
+  });
+  await visitAsAdmin('/', async (page) => {
+    await page.getByRole('button', { name: 'New desktop' }).click();
+    await page.getByText('make images APPS="vscode-java"').waitFor();
+    await page.getByText('docker pull r.example/draw@sha256:0a').waitFor();
+    await look(page, 'new-lacks');
+  });
+});
+
 test('desktops in every state, one’s own and those of others', doubleOnly(), async () => {
   const made = house.reset();
   fill(made);

@@ -38,6 +38,7 @@ function busy(made) {
   const { double, admin, member } = made;
   fill(made);
   double.checks = CHECKS;
+  stocked(made);
   const parts = [{ name: 'xorg', app: false, state: 'running' }];
   const storage = (/** @type {number} */ used, /** @type {boolean} */ full) => ({
     data: { used_bytes: used * GIB, limit_bytes: 10 * GIB, full }, home: { used_bytes: 0.3 * GIB, limit_bytes: GIB, full: false },
@@ -70,7 +71,22 @@ test('administrators see how busy the machine is and what is wrong with it', dou
 
     const busiest = page.getByRole('region', { name: 'Desktops by memory' }).getByRole('listitem');
     assert.match(await busiest.first().innerText(), /Weather app[\s\S]*1\.9 GB[\s\S]*140 %/);
-    await page.getByRole('region', { name: 'Who keeps most' }).getByText('Almost full').waitFor();
+    const volumes = page.getByRole('region', { name: 'Volumes' });
+    await volumes.getByText('Kept in btrfs subvolumes. Nobody can keep more than their quota.').waitFor();
+    await volumes.getByText('2 people are near a quota').waitFor();
+    const people = await volumes.getByRole('listitem').allInnerTexts();
+    assert.match(people[0] ?? '', /Sam Weller[\s\S]*Data: 9\.8 GB of 10 GB[\s\S]*Almost full/);
+    assert.match(people[1] ?? '', /Account 44, which is gone[\s\S]*Near the quota/);
+    assert.equal(await volumes.getByRole('meter', { name: 'Data of Sam Weller' }).getAttribute('aria-valuenow'), '98');
+    const images = page.getByRole('region', { name: 'Images' });
+    await images.getByText('10 images, 5.7 GB', { exact: false }).waitFor();
+    const rows = images.getByRole('listitem');
+    assert.equal(await rows.count(), 8);
+    await images.getByRole('button', { name: 'Show all 10' }).click();
+    assert.equal(await rows.count(), 10);
+    assert.match(await rows.filter({ hasText: 'lattice/desktop' }).innerText(), /every desktop is made of it/);
+    assert.match(await rows.filter({ hasText: 'r.example/inkscape' }).innerText(), /Of a catalogue[\s\S]*installed: inkscape 1\.4/);
+    assert.equal(await rows.filter({ hasText: 'lattice/desktop' }).getByRole('button').count(), 0, 'what is needed cannot be removed');
     await look(page, 'machine');
 
     // It changes by itself, and what was mended is seen by looking again.
@@ -88,18 +104,77 @@ test('administrators see how busy the machine is and what is wrong with it', dou
   });
 });
 
+/** What it holds. @param {ReturnType<House['reset']>} made */
+function stocked({ double, admin, member }) {
+  const place = (/** @type {number} */ used, /** @type {number | null} */ limit) => ({
+    used_bytes: used * GIB, limit_bytes: limit === null ? null : limit * GIB, full: limit !== null && used > limit * 0.95,
+  });
+  const person = (/** @type {{ id: string } | null} */ owner, /** @type {number} */ used) => ({
+    id: owner?.id ?? '44', owner, storage: { data: place(used, 10), home: place(0.3, 1), apps: place(0.1, 1), enforced: true }, used_bytes: (used + 0.4) * GIB, near: used > 8,
+  });
+  double.volumes = { people: [person(member, 9.8), person(null, 8.4), person(admin, 1.2)], keeper: 'btrfs subvolumes', enforced: true, obstacle: null };
+  const image = (/** @type {number} */ number, /** @type {object} */ more) => ({
+    id: `sha256:${String(number).repeat(64).slice(0, 64)}`, names: ['lattice/x'], kind: 'shipped', other_release: null, size_bytes: 0.4 * GIB, made_at: new Date(Date.now() - number * 86_400_000).toISOString(),
+    desktops: 0, core: false, templates: [], installed: [], kept: 'it came with Lattice', ...more,
+  });
+  const images = [
+    image(1, { names: ['lattice/vscode-java'], size_bytes: 1.6 * GIB, templates: ['java'], desktops: 4 }),
+    image(2, { names: ['lattice/vscode'], kind: 'stale', size_bytes: 0.9 * GIB, kept: null }),
+    image(3, { names: ['r.example/inkscape'], kind: 'catalogue', installed: ['inkscape 1.4'], kept: 'inkscape 1.4 is installed' }),
+    image(4, { names: ['r.example/an-image-with-a-rather-long-name/of-some-registry/draw', 'r.example/other'], kind: 'catalogue', kept: null }),
+    image(5, { names: ['lattice/desktop'], core: true, desktops: 24, kept: 'every desktop is made of it' }),
+    image(6, { names: ['lattice/xorg'], core: true, desktops: 24, kept: 'every desktop is made of it', other_release: '0.0.9' }),
+    image(7, { names: ['postgres:17'], kind: 'template', templates: ['go', 'java'], kept: 'a template names it' }),
+    ...[8, 9, 10].map((number) => image(number, { names: [`lattice/more-${number}`] })),
+  ];
+  double.stock = { images, total_bytes: 5.7 * GIB, removable_bytes: 1.3 * GIB, obstacle: null };
+}
+
+test('an administrator removes images that nothing uses, one or all of them', doubleOnly(), async () => {
+  const made = house.reset();
+  busy(made);
+  await visit.visitAsAdmin('/#machine', async (page) => {
+    const images = page.getByRole('region', { name: 'Images' });
+    await images.getByRole('button', { name: 'Remove what nothing uses: 2, 1.3 GB' }).waitFor();
+    await images.getByRole('button', { name: 'Remove lattice/vscode, 222222222222' }).click();
+    await page.getByText('The image is removed, 922 MB').first().waitFor();
+    await eventually('one row less', async () => (await images.getByText('lattice/vscode', { exact: true }).count()) === 0);
+    // Somebody starts a desktop of it meanwhile.
+    const left = /** @type {{ kept: string | null }} */ (made.double.stock.images.find(({ kept }) => kept === null));
+    left.kept = '1 container is of it';
+    await images.getByRole('button', { name: /^Remove what nothing uses: 1/ }).click();
+    await images.getByText('That image stays: 1 container is of it.').waitFor();
+    await look(page, 'machine-not-removed');
+    left.kept = null;
+    await page.getByRole('button', { name: 'Look again' }).click();
+    await images.getByRole('button', { name: /^Remove what nothing uses: 1/ }).click();
+    await eventually('nothing to remove', async () => (await images.getByRole('button', { name: /^Remove/ }).count()) === 0);
+    assert.equal(await page.evaluate(() => document.activeElement?.id), 'p-images', 'the button that was pressed is gone');
+  });
+});
+
 test('a machine that cannot be looked at says so, and an empty one is shown', doubleOnly(), async () => {
   const { double } = house.reset();
   Object.assign(double.figures, { load: null, pressure_percent: null, sessions: {}, viewers: 0, desktops_bytes: 0, disk: { total_bytes: 0, free_bytes: 0 } });
   double.faults.push({ match: /GET .*machine\/checks/, status: 500, title: 'Broken', detail: 'the engine hangs' });
+  double.faults.push({ match: /GET .*machine\/(images|volumes)/, status: 503, title: 'Not now', detail: 'the container engine does not answer at /var/run/docker.sock; start it (systemctl start docker), or name its socket with --engine' });
   await visit.visitAsAdmin('/#machine', async (page) => {
     await page.getByText('The machine could not be looked at').waitFor();
     await page.getByText('No desktop runs at the moment.').waitFor();
     await page.getByText('0 run', { exact: true }).waitFor();
+    await page.getByText('The images could not be read').waitFor();
+    await page.getByText('What people keep could not be read').waitFor();
     await look(page, 'machine-empty');
     double.faults = [];
-    await page.getByRole('button', { name: 'Try again' }).click();
+    await page.getByRole('region', { name: 'Checks' }).getByRole('button', { name: 'Try again' }).click();
     await page.getByText('The machine could not be looked at').waitFor({ state: 'detached' });
+    // Where desktops are sandboxes there are none, and it says so.
+    double.stock = { images: [], total_bytes: 0, removable_bytes: 0, obstacle: 'desktops in sandboxes are made of this machine\'s own programs, and there are no images' };
+    double.volumes = { people: [], keeper: null, enforced: false, obstacle: 'desktops in sandboxes keep files in plain directories, which are neither limited nor measured' };
+    await page.getByRole('button', { name: 'Look again' }).click();
+    await page.getByText('and there are no images.').waitFor();
+    await page.getByText('which are neither limited nor measured.').waitFor();
+    await look(page, 'machine-sandboxes');
   });
 });
 

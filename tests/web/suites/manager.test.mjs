@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { launch } from '../lib/browser.mjs';
 import { House, MEMBER, card, doubleOnly, fill, look, press, visits } from '../lib/home.mjs';
+import { TEMPLATE, addVersion } from '../lib/double-templates.mjs';
 import { desktop, png } from '../lib/still.mjs';
 import { eventually } from '../lib/wait.mjs';
 
@@ -55,19 +56,38 @@ const middle = (page, id) => page.locator(`.desk[data-session="${id}"] .still`).
   return [...(canvas.getContext('2d')?.getImageData(canvas.width / 2, canvas.height / 2, 1, 1).data ?? [])].slice(0, 3);
 });
 
+/** Something in a corner, and the rest of one colour. @param {number} width @param {number} height @param {number[]} color */
+const filled = (width, height, color) => png(width, height, (x, y) => (x + y === 0 ? [255, 255, 255] : color));
+
 test('cards show what desktops show, as it changes, and only while somebody looks', doubleOnly(), async () => {
   const { double, member } = house.reset();
-  const one = double.addSession({ owner: member, name: 'One', png: png(384, 216, () => [200, 10, 10]) });
-  const far = Array.from({ length: 12 }, (_, at) => double.addSession({ owner: member, name: `Far ${at}`, png: png(8, 8, () => [1, 2, 3]) })).at(-1);
+  const one = double.addSession({ owner: member, name: 'One', png: filled(384, 216, [200, 10, 10]) });
+  const far = Array.from({ length: 12 }, (_, at) => double.addSession({ owner: member, name: `Far ${at}`, png: filled(8, 8, [1, 2, 3]) })).at(-1);
   const asked = (/** @type {string} */ id) => double.asked.filter((line) => line.startsWith(`GET /api/v1/sessions/${id}/picture`)).length;
   await visitAsMember('/', async (page) => {
     await eventually('the first picture', async () => String(await middle(page, one.id)) === '200,10,10');
-    double.show(one, png(384, 216, () => [10, 10, 200]));
+    double.show(one, filled(384, 216, [10, 10, 200]));
     await eventually('the next picture', async () => String(await middle(page, one.id)) === '10,10,200');
     assert.equal(asked(one.id), 2, 'each picture is asked for once');
     assert.equal(asked(far?.id ?? ''), 0, 'what is out of sight is not asked for');
     double.become(one, 'stopped');
     await eventually('the picture to go with the desktop', async () => (await middle(page, one.id)) === null);
+  });
+});
+
+test('a desktop that has just come up shows no black picture before the first real one', doubleOnly(), async () => {
+  const { double, member } = house.reset();
+  const one = double.addSession({ owner: member, name: 'Fresh', png: png(384, 216, () => [0, 0, 0]), picture: 1 });
+  await visitAsMember('/', async (page) => {
+    await eventually('the black picture to be asked for', () => double.asked.some((line) => line.includes(`${one.id}/picture`)));
+    await page.locator(`.desk[data-session="${one.id}"] .still`).evaluate(() => new Promise((resolve) => { requestAnimationFrame(() => setTimeout(resolve, 200)); }));
+    assert.equal(await middle(page, one.id), null);
+    await look(page, 'first-picture');
+    double.show(one, desktop());
+    await eventually('the first real picture', async () => (await middle(page, one.id)) !== null);
+    // Whoever then fills their screen with one colour sees that.
+    double.show(one, png(384, 216, () => [0, 0, 0]));
+    await eventually('a black screen', async () => String(await middle(page, one.id)) === '0,0,0');
   });
 });
 
@@ -89,7 +109,7 @@ test('what is no picture, or a large one, is not decoded', doubleOnly(), async (
     }
     const good = /** @type {import('../lib/double.mjs').Session} */ (made[0]);
     await page.locator(`.desk[data-session="${good.id}"]`).scrollIntoViewIfNeeded();
-    double.show(good, png(2, 2, () => [9, 9, 9]));
+    double.show(good, filled(4, 4, [9, 9, 9]));
     await eventually('a good one after a bad one', async () => String(await middle(page, good.id)) === '9,9,9');
   });
 });
@@ -196,6 +216,23 @@ test('desktops are found by any of their words', doubleOnly(), async () => {
     await field.fill('maths');
     await page.keyboard.press('Escape');
     await eventually('all to be back', async () => (await page.locator('.desk[data-session]').count()) === 8);
+  });
+});
+
+test('what is told about a desktop is of its own version, and so is what it has no room for', doubleOnly(), async () => {
+  const { double, member } = house.reset();
+  double.templates = [{ id: 'desktop', title: 'Plain desktop', summary: 'Files, a terminal, a browser.', readme: README }];
+  const one = double.addSession({ owner: member, name: 'Own', apps: APPS(), left_out: [{ app: 'inkscape', why: 'room' }, { app: 'code', why: 'name' }] });
+  addVersion(one, `${TEMPLATE}  readme: 'What **this** one is for'\n`, 'Ada');
+  await visitAsMember(`/#desktop/${one.id}`, async (page) => {
+    await page.locator('.readme').getByText('What this one is for').waitFor();
+    assert.equal(await page.locator('.readme').getByRole('heading', { name: 'Begin here' }).count(), 0);
+    await page.getByText('The app inkscape is installed, but there was no room for it').waitFor();
+    await page.getByText('The app code is installed, but this desktop has another app of that name').waitFor();
+    await look(page, 'project-own-version');
+    addVersion(one, `${TEMPLATE}  readme: 'Newer words'\n`, 'Ada');
+    double.tell(one);
+    await page.locator('.readme').getByText('Newer words').waitFor();
   });
 });
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { apply, found, initial } from '../../../web/home/state.js';
-import { stillSize } from '../../../web/home/still.js';
+import { isBlank, stillSize } from '../../../web/home/still.js';
 import { amount, t } from '../../../web/home/words.js';
 import { desktop, png } from '../lib/still.mjs';
 
@@ -74,4 +74,11 @@ test('amounts are read at a glance', () => {
 test('what is said has everything filled in, and what is filled in is left as it is', () => {
   assert.equal(t('rename.title', { name: '{span} $& Maths' }), 'Rename {span} $& Maths');
   assert.equal(t('search.found', { shown: 0, all: 8 }), '0 of 8 desktops match');
+});
+
+test('a screen on which nothing was drawn yet is blank, whatever its colour', () => {
+  const pixels = (/** @type {number[][]} */ ...all) => Uint8ClampedArray.from(all.flat());
+  const [black, grey] = [[0, 0, 0, 255], [40, 41, 44, 255]];
+  assert.ok(isBlank(pixels(black, black, [3, 2, 0, 255])) && isBlank(pixels(grey, grey)));
+  assert.ok(!isBlank(pixels(black, black, black, [0, 0, 9, 255])));
 });

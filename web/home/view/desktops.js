@@ -2,7 +2,7 @@
 
 import { h } from '../../vendor/preact/preact.mjs';
 import { called, found, mine, shared, titled } from '../state.js';
-import { counted, offers, since, standing, stateSentence, stateTone, t, wallpaper } from '../words.js';
+import { offers, since, standing, stateSentence, stateTone, t, wallpaper } from '../words.js';
 import { Bin } from './bin.js';
 import { Failed, IconButton, icon } from './parts.js';
 import { Still } from './still.js';
@@ -24,12 +24,12 @@ export function Mine(props) {
     passwordNote(model, actions),
     h('section', { 'aria-labelledby': 'mine-title' },
       h('div', { class: 'section-head' },
-        h('h1', { id: 'mine-title' }, 'My desktops'),
+        h('h1', { id: 'mine-title' }, t('desktops.mine')),
         search(props, all, shownOwn.length + shownOthers.length),
-        own.length > 0 && h('button', { type: 'button', class: 'button primary', onClick: () => actions.openNew() }, icon('plus'), 'New desktop')),
+        own.length > 0 && h('button', { type: 'button', class: 'button primary', onClick: () => actions.openNew() }, icon('plus'), t('desktops.new'))),
       isNone ? h(NothingFound, props) : (shownOwn.length > 0 || own.length === 0) && cards(props, shownOwn, () => h(FirstDesktop, props))),
     shownOthers.length > 0 && h('section', { 'aria-labelledby': 'shared-title' },
-      h('div', { class: 'section-head' }, h('h2', { id: 'shared-title' }, 'Shared with me')),
+      h('div', { class: 'section-head' }, h('h2', { id: 'shared-title' }, t('desktops.shared'))),
       cards(props, shownOthers, () => null)),
     h(Bin, props));
 }
@@ -42,13 +42,13 @@ export function All(props) {
   return h('main', { class: 'content', id: 'content' },
     h('section', { 'aria-labelledby': 'all-title' },
       h('div', { class: 'section-head' },
-        h('h1', { id: 'all-title' }, 'All desktops'),
+        h('h1', { id: 'all-title' }, t('desktops.all')),
         search(props, all.length, shown.length),
         h('p', { class: 'count' }, tally(model))),
       all.length > 0 && shown.length === 0 ? h(NothingFound, props) : cards(props, shown, () => h('div', { class: 'empty' },
         h('span', { class: 'glyph' }, icon('screen')),
-        h('h3', null, 'Nobody has a desktop yet'),
-        h('p', null, 'Desktops of all people appear here as soon as they start them.')))));
+        h('h3', null, t('desktops.none')),
+        h('p', null, t('desktops.none-hint'))))));
 }
 
 /** So many are taken in at a glance. */
@@ -78,14 +78,14 @@ const NothingFound = ({ model: { query }, actions }) => h('div', { class: 'empty
 function tally({ sessions }) {
   const all = sessions.items ?? [];
   const up = all.filter(({ state }) => offers(state).open).length;
-  return sessions.items ? `${up} of ${counted(all.length, 'desktop', 'desktops')} running` : '';
+  return sessions.items ? t(all.length === 1 ? 'desktops.tally-one' : 'desktops.tally', { up, count: all.length }) : '';
 }
 
 /** @param {Props} props @param {readonly Session[]} sessions @param {() => Child} empty */
 function cards(props, sessions, empty) {
   const { model: { sessions: { items, problem } }, actions } = props;
-  if (problem && !items) return h(Failed, { title: 'The desktops could not be read', problem, onRetry: () => void actions.readSessions() });
-  if (!items) return h('ul', { class: 'cards', 'aria-busy': 'true', 'aria-label': 'Reading the desktops' }, ...[1, 2, 3].map((key) => h('li', { key, class: 'desk ghost' })));
+  if (problem && !items) return h(Failed, { title: t('desktops.unread'), problem, onRetry: () => void actions.readSessions() });
+  if (!items) return h('ul', { class: 'cards', 'aria-busy': 'true', 'aria-label': t('desktops.reading') }, ...[1, 2, 3].map((key) => h('li', { key, class: 'desk ghost' })));
   if (sessions.length === 0) return empty();
   return h('ul', { class: 'cards' }, ...sessions.map((session) => h(Desk, { key: session.id, session, ...props })));
 }
@@ -93,16 +93,16 @@ function cards(props, sessions, empty) {
 /** An invitation. @param {Props} props */
 const FirstDesktop = ({ actions, model }) => h('div', { class: 'empty invite' },
   h('span', { class: 'glyph' }, icon('screen')),
-  h('h2', null, 'Start your first desktop'),
-  h('p', null, 'A whole computer of your own, in this browser. It goes on running when you close the page, and is there again on any other device.'),
-  h('button', { type: 'button', class: 'button primary large', disabled: model.acting.has('new'), onClick: () => actions.startFirst() }, icon('play'), 'Start a desktop'),
+  h('h2', null, t('desktops.first')),
+  h('p', null, t('desktops.first-hint')),
+  h('button', { type: 'button', class: 'button primary large', disabled: model.acting.has('new'), onClick: () => actions.startFirst() }, icon('play'), t('desktops.first-go')),
   h('button', { type: 'button', class: 'button', onClick: () => actions.openNew() }, t('new.with-files')));
 
 /** Who came by a one-time sign-in has no way back. @param {Model} model @param {Actions} actions */
 const passwordNote = ({ me }, actions) => me && !me.has_password && h('div', { class: 'banner', role: 'note' },
   icon('key'),
-  h('p', null, h('b', null, 'You have no password yet. '), 'Set one to be able to sign in again.'),
-  h('button', { type: 'button', class: 'button', onClick: () => actions.openPassword() }, 'Set a password'));
+  h('p', null, h('b', null, t('password.none')), ' ', t('password.none-hint')),
+  h('button', { type: 'button', class: 'button', onClick: () => actions.openPassword() }, t('password.set')));
 
 /** @param {{ session: Session, model: Model, actions: Actions }} props */
 function Desk({ session, model, actions }) {
@@ -118,16 +118,16 @@ function Desk({ session, model, actions }) {
       h('p', { class: 'soft clip' }, about(session, model)),
       h('p', { class: 'desk-state' },
         h('span', { class: 'state', 'data-tone': stateTone(state) }, icon(`state-${stateTone(state)}`), stateSentence(session)),
-        viewers > 0 && h('span', { class: 'watching' }, icon('eye'), counted(viewers, 'watching', 'watching'))),
+        viewers > 0 && h('span', { class: 'watching' }, icon('eye'), t('desktops.watching', { count: viewers }))),
       state === 'queued' && h('p', { class: 'soft' }, t('line.hint')),
       state === 'failed' && session.reason && h('p', { class: 'reason' }, session.reason)),
     h('div', { class: 'desk-actions' },
       h(Main, { session, actions, isActing }),
-      isMaster && h('button', { type: 'button', class: 'button', 'aria-label': `Share ${name}`, onClick: () => actions.openShare(id) }, icon('share'), 'Share'),
+      isMaster && h('button', { type: 'button', class: 'button', 'aria-label': t('desktops.share-name', { name }), onClick: () => actions.openShare(id) }, icon('share'), t('project.share')),
       h('span', { class: 'push' }),
-      isMaster && can.stop && h(IconButton, { label: `Stop ${name}`, icon: 'stop', disabled: isActing, onClick: () => actions.openStop(id) }),
+      isMaster && can.stop && h(IconButton, { label: t('desktops.stop-name', { name }), icon: 'stop', disabled: isActing, onClick: () => actions.openStop(id) }),
       isMaster && moreButton(session),
-      isMaster && h(IconButton, { label: `Delete ${name}`, icon: 'bin', disabled: isActing, onClick: () => void actions.remove(id) }),
+      isMaster && h(IconButton, { label: t('people.delete-name', { name }), icon: 'bin', disabled: isActing, onClick: () => void actions.remove(id) }),
       isMaster && more(session, actions, isActing)));
 }
 
@@ -154,7 +154,7 @@ function more(session, actions, isActing) {
   const can = offers(state);
   const item = (/** @type {keyof typeof import('./icons.js').ICONS} */ glyph, /** @type {import('../words.js').TextKey} */ word, /** @type {() => void} */ act) => (
     h('button', { type: 'button', class: 'item', disabled: isActing, onClick: () => { hide(menu); act(); } }, icon(glyph), t(word)));
-  return h('div', { id: menu, class: 'popover more', popover: 'auto', role: 'group', 'aria-label': `More for ${name}` },
+  return h('div', { id: menu, class: 'popover more', popover: 'auto', role: 'group', 'aria-label': t('desktops.more-name', { name }) },
     h('a', { class: 'item', href: `#desktop/${id}`, onClick: () => hide(menu) }, icon('list'), t('more.details')),
     session.can_pause && can.pause && item('pause', 'more.pause', () => void actions.pause(id)),
     can.open && item('update', 'more.restart', () => actions.openRestart(id)),
@@ -166,7 +166,7 @@ function more(session, actions, isActing) {
 
 /** @param {Session} session */
 function moreButton(session) {
-  const label = `More for ${titled(session)}`;
+  const label = t('desktops.more-name', { name: titled(session) });
   const menu = `more-${session.id}`;
   return h('button', {
     type: 'button', class: 'icon-button', popovertarget: menu, 'aria-label': label, title: label,
@@ -189,17 +189,17 @@ function putBeside(menu, button) {
   popover.style.insetInlineEnd = `${document.documentElement.clientWidth - right}px`;
 }
 
-/** What is under way, in a word that fits a button. @type {Readonly<Partial<Record<Session['state'], string>>>} */
-const BUSY = { queued: 'Waiting…', stopping: 'Stopping…' };
+/** What is under way, in a word that fits a button. @type {Readonly<Partial<Record<Session['state'], import('../words.js').TextKey>>>} */
+const BUSY = { queued: 'desktops.waiting', stopping: 'desktops.stopping' };
 
 /** What is done most with a desktop as it is. @param {{ session: Session, actions: Actions, isActing: boolean }} props */
 export function Main({ session, actions, isActing }) {
   const { id, state, role } = session;
   const name = titled(session);
   const can = offers(state);
-  if (can.open) return h('a', { class: 'button primary', href: actions.desktop(id), 'aria-label': `Open ${name}` }, icon('open'), role === 'view' ? 'Watch' : 'Open');
-  if (can.start && mayManage(session)) return h('button', { type: 'button', class: 'button primary', disabled: isActing, 'aria-label': `Start ${name}`, onClick: () => void actions.start(id) }, icon('play'), 'Start');
-  return h('button', { type: 'button', class: 'button primary', disabled: true }, can.start ? 'Not running' : BUSY[state] ?? 'Starting…');
+  if (can.open) return h('a', { class: 'button primary', href: actions.desktop(id), 'aria-label': t('desktops.open-name', { name }) }, icon('open'), t(role === 'view' ? 'desktops.watch' : 'desktops.open'));
+  if (can.start && mayManage(session)) return h('button', { type: 'button', class: 'button primary', disabled: isActing, 'aria-label': t('desktops.start-name', { name }), onClick: () => void actions.start(id) }, icon('play'), t('desktops.start'));
+  return h('button', { type: 'button', class: 'button primary', disabled: true }, t(can.start ? 'desktops.rests' : BUSY[state] ?? 'desktops.starting'));
 }
 
 /** @param {Session} session @param {Model} model */
@@ -209,6 +209,6 @@ export const kindOf = ({ template }, { templates }) => templates.find(({ id }) =
 function about(session, model) {
   const { owner, role, created_at: created } = session;
   const [kind, { now }] = [kindOf(session, model), model];
-  if (role === 'owner') return `${kind} · made ${since(created, now)}`;
+  if (role === 'owner') return t('desktops.about', { kind, since: since(created, now) });
   return role === 'admin' ? `${called(owner)} · ${kind}` : `${called(owner)} · ${standing(role)}`;
 }

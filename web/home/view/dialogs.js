@@ -41,7 +41,7 @@ export function Dialogs({ model, actions }) {
 }
 
 /** @param {() => void} close @param {Child} go */
-const foot = (close, go) => h('div', { class: 'modal-foot' }, h('button', { type: 'button', class: 'button', onClick: close }, 'Cancel'), go);
+const foot = (close, go) => h('div', { class: 'modal-foot' }, h('button', { type: 'button', class: 'button', onClick: close }, t('new.cancel')), go);
 
 /**
  * A question before something that cannot be undone. The answer that changes nothing has the focus.
@@ -51,7 +51,7 @@ const Confirm = ({ title, text, verb, model, dialog, actions, go }) => h(Modal, 
   h('p', { class: 'question' }, text),
   h(Trouble, { problem: dialog.problem }),
   h('div', { class: 'modal-foot' },
-    h('button', { type: 'button', class: 'button', ...FIRST, onClick: actions.close }, 'Cancel'),
+    h('button', { type: 'button', class: 'button', ...FIRST, onClick: actions.close }, t('new.cancel')),
     h('button', { type: 'button', class: 'button danger solid', disabled: dialog.busy, onClick: go }, verb)));
 
 /** @param {Props<'stop' | 'restart' | 'reset' | 'rename' | 'duplicate'>} props */
@@ -59,15 +59,15 @@ const named = ({ model, dialog }) => titled(sessionOf(model, dialog.session) ?? 
 
 /** @param {Props<'stop' | 'restart' | 'reset' | 'rename' | 'duplicate'>} props */
 const Stop = (props) => h(Confirm, {
-  title: `Stop ${named(props)}?`, verb: 'Stop', ...props,
-  text: 'Its programs are closed, and what is not saved in them is lost. Saved files stay, and you can start it again.',
+  title: t('stop.title', { name: named(props) }), verb: t('project.stop'), ...props,
+  text: t('stop.text'),
   go: () => void props.actions.stop(props.dialog.session),
 });
 
 /** @param {Props<'stop' | 'restart' | 'reset' | 'rename' | 'duplicate'>} props */
 const Reset = (props) => h(Confirm, {
-  title: `Reset ${named(props)}?`, verb: 'Reset', ...props,
-  text: 'Its programs are closed, what is not saved is lost, and all settings become as they were at first. Files in Data stay.',
+  title: t('reset.title', { name: named(props) }), verb: t('project.reset-title'), ...props,
+  text: t('reset.text'),
   go: () => void props.actions.reset(props.dialog.session),
 });
 
@@ -109,15 +109,15 @@ foot(actions.close, h('button', { class: 'button primary', disabled: dialog.busy
 
 /** @param {Props<'delete-person'>} props */
 const DeletePerson = ({ model, dialog, actions }) => h(Confirm, {
-  title: `Delete ${called(dialog.user)}?`, verb: 'Delete', model, dialog, actions,
-  text: 'The account, its desktops and their links are gone for good. To keep them and only keep the person out, switch the account off instead.',
+  title: t('people.delete-title', { name: called(dialog.user) }), verb: t('project.delete'), model, dialog, actions,
+  text: t('people.delete-text'),
   go: () => void actions.removePerson(dialog.user),
 });
 
 /** @param {Props<'password'>} props */
 function SetPassword({ model, dialog, actions }) {
   const has = model.me?.has_password ?? false;
-  return h(Modal, { title: has ? 'Change password' : 'Set a password', model, actions },
+  return h(Modal, { title: t(has ? 'password.change' : 'password.set'), model, actions },
     h('form', {
       onSubmit: (event) => {
         const { current = '', fresh = '' } = filledIn(event);
@@ -126,37 +126,37 @@ function SetPassword({ model, dialog, actions }) {
     },
     // Password managers want to know whose it is.
     h('input', { class: 'away', name: 'username', autocomplete: 'username', value: model.me?.name ?? '', readonly: true, tabindex: -1, 'aria-hidden': 'true' }),
-    has && h(Password, { label: 'Current password', name: 'current', autocomplete: 'current-password', first: true }),
-    h(Password, { label: 'New password', name: 'fresh', autocomplete: 'new-password', minlength: 8, first: !has, hint: 'At least 8 characters. Three or four words are easy to keep in mind.' }),
+    has && h(Password, { label: t('password.current'), name: 'current', autocomplete: 'current-password', first: true }),
+    h(Password, { label: t('password.new'), name: 'fresh', autocomplete: 'new-password', minlength: 8, first: !has, hint: t('password.hint') }),
     h(Trouble, { problem: dialog.problem }),
-    foot(actions.close, h('button', { class: 'button primary', disabled: dialog.busy }, dialog.busy ? 'Saving…' : 'Save'))));
+    foot(actions.close, h('button', { class: 'button primary', disabled: dialog.busy }, t(dialog.busy ? 'rename.busy' : 'rename.verb')))));
 }
 
 /** @param {Props<'person'>} props */
 function NewPerson({ model, dialog, actions }) {
-  return h(Modal, { title: 'Add a person', model, actions },
+  return h(Modal, { title: t('people.add'), model, actions },
     h('form', {
       onSubmit: (event) => {
         const { name = '', display = '', role = 'member' } = filledIn(event);
         void actions.addPerson(name.trim(), display.trim(), role === 'admin' ? 'admin' : 'member');
       },
     },
-    h(Field, { label: 'Name to sign in with', name: 'name', required: true, maxlength: 64, autocomplete: 'off', autocapitalize: 'off', spellcheck: false, ...FIRST }),
-    h(Field, { label: 'Name that others see', name: 'display', maxlength: 64, autocomplete: 'off', hint: 'May be left empty.' }),
+    h(Field, { label: t('people.name'), name: 'name', required: true, maxlength: 64, autocomplete: 'off', autocapitalize: 'off', spellcheck: false, ...FIRST }),
+    h(Field, { label: t('people.display'), name: 'display', maxlength: 64, autocomplete: 'off', hint: t('people.display-hint') }),
     h('label', { class: 'choice' },
       h('input', { type: 'checkbox', name: 'role', value: 'admin' }),
-      h('span', null, h('b', null, 'Administrator'), h('small', null, 'Sees all desktops and manages people.'))),
-    h('p', { class: 'hint' }, 'You get a link for them. It signs them in once, and they choose a password then.'),
+      h('span', null, h('b', null, t('people.admin')), h('small', null, t('people.admin-text')))),
+    h('p', { class: 'hint' }, t('people.link-hint')),
     h(Trouble, { problem: dialog.problem }),
-    foot(actions.close, h('button', { class: 'button primary', disabled: dialog.busy }, dialog.busy ? 'Adding…' : 'Add'))));
+    foot(actions.close, h('button', { class: 'button primary', disabled: dialog.busy }, t(dialog.busy ? 'people.adding' : 'people.add-verb')))));
 }
 
 /** @param {Props<'invited'>} props */
-const Invited = ({ model, dialog, actions }) => h(Modal, { title: `${dialog.name} can sign in`, class: 'share', model, actions },
-  h('section', { class: 'made', 'aria-label': 'One-time sign-in' },
+const Invited = ({ model, dialog, actions }) => h(Modal, { title: t('invited.title', { name: dialog.name }), class: 'share', model, actions },
+  h('section', { class: 'made', 'aria-label': t('invited.section') },
     h('div', { class: 'made-text' },
-      h('p', { class: 'soft' }, 'Give this link to them and to nobody else: it signs in whoever opens it, once.'),
-      h(CopyField, { label: 'One-time sign-in link', url: dialog.url, onCopied: actions.copied }),
-      h('p', { class: 'hint' }, 'It is shown only now.'),
-      h('button', { type: 'button', class: 'button', onClick: actions.close }, 'Done')),
-    h(QrCode, { text: dialog.url, label: 'QR code of the sign-in link' })));
+      h('p', { class: 'soft' }, t('invited.text')),
+      h(CopyField, { label: t('invited.link'), url: dialog.url, onCopied: actions.copied }),
+      h('p', { class: 'hint' }, t('invited.once')),
+      h('button', { type: 'button', class: 'button', onClick: actions.close }, t('invited.done'))),
+    h(QrCode, { text: dialog.url, label: t('invited.qr') })));

@@ -1,6 +1,7 @@
 /** A card in the middle of a page: what one waits for, or why one does not get in. */
 
 import { h } from '../../vendor/preact/preact.mjs';
+import { t } from '../words.js';
 import { Countdown, icon } from './parts.js';
 
 /** @import { Child } from '../../vendor/preact/preact.mjs' */
@@ -25,6 +26,6 @@ export const Shut = ({ words, detail, retryAt, onRetry, home }) => h('main', { c
     h('div', { class: 'door-actions' },
       onRetry && h(Countdown, {
         until: retryAt,
-        draw: (seconds) => h('button', { type: 'button', class: 'button primary', disabled: seconds > 0, onClick: onRetry }, seconds > 0 ? `Try again in ${seconds} s` : 'Try again'),
+        draw: (seconds) => h('button', { type: 'button', class: 'button primary', disabled: seconds > 0, onClick: onRetry }, seconds > 0 ? t('common.again-in', { seconds }) : t('common.again')),
       }),
-      h('a', { class: onRetry ? 'button' : 'button primary', href: home }, 'Go to sign-in'))));
+      h('a', { class: onRetry ? 'button' : 'button primary', href: home }, t('door.to-sign-in')))));

@@ -4,13 +4,14 @@ import { Component, h } from '../../vendor/preact/preact.mjs';
 import { called, titled } from '../state.js';
 import { amount, span, stateWord, t } from '../words.js';
 import { Failed, icon } from './parts.js';
+import { Images, Volumes } from './stock.js';
 
 /** @import { Actions } from '../main.js' */
-/** @import { Answer, Check, Figures, Model, Owner, Problem, Room, Session, SessionState, Storage } from '../types.js' */
+/** @import { Answer, Check, Figures, Model, Problem, Room, Session, SessionState } from '../types.js' */
 /** @import { TextKey } from '../words.js' */
 
 /** @typedef {{ model: Model, actions: Actions }} Props */
-/** @typedef {{ figures: Figures | null, isOld: boolean, checks: readonly Check[] | null, problem: Problem | null, isAsking: boolean }} Known */
+/** @typedef {{ figures: Figures | null, isOld: boolean, checks: readonly Check[] | null, problem: Problem | null, isAsking: boolean, again: number }} Known */
 
 /** So many lines of those that take most. */
 const MOST = 8;
@@ -30,7 +31,7 @@ export class Machine extends Component {
   constructor(props) {
     super(props);
     /** @type {Known} */
-    const nothing = { figures: null, isOld: false, checks: null, problem: null, isAsking: false };
+    const nothing = { figures: null, isOld: false, checks: null, problem: null, isAsking: false, again: 0 };
     this.state = nothing;
   }
 
@@ -68,10 +69,17 @@ export class Machine extends Component {
     this.setState(answer.ok ? { checks: answer.value.checks, problem: null, isAsking: false } : { problem: answer.problem, isAsking: false });
   }
 
+  /** At everything that does not come by itself. */
+  #lookAgain() {
+    this.setState({ again: this.state.again + 1 });
+    void this.#check();
+  }
+
   render() {
-    const { model } = this.props;
-    const { figures, isOld, checks, problem, isAsking } = this.state;
+    const { model, actions } = this.props;
+    const { figures, isOld, checks, problem, isAsking, again } = this.state;
     const sessions = model.sessions.items ?? [];
+    const stock = { model, actions, again };
     return h('main', { class: 'content machine', id: 'content' },
       h('div', { class: 'section-head' },
         h('h1', null, t('machine.title')),
@@ -82,12 +90,12 @@ export class Machine extends Component {
           h('section', { class: 'panel rows', 'aria-labelledby': 'p-checks', 'aria-busy': String(isAsking) },
             h('div', { class: 'panel-head' },
               h('h2', { id: 'p-checks' }, t('machine.checks')),
-              h('button', { type: 'button', class: 'button small', disabled: isAsking, onClick: () => void this.#check() }, icon('update'), t('machine.again'))),
+              h('button', { type: 'button', class: 'button small', disabled: isAsking, onClick: () => this.#lookAgain() }, icon('update'), t('machine.again'))),
             problem ? h(Failed, { title: t('machine.unchecked'), problem, onRetry: () => void this.#check() })
               : checks ? list(checks) : h('p', { class: 'soft' }, t('machine.checking')))),
         h('div', { class: 'project-side' },
-          h(Busiest, { sessions }),
-          h(Keepers, { sessions }))));
+          h(Busiest, { sessions }))),
+      h('div', { class: 'machine-stock' }, h(Volumes, stock), h(Images, stock)));
   }
 }
 
@@ -157,23 +165,4 @@ function Busiest({ sessions }) {
         h('span', { class: 'numbers' },
           h('b', null, amount(session.usage?.memory_bytes ?? 0)),
           h('span', { class: 'soft' }, session.usage?.cpu_percent === null ? '' : t('project.cpu-value', { percent: session.usage?.cpu_percent ?? 0 })))))));
-}
-
-/** @param {{ sessions: readonly Session[] }} props */
-function Keepers({ sessions }) {
-  /** @type {Map<string, { owner: Owner, storage: Storage }>} */
-  const people = new Map();
-  for (const { owner, storage } of sessions) if (storage) people.set(owner.id, { owner, storage });
-  const all = (/** @type {Storage} */ { data, home, apps }) => data.used_bytes + home.used_bytes + apps.used_bytes;
-  const most = [...people.values()].sort((a, b) => all(b.storage) - all(a.storage)).slice(0, MOST);
-  if (most.length === 0) return null;
-  return h('section', { class: 'panel rows', 'aria-labelledby': 'p-keepers' },
-    h('h2', { id: 'p-keepers' }, t('machine.keepers')),
-    h('ul', null, ...most.map(({ owner, storage }) => h('li', { key: owner.id },
-      h('span', { class: 'row-main' },
-        h('b', { class: 'clip' }, called(owner)),
-        h('span', { class: 'soft' }, storage.data.limit_bytes === null ? '' : t('machine.of-data', { used: amount(storage.data.used_bytes), limit: amount(storage.data.limit_bytes) }))),
-      h('span', { class: 'numbers' },
-        h('b', null, amount(all(storage))),
-        storage.data.full && h('span', { class: 'warn' }, t('machine.full')))))));
 }

@@ -41,15 +41,33 @@ export function NewDesktop({ model, dialog, actions }) {
       }),
       h('fieldset', { class: 'choices' },
         h('legend', null, t('new.kind')),
-        ...model.templates.map(({ id, title, summary }, at) => h('label', { key: id, class: 'choice' },
+        ...model.templates.map(({ id, title, summary, missing_images }, at) => h('label', { key: id, class: 'choice' },
           h('input', { type: 'radio', name: 'template', value: id, defaultChecked: at === 0, required: true }),
-          h('span', null, h('b', null, title), h('small', null, summary)))))),
+          h('span', null, h('b', null, title), h('small', null, summary), ...lacks(missing_images, model)))))),
     isComing && h(Progress, { dialog }),
     dialog.made && dialog.problem && h('p', { class: 'hint' }, t('new.made-only', { folder: dialog.made.folder })),
     h(Trouble, { problem: dialog.problem }),
     h('div', { class: 'modal-foot' },
       h('button', { type: 'button', class: 'button', onClick: isComing ? actions.stopBeginning : actions.close }, t(isComing ? 'new.stop' : 'new.cancel')),
       h('button', { class: 'button primary', disabled: busy || model.templates.length === 0 }, icon('play'), t(busy ? 'new.busy' : 'new.go')))));
+}
+
+/** Commands, which are the same in every language. @param {readonly string[]} names */
+const build = (names) => `make images APPS="${names.join(' ')}"`;
+
+/** @param {string} image */
+const fetchOf = (image) => `docker pull ${image}`;
+
+/** What of it is not on the machine, and how it gets there. @param {readonly string[] | undefined} images @param {Model} model */
+function lacks(images = [], { me }) {
+  if (images.length === 0) return [];
+  if (me?.role !== 'admin') return [h('small', { key: 'lacks', class: 'warn' }, t('new.lacks'))];
+  const own = images.filter((image) => image.startsWith('lattice/')).map((image) => image.slice('lattice/'.length));
+  const others = images.filter((image) => !image.startsWith('lattice/'));
+  return [
+    own.length > 0 && h('small', { key: 'build', class: 'warn' }, t('new.lacks-build'), ' ', h('code', { class: 'mono' }, build(own))),
+    ...others.map((image) => h('small', { key: image, class: 'warn' }, t('new.lacks-fetch'), ' ', h('code', { class: 'mono' }, fetchOf(image)))),
+  ];
 }
 
 /** @param {{ dialog: NewDialog }} props */

@@ -2,6 +2,7 @@
 
 import { h } from '../../vendor/preact/preact.mjs';
 import { called } from '../state.js';
+import { t } from '../words.js';
 import { Apps } from './catalogue.js';
 import { All, Mine } from './desktops.js';
 import { Dialogs } from './dialogs.js';
@@ -18,8 +19,8 @@ import { Away, SignIn } from './signin.js';
 
 /** What people have who administer nothing. @type {readonly Tab[]} */
 const EVERYBODYS = ['mine', 'apps'];
-/** @type {readonly (readonly [Tab, string])[]} */
-const TABS = [['mine', 'My desktops'], ['apps', 'Apps'], ['all', 'All desktops'], ['people', 'People'], ['machine', 'Machine']];
+/** @type {readonly (readonly [Tab, import('../words.js').TextKey])[]} */
+const TABS = [['mine', 'desktops.mine'], ['apps', 'apps.title'], ['all', 'desktops.all'], ['people', 'people.title'], ['machine', 'machine.title']];
 
 /** @param {Props} props */
 export function Page(props) {
@@ -38,9 +39,9 @@ function Update({ model: { phase, update, putOff }, actions }) {
   const isAway = phase === 'checking' || phase === 'away';
   if (isAway || update === '' || update === putOff) return null;
   return h('div', { class: 'update' },
-    icon('update'), h('span', null, 'There is a newer version of Lattice'),
-    h('button', { type: 'button', class: 'button primary small', onClick: actions.reload }, 'Load again'),
-    h('button', { type: 'button', class: 'icon-button', 'aria-label': 'Not now', title: 'Not now', onClick: actions.putOffUpdate }, icon('close')));
+    icon('update'), h('span', null, t('page.update')),
+    h('button', { type: 'button', class: 'button primary small', onClick: actions.reload }, t('page.load-again')),
+    h('button', { type: 'button', class: 'icon-button', 'aria-label': t('common.not-now'), title: t('common.not-now'), onClick: actions.putOffUpdate }, icon('close')));
 }
 
 /** @param {Props} props */
@@ -70,21 +71,21 @@ function Content(props) {
 function Header({ model, actions }) {
   const { me, tab } = model;
   return h('header', { class: 'top' },
-    h('a', { class: 'brand', href: '#mine', 'aria-label': 'Lattice, my desktops' }, h('span', { class: 'mark', 'aria-hidden': 'true' }), h('span', { class: 'brand-word' }, 'Lattice')),
-    me && h('nav', { 'aria-label': 'Main' }, ...TABS.filter(([name]) => me.role === 'admin' || EVERYBODYS.includes(name)).map(([name, word]) => (
-      h('a', { key: name, href: `#${name}`, ...(name === tab && { 'aria-current': 'page' }) }, word)))),
+    h('a', { class: 'brand', href: '#mine', 'aria-label': t('page.brand') }, h('span', { class: 'mark', 'aria-hidden': 'true' }), h('span', { class: 'brand-word' }, t('page.product'))),
+    me && h('nav', { 'aria-label': t('page.main') }, ...TABS.filter(([name]) => me.role === 'admin' || EVERYBODYS.includes(name)).map(([name, word]) => (
+      h('a', { key: name, href: `#${name}`, ...(name === tab && { 'aria-current': 'page' }) }, t(word))))),
     h('span', { class: 'push' }),
     me && account(me, actions));
 }
 
 /** @param {Me} me @param {Actions} actions */
 const account = (me, actions) => [
-  h('button', { type: 'button', class: 'account', popovertarget: 'account', 'aria-label': `Account of ${called(me)}` },
+  h('button', { type: 'button', class: 'account', popovertarget: 'account', 'aria-label': t('page.account-of', { name: called(me) }) },
     h(Avatar, { name: called(me) }), h('span', { class: 'account-name clip' }, called(me)), icon('down')),
-  h('div', { id: 'account', class: 'popover', popover: 'auto', role: 'group', 'aria-label': 'Account' },
-    h('p', { class: 'popover-head' }, h('b', { class: 'clip' }, called(me)), h('span', { class: 'soft clip' }, me.role === 'admin' ? `${me.name} · administrator` : me.name)),
-    h('button', { type: 'button', class: 'item', onClick: () => { hideAccount(); actions.openPassword(); } }, icon('key'), me.has_password ? 'Change password' : 'Set a password'),
-    h('button', { type: 'button', class: 'item', onClick: () => { hideAccount(); void actions.signOut(); } }, icon('door'), 'Sign out')),
+  h('div', { id: 'account', class: 'popover', popover: 'auto', role: 'group', 'aria-label': t('page.account') },
+    h('p', { class: 'popover-head' }, h('b', { class: 'clip' }, called(me)), h('span', { class: 'soft clip' }, me.role === 'admin' ? t('page.name-admin', { name: me.name }) : me.name)),
+    h('button', { type: 'button', class: 'item', onClick: () => { hideAccount(); actions.openPassword(); } }, icon('key'), t(me.has_password ? 'password.change' : 'password.set')),
+    h('button', { type: 'button', class: 'item', onClick: () => { hideAccount(); void actions.signOut(); } }, icon('door'), t('page.sign-out'))),
 ];
 
 /** Before anything opens from it, so that the focus goes back to the button. */
@@ -101,7 +102,7 @@ function Offline({ model, actions }) {
   if (!isLost && !isOld) return null;
   return h('div', { class: 'offline', role: 'status' },
     icon('signal'),
-    h('span', null, `${isLost ? 'The connection was lost.' : 'The list could not be read again.'} What you see may be old.`),
-    isLost && h('span', { class: 'soft', 'aria-hidden': 'true' }, h(Countdown, { until: live.retryAt, draw: (seconds) => (seconds > 0 ? `Trying again in ${seconds} s` : 'Trying now…') })),
-    h('button', { type: 'button', class: 'button small', onClick: () => actions.hurry() }, 'Try now'));
+    h('span', null, t(isLost ? 'page.lost' : 'page.old')),
+    isLost && h('span', { class: 'soft', 'aria-hidden': 'true' }, h(Countdown, { until: live.retryAt, draw: (seconds) => (seconds > 0 ? t('page.trying-in', { seconds }) : t('page.trying')) })),
+    h('button', { type: 'button', class: 'button small', onClick: () => actions.hurry() }, t('page.try-now')));
 }

@@ -34,7 +34,7 @@ export const Failed = ({ title, problem, onRetry }) => (
     h('span', { class: 'glyph', 'data-tone': 'warn' }, icon('signal')),
     h('h3', null, title),
     h('p', null, sentence(problem)),
-    h('button', { type: 'button', class: 'button', onClick: onRetry }, 'Try again')));
+    h('button', { type: 'button', class: 'button', onClick: onRetry }, t('common.again'))));
 
 /** @param {{ label: string, name: string, hint?: string, [attribute: string]: unknown }} props */
 export const Field = ({ label, name, hint = '', ...attributes }) => (
@@ -64,7 +64,7 @@ export class Password extends Component {
   render() {
     const { label, name, hint = '', first = false, ...attributes } = this.props;
     const { isShown, isCaps } = this.state;
-    const note = isCaps ? 'Caps Lock is on.' : hint;
+    const note = isCaps ? t('password.caps') : hint;
     return h('div', { class: 'field' },
       h('label', { for: `f-${name}` }, label),
       h('div', { class: 'with-button' },
@@ -75,7 +75,7 @@ export class Password extends Component {
         }),
         h('button', {
           type: 'button', class: 'in-field', 'aria-pressed': String(isShown), 'aria-controls': `f-${name}`,
-          'aria-label': `Show ${label.toLowerCase()}`, title: isShown ? 'Hide' : 'Show',
+          'aria-label': t('password.show-name', { label: label.toLowerCase() }), title: t(isShown ? 'password.hide' : 'password.show'),
           onClick: () => this.setState({ isShown: !isShown }),
         }, icon(isShown ? 'eye-off' : 'eye'))),
       h('p', { class: isCaps ? 'hint warn' : 'hint', id: `h-${name}`, 'aria-live': 'polite' }, note));
@@ -148,7 +148,7 @@ export class CopyField extends Component {
         onClick: () => this.#input?.select(),
       }),
       h('button', { type: 'button', class: 'button primary', ...FIRST, onClick: () => void this.#copy() },
-        icon(isCopied ? 'check' : 'copy'), isCopied ? 'Copied' : 'Copy'));
+        icon(isCopied ? 'check' : 'copy'), t(isCopied ? 'common.copied' : 'common.copy')));
   }
 }
 
@@ -178,7 +178,7 @@ export const Toast = ({ model: { toast, dialog }, dismiss, recover = () => {} })
   h('div', { key: `toast-${toast.id}`, class: 'toast', 'data-tone': toast.tone },
     icon(toast.tone === 'stop' ? 'alert' : 'check'), h('span', null, toast.text),
     toast.undo !== '' && !dialog && h('button', { type: 'button', class: 'button small', ref: offer, onClick: () => { dismiss(); recover(toast.undo); } }, t('bin.undo')),
-    h('button', { type: 'button', class: 'icon-button', 'aria-label': 'Dismiss', onClick: dismiss }, icon('close'))));
+    h('button', { type: 'button', class: 'icon-button', 'aria-label': t('common.dismiss'), onClick: dismiss }, icon('close'))));
 
 /**
  * A dialog that is open as long as it is drawn. What the page says is said within it: everything
@@ -211,7 +211,7 @@ export class Modal extends Component {
     },
     h('header', { class: 'modal-head' },
       h('h2', { id: 'modal-title' }, title),
-      h(IconButton, { label: 'Close', icon: 'close', onClick: actions.close })),
+      h(IconButton, { label: t('common.close'), icon: 'close', onClick: actions.close })),
     h('div', { class: 'modal-body' }, children),
     h('p', { class: 'away', role: 'status' }, model.said),
     h(Toast, { model, dismiss: actions.dismiss }));

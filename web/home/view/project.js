@@ -1,17 +1,17 @@
 /** The page of one desktop: how it is, what it takes, who is there, and all that can be done with it. */
 
-import { Component, h } from '../../vendor/preact/preact.mjs';
+import { h } from '../../vendor/preact/preact.mjs';
 import { called, sessionOf, titled } from '../state.js';
 import { amount, offers, since, span, stateSentence, stateTone, t } from '../words.js';
+import { About } from './about.js';
 import { Main, Screen, kindOf, mayManage } from './desktops.js';
 import { Logs } from './logs.js';
 import { Failed, IconButton, icon } from './parts.js';
-import { Readme } from './readme.js';
 import { Viewers } from './share.js';
 import { Template as OwnTemplate } from './template.js';
 
 /** @import { Actions } from '../main.js' */
-/** @import { App, Held, Model, Session, Template, Usage } from '../types.js' */
+/** @import { App, Held, Model, Session, Usage } from '../types.js' */
 /** @import { Child } from '../../vendor/preact/preact.mjs' */
 
 /** @typedef {{ model: Model, actions: Actions }} Props */
@@ -27,8 +27,8 @@ export function Project(props) {
       icon('back'), t(session?.role === 'admin' ? 'project.back-all' : 'project.back')),
     session && mayManage(session) ? h(Whole, { session, ...props })
       : items ? h(Gone, {})
-        : problem ? h(Failed, { title: 'The desktops could not be read', problem, onRetry: () => void actions.readSessions() })
-          : h('div', { class: 'project-head', 'aria-busy': 'true', 'aria-label': 'Reading the desktops' }, h('span', { class: 'bone' })));
+        : problem ? h(Failed, { title: t('desktops.unread'), problem, onRetry: () => void actions.readSessions() })
+          : h('div', { class: 'project-head', 'aria-busy': 'true', 'aria-label': t('desktops.reading') }, h('span', { class: 'bone' })));
 }
 
 const Gone = () => h('div', { class: 'empty' },
@@ -68,7 +68,7 @@ function Whole(props) {
         h(People, props),
         h(Apps, props),
         h(Logs, { session, actions }),
-        h(About, { key: `${session.template} ${kind?.readme?.length ?? 0}`, kind, tokens: model.readmes[session.template], actions })),
+        h(About, { session, model, kind, actions })),
       h('div', { class: 'project-side' },
         h(Facts, props),
         h(Files, props),
@@ -109,27 +109,10 @@ function People({ session, model, actions }) {
     : h(Viewers, { viewers: people, session: session.id, mayHand: true, actions }));
 }
 
-/**
- * What whoever made the template wrote about it.
- * @typedef {{ kind: Template | undefined, tokens: Model['readmes'][string] | undefined, actions: Actions }} KindProps
- * @extends {Component<KindProps>}
- */
-class About extends Component {
-  componentDidMount() {
-    const { kind, actions } = this.props;
-    if (kind) void actions.readReadme(kind);
-  }
-
-  render() {
-    const { kind, tokens } = this.props;
-    return kind?.readme ? panel('readme', 'project.readme', tokens && h(Readme, { tokens })) : null;
-  }
-}
-
 /** @param {OfOne} props */
 function Apps({ session, model, actions }) {
-  const apps = session.apps ?? [];
-  if (apps.length === 0) return null;
+  const { apps = [], left_out: missing = [] } = session;
+  if (apps.length + missing.length === 0) return null;
   const runs = session.state === 'running';
   return panel('apps', 'project.apps',
     !runs && h('p', { class: 'soft' }, t('project.apps-rest')),
@@ -143,7 +126,8 @@ function Apps({ session, model, actions }) {
         key: port, class: 'button small', href: actions.preview(session.id, port), target: '_blank', rel: 'noopener',
         'aria-label': t('project.preview-name', { name: app.title, port }), title: t('project.preview-hint', { port }),
       }, t('project.preview', { port }))]),
-      runs && toggle(app, session, model, actions)))));
+      runs && toggle(app, session, model, actions)))),
+    ...missing.map(({ app, why }) => h('p', { key: `without ${app}`, class: 'hint warn' }, t(why === 'room' ? 'project.no-room' : 'project.no-name', { app }))));
 }
 
 /** @param {App} app @param {Session} session @param {Model} model @param {Actions} actions */

@@ -75,7 +75,7 @@ export class SharePage extends Component {
       h('div', { class: 'field' },
         h('label', { for: 'f-span' }, t('page.span')),
         h('select', { id: 'f-span', name: 'span', class: 'input', ...FIRST },
-          ...SPANS.map(([seconds, word]) => h('option', { key: seconds, value: String(seconds), selected: seconds === SPAN_AT_FIRST }, word)))),
+          ...SPANS.map(([seconds, word]) => h('option', { key: seconds, value: String(seconds), selected: seconds === SPAN_AT_FIRST }, t(word))))),
       h(Trouble, { problem }),
       h('button', { class: 'button primary wide', disabled: busy }, icon('link'), t(busy ? 'page.creating' : 'page.create')));
   }
@@ -87,10 +87,10 @@ export class SharePage extends Component {
       h('div', { class: 'made-text' },
         h('h3', null, t('page.made')),
         h('p', { class: 'soft' }, t('page.made-text', { port, left: left(end, model.now) })),
-        h(CopyField, { label: 'Link', url, onCopied: actions.copied }),
+        h(CopyField, { label: t('share.link'), url, onCopied: actions.copied }),
         h('p', { class: 'hint' }, t('page.once')),
         h('button', { type: 'button', class: 'button small', onClick: () => this.setState({ made: null }) }, icon('plus'), t('page.another'))),
-      h(QrCode, { text: url, label: 'QR code of the link' }));
+      h(QrCode, { text: url, label: t('share.qr') }));
   }
 
   #links() {

@@ -8,23 +8,24 @@ import { QrCode } from './qr-code.js';
 
 /** @import { Actions } from '../main.js' */
 /** @import { Dialog, Link, LinkRole, Model, Viewer } from '../types.js' */
+/** @import { TextKey } from '../words.js' */
 
 /** @typedef {Extract<Dialog, { kind: 'share' }>} ShareDialog */
 /** @typedef {{ model: Model, dialog: ShareDialog, actions: Actions }} Props */
 
 const ROLES = /** @type {readonly LinkRole[]} */ (['view', 'assist', 'control']);
-/** Seconds, and what they are called. @type {readonly (readonly [number, string])[]} */
-export const SPANS = [[3600, '1 hour'], [28_800, '8 hours'], [86_400, '1 day'], [604_800, '1 week'], [2_592_000, '30 days']];
+/** Seconds, and what they are called. @type {readonly (readonly [number, TextKey])[]} */
+export const SPANS = [[3600, 'share.hour'], [28_800, 'share.hours'], [86_400, 'share.day'], [604_800, 'share.week'], [2_592_000, 'share.month']];
 export const SPAN_AT_FIRST = 86_400;
-/** Nothing means as often as anybody likes. @type {readonly (readonly [string, string])[]} */
-const USES = [['1', 'Once'], ['5', '5 times'], ['30', '30 times'], ['', 'Any number of times']];
+/** Nothing means as often as anybody likes. @type {readonly (readonly [string, TextKey])[]} */
+const USES = [['1', 'share.once'], ['5', 'share.5-times'], ['30', 'share.30-times'], ['', 'share.any']];
 const USES_AT_FIRST = '30';
 
 /** @param {Props} props */
 export function Share(props) {
   const { model, dialog, actions } = props;
   const name = titled(sessionOf(model, dialog.session) ?? { name: '' });
-  return h(Modal, { title: `Share ${name}`, class: 'share', model, actions },
+  return h(Modal, { title: t('desktops.share-name', { name }), class: 'share', model, actions },
     dialog.made?.url ? h(Made, { link: dialog.made, url: dialog.made.url, model, actions }) : h(NewLink, props),
     h(Watching, props),
     h(Links, props),
@@ -43,52 +44,52 @@ function NewLink({ dialog, actions }) {
     },
   },
   h('fieldset', { class: 'choices' },
-    h('legend', null, 'Whoever opens the link'),
+    h('legend', null, t('share.whoever')),
     ...ROLES.map((role, at) => h('label', { key: role, class: 'choice' },
       h('input', { type: 'radio', name: 'role', value: role, defaultChecked: at === 0, ...(at === 0 && FIRST) }),
       h('span', null, h('b', null, LINK_ROLES[role].title), h('small', null, LINK_ROLES[role].text))))),
   h('div', { class: 'two' },
-    choice('span', 'Works for', SPANS.map(([seconds, word]) => [String(seconds), word]), String(SPAN_AT_FIRST)),
-    choice('uses', 'Can be opened', USES, USES_AT_FIRST)),
+    choice('span', t('page.span'), SPANS.map(([seconds, word]) => [String(seconds), word]), String(SPAN_AT_FIRST)),
+    choice('uses', t('share.uses'), USES, USES_AT_FIRST)),
   h(Trouble, { problem: dialog.problem }),
-  h('button', { class: 'button primary wide', disabled: dialog.busy }, icon('link'), dialog.busy ? 'Creating…' : 'Create link'));
+  h('button', { class: 'button primary wide', disabled: dialog.busy }, icon('link'), t(dialog.busy ? 'page.creating' : 'page.create')));
 }
 
-/** @param {string} name @param {string} label @param {readonly (readonly [string, string])[]} options @param {string} first */
+/** @param {string} name @param {string} label @param {readonly (readonly [string, TextKey])[]} options @param {string} first */
 const choice = (name, label, options, first) => h('div', { class: 'field' },
   h('label', { for: `f-${name}` }, label),
   h('select', { id: `f-${name}`, name, class: 'input' },
-    ...options.map(([value, word]) => h('option', { key: value, value, defaultSelected: value === first, selected: value === first }, word))));
+    ...options.map(([value, word]) => h('option', { key: value, value, defaultSelected: value === first, selected: value === first }, t(word)))));
 
 /** The one time that the address is shown. @param {{ link: Link, url: string, model: Model, actions: Actions }} props */
-const Made = ({ link, url, model, actions }) => h('section', { class: 'made', 'aria-label': 'The new link' },
+const Made = ({ link, url, model, actions }) => h('section', { class: 'made', 'aria-label': t('share.new') },
   h('div', { class: 'made-text' },
-    h('h3', null, 'The link is ready'),
+    h('h3', null, t('page.made')),
     h('p', { class: 'soft' }, `${LINK_ROLES[link.role].text} ${usesWords(link)} ${left(link.expires_at, model.now)}.`),
-    h(CopyField, { label: 'Link', url, onCopied: actions.copied }),
-    h('p', { class: 'hint' }, 'It is shown only now. Give it to nobody whom you do not want here.'),
-    h('button', { type: 'button', class: 'button small', onClick: () => actions.openShare(null) }, icon('plus'), 'Another link')),
-  h(QrCode, { text: url, label: 'QR code of the link' }));
+    h(CopyField, { label: t('share.link'), url, onCopied: actions.copied }),
+    h('p', { class: 'hint' }, t('share.once-shown')),
+    h('button', { type: 'button', class: 'button small', onClick: () => actions.openShare(null) }, icon('plus'), t('page.another'))),
+  h(QrCode, { text: url, label: t('share.qr') }));
 
 /** @param {Link} link */
-const usesWords = ({ max_uses: most }) => (most === null ? 'Any number of people,' : most === 1 ? 'Opens once,' : `Opens ${most} times,`);
+const usesWords = ({ max_uses: most }) => (most === null ? t('share.opens-any') : most === 1 ? t('share.opens-once') : t('share.opens', { most }));
 
 /** @param {Props} props */
 function Links({ model, dialog, actions }) {
   const { links } = dialog;
   return h('section', { class: 'rows', 'aria-labelledby': 'links-title' },
-    h('h3', { id: 'links-title', tabindex: -1 }, 'Links that work now'),
-    links === null && h('p', { class: 'soft row-ghost' }, 'Reading the links…'),
-    links?.length === 0 && h('p', { class: 'soft' }, 'None. Nobody else can open this desktop.'),
+    h('h3', { id: 'links-title', tabindex: -1 }, t('share.links')),
+    links === null && h('p', { class: 'soft row-ghost' }, t('share.reading')),
+    links?.length === 0 && h('p', { class: 'soft' }, t('share.none')),
     links !== null && links.length > 0 && h('ul', null, ...links.map((link) => h('li', { key: link.id },
       h('span', { class: 'row-main' },
         h('b', null, LINK_ROLES[link.role].title),
         h('span', { class: 'soft' }, `${used(link)}, ${left(link.expires_at, model.now)}${link.from_desktop === true ? `, ${t('link.from-desktop')}` : ''}`)),
       h('button', {
         type: 'button', class: 'button small danger', disabled: model.acting.has(link.id),
-        'aria-label': `Revoke the ${LINK_ROLES[link.role].title.toLowerCase()} link, ${used(link)}`,
+        'aria-label': t('share.revoke-name', { role: LINK_ROLES[link.role].title.toLowerCase(), used: used(link) }),
         onClick: () => void actions.revoke(dialog.session, link.id),
-      }, 'Revoke')))));
+      }, t('page.revoke'))))));
 }
 
 /** What can be shown without the desktop. @param {Props} props */
@@ -111,26 +112,26 @@ function Watching({ model, dialog, actions }) {
   if (viewers.length === 0) return null;
   const mayHand = ['owner', 'admin'].includes(sessionOf(model, dialog.session)?.role ?? '');
   return h('section', { class: 'rows', 'aria-labelledby': 'watching-title' },
-    h('h3', { id: 'watching-title' }, 'Who is there'),
+    h('h3', { id: 'watching-title' }, t('project.people')),
     h(Viewers, { viewers, session: dialog.session, mayHand, actions }));
 }
 
 /** Who looks, and what one can do about it. @param {{ viewers: readonly Viewer[], session: string, mayHand: boolean, actions: Actions }} props */
 export const Viewers = ({ viewers, session, mayHand, actions }) => h('ul', null, ...viewers.map((viewer) => h('li', { key: viewer.viewer },
   h('span', { class: 'row-main' },
-    h('b', { class: 'clip' }, viewer.name || 'Guest', viewer.you && h('span', { class: 'soft' }, ' (you)')),
-    h('span', { class: 'soft' }, viewer.driving ? 'has control' : ABILITIES[viewer.role])),
+    h('b', { class: 'clip' }, viewer.name || t('share.guest'), viewer.you && h('span', { class: 'soft' }, ' ', t('common.you'))),
+    h('span', { class: 'soft' }, t(viewer.driving ? 'share.drives' : ABILITIES[viewer.role]))),
   mayHand && hand(viewer, session, actions))));
 
-/** @type {Readonly<Record<Viewer['role'], string>>} */
-const ABILITIES = { owner: 'owner', admin: 'administrator', view: 'watches', assist: 'points', control: 'may take control' };
+/** @type {Readonly<Record<Viewer['role'], TextKey>>} */
+const ABILITIES = { owner: 'share.is-owner', admin: 'share.is-admin', view: 'share.may-watch', assist: 'share.may-point', control: 'share.may-control' };
 
 /** @param {Viewer} viewer @param {string} session @param {Actions} actions */
 function hand(viewer, session, actions) {
-  const name = viewer.name || 'Guest';
+  const name = viewer.name || t('share.guest');
   if (viewer.driving && !viewer.you) {
-    return h('button', { type: 'button', class: 'button small', 'aria-label': `Take back control from ${name}`, onClick: () => void actions.giveControl(session, null) }, 'Take back');
+    return h('button', { type: 'button', class: 'button small', 'aria-label': t('share.take-back-name', { name }), onClick: () => void actions.giveControl(session, null) }, t('share.take-back'));
   }
   if (viewer.driving || viewer.role === 'view') return null;
-  return h('button', { type: 'button', class: 'button small', 'aria-label': `Give control to ${name}`, onClick: () => void actions.giveControl(session, viewer.viewer) }, 'Give control');
+  return h('button', { type: 'button', class: 'button small', 'aria-label': t('share.give-name', { name }), onClick: () => void actions.giveControl(session, viewer.viewer) }, t('share.give'));
 }

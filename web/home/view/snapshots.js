@@ -4,7 +4,7 @@ import { Component, h } from '../../vendor/preact/preact.mjs';
 import { path as joined } from '../api.js';
 import { MOST_PICTURE, MOST_TEXT, apply, crumbs, initial, pictureType, size, textOf, within } from '../snapshots.js';
 import { sessionOf, titled } from '../state.js';
-import { SNAPSHOT_CAUSES, SNAPSHOT_KINDS, counted, since } from '../words.js';
+import { SNAPSHOT_CAUSES, SNAPSHOT_KINDS, since, t } from '../words.js';
 import { FIRST, Modal, Trouble, icon } from './parts.js';
 
 /** @import { Actions } from '../main.js' */
@@ -72,7 +72,7 @@ export class Snapshots extends Component {
     const answer = await this.props.actions.ask('POST', this.#root, undefined, PATIENCE_MS);
     if (this.#taken(answer) === null) return;
     await this.#list();
-    this.props.actions.say('A snapshot is made');
+    this.props.actions.say(t('snapshots.made'));
   }
 
   /** @param {Snapshot} snapshot @param {string} path */
@@ -107,7 +107,7 @@ export class Snapshots extends Component {
     const answer = await this.props.actions.ask('POST', path, { path: asked.path }, PATIENCE_MS);
     if (this.#taken(answer) === null) return;
     this.#dispatch({ type: 'restored' });
-    this.props.actions.say(asked.path === '' ? 'Everything is restored' : `${asked.path} is restored`);
+    this.props.actions.say(asked.path === '' ? t('snapshots.restored-all') : t('snapshots.restored', { path: asked.path }));
     void this.#list();
   }
 
@@ -115,7 +115,7 @@ export class Snapshots extends Component {
     const { model, dialog, actions } = this.props;
     const { asked, folder, preview, problem } = this.state;
     const name = titled(sessionOf(model, dialog.session) ?? { name: '' });
-    return h(Modal, { title: `Snapshots of ${name}`, class: 'share snapshots', model, actions },
+    return h(Modal, { title: t('snapshots.title', { name }), class: 'share snapshots', model, actions },
       asked ? this.#question(asked) : folder && preview ? this.#shown(folder, preview) : folder ? this.#folder(folder) : this.#all(),
       h(Trouble, { problem }));
   }
@@ -123,13 +123,13 @@ export class Snapshots extends Component {
   #all() {
     const { busy, kind, snapshots, problem } = this.state;
     return h('section', { key: 'all', class: 'rows', 'aria-labelledby': 'snapshots-title' },
-      h('p', { class: 'soft' }, 'What is in Data is kept every 15 minutes while it changes. ', kind && SNAPSHOT_KINDS[kind]),
+      h('p', { class: 'soft' }, t('snapshots.hint'), ' ', kind && SNAPSHOT_KINDS[kind]),
       h('div', { class: 'snapshots-head' },
-        h('h3', { id: 'snapshots-title', tabindex: -1 }, 'Kept'),
+        h('h3', { id: 'snapshots-title', tabindex: -1 }, t('snapshots.kept')),
         h('button', { type: 'button', class: 'button primary small', disabled: busy !== '', ...FIRST, onClick: () => void this.#take() },
-          icon('plus'), busy === 'take' ? 'Making it…' : 'Make one now')),
-      snapshots === null && !problem && h('p', { class: 'soft row-ghost' }, 'Reading the snapshots…'),
-      snapshots?.length === 0 && h('p', { class: 'soft' }, 'None yet.'),
+          icon('plus'), t(busy === 'take' ? 'snapshots.making' : 'snapshots.make'))),
+      snapshots === null && !problem && h('p', { class: 'soft row-ghost' }, t('snapshots.reading')),
+      snapshots?.length === 0 && h('p', { class: 'soft' }, t('snapshots.none')),
       snapshots !== null && snapshots.length > 0 && h('ul', null, ...snapshots.map((snapshot) => this.#row(snapshot))));
   }
 
@@ -142,12 +142,12 @@ export class Snapshots extends Component {
       h('span', { class: 'row-main' },
         h('b', { title: new Date(snapshot.created_at).toLocaleString() }, when),
         snapshot.name !== undefined && h('span', { class: 'snapshot-name' }, snapshot.name),
-        h('span', { class: 'soft' }, `${SNAPSHOT_CAUSES[snapshot.cause] ?? ''}, ${counted(snapshot.files, 'file', 'files')}, ${size(snapshot.bytes)}`)),
-      h('button', { type: 'button', class: 'button small', disabled: isBusy, 'aria-label': `Look into it, the snapshot of ${when}`, onClick: () => void this.#browse(snapshot, '') }, 'Look into it'),
+        h('span', { class: 'soft' }, [SNAPSHOT_CAUSES[snapshot.cause], t(snapshot.files === 1 ? 'snapshots.file' : 'snapshots.files', { count: snapshot.files }), size(snapshot.bytes)].filter(Boolean).join(', '))),
+      h('button', { type: 'button', class: 'button small', disabled: isBusy, 'aria-label': t('snapshots.look-name', { when }), onClick: () => void this.#browse(snapshot, '') }, t('snapshots.look')),
       h('button', {
-        type: 'button', class: 'button small', disabled: isBusy, 'aria-label': `Restore everything as it was ${when}`,
+        type: 'button', class: 'button small', disabled: isBusy, 'aria-label': t('snapshots.restore-all-name', { when }),
         onClick: () => this.#dispatch({ type: 'ask', asked: { snapshot, path: '' } }),
-      }, 'Restore…'));
+      }, t('snapshots.restore')));
   }
 
   /** @param {Browsed} folder */
@@ -155,17 +155,17 @@ export class Snapshots extends Component {
     const { snapshot, path, entries, cut } = folder;
     // Drawn anew for each, so that the keyboard goes on at its top.
     return h('section', { key: `folder ${path}`, class: 'rows', 'aria-labelledby': 'folder-title' },
-      h('h3', { id: 'folder-title', class: 'away' }, `Data ${since(snapshot.created_at, this.props.model.now)}`),
-      h('nav', { class: 'crumbs', 'aria-label': 'Folder' },
-        h('button', { type: 'button', class: 'button small', ...FIRST, onClick: () => this.#dispatch({ type: 'back' }) }, 'Snapshots'),
-        this.#crumb(snapshot, '', 'Data', path === ''),
+      h('h3', { id: 'folder-title', class: 'away' }, t('snapshots.data-at', { when: since(snapshot.created_at, this.props.model.now) })),
+      h('nav', { class: 'crumbs', 'aria-label': t('snapshots.folder') },
+        h('button', { type: 'button', class: 'button small', ...FIRST, onClick: () => this.#dispatch({ type: 'back' }) }, t('snapshots.all')),
+        this.#crumb(snapshot, '', t('project.data'), path === ''),
         ...crumbs(path).map((crumb) => this.#crumb(snapshot, crumb.path, crumb.name, crumb.path === path)),
         h('span', { class: 'push' }),
-        this.#download(this.#path(snapshot, 'zip', { path }), 'Download', 'this folder as a zip file'),
+        this.#download(this.#path(snapshot, 'zip', { path }), t('snapshots.download-folder')),
         path !== '' && this.#restoreButton(snapshot, path)),
-      entries.length === 0 && h('p', { class: 'soft' }, 'Nothing is in this folder.'),
+      entries.length === 0 && h('p', { class: 'soft' }, t('snapshots.empty')),
       entries.length > 0 && h('ul', null, ...entries.map((entry) => this.#entry(folder, entry))),
-      cut && h('p', { class: 'hint' }, 'There is more in it than is shown. Download or restore the folder to have all of it.'));
+      cut && h('p', { class: 'hint' }, t('snapshots.cut')));
   }
 
   /** @param {Snapshot} snapshot @param {string} path @param {string} name @param {boolean} isHere */
@@ -179,49 +179,49 @@ export class Snapshots extends Component {
     const path = within(folder, entry.name);
     const { snapshot } = folder;
     const open = entry.what === 'folder' ? () => void this.#browse(snapshot, path) : () => void this.#look(folder, entry);
-    const act = entry.what === 'folder' ? 'Open the folder ' : 'Look at ';
+    const act = t(entry.what === 'folder' ? 'snapshots.open-folder' : 'snapshots.look-at');
     return h('li', { key: `${entry.what} ${entry.name}`, 'data-entry': entry.name },
       icon(entry.what === 'folder' ? 'folder' : entry.what === 'link' ? 'link' : 'file'),
       entry.what === 'link'
-        ? h('span', { class: 'row-main' }, h('span', { class: 'clip' }, entry.name), h('span', { class: 'soft' }, 'link'))
+        ? h('span', { class: 'row-main' }, h('span', { class: 'clip' }, entry.name), h('span', { class: 'soft' }, t('snapshots.link')))
         : h('button', { type: 'button', class: 'row-main plain', disabled: this.state.busy !== '', onClick: open },
-          h('span', { class: 'away' }, act), h('span', { class: 'clip' }, entry.name), entry.what === 'file' && h('span', { class: 'soft' }, size(entry.bytes))),
+          h('span', { class: 'away' }, act, ' '), h('span', { class: 'clip' }, entry.name), entry.what === 'file' && h('span', { class: 'soft' }, size(entry.bytes))),
       this.#restoreButton(snapshot, path, entry.name));
   }
 
   /** @param {Snapshot} snapshot @param {string} path @param {string} [name] */
-  #restoreButton = (snapshot, path, name = 'this folder') => h('button', {
-    type: 'button', class: 'button small', 'aria-label': `Restore ${name}`, disabled: this.state.busy !== '',
+  #restoreButton = (snapshot, path, name = t('snapshots.this-folder')) => h('button', {
+    type: 'button', class: 'button small', 'aria-label': t('snapshots.restore-name', { name }), disabled: this.state.busy !== '',
     onClick: () => this.#dispatch({ type: 'ask', asked: { snapshot, path } }),
-  }, 'Restore…');
+  }, t('snapshots.restore'));
 
-  /** @param {string} path @param {string} word @param {string} what */
-  #download = (path, word, what) => h('a', { class: 'button small', href: this.props.actions.url(path), download: '', 'aria-label': `${word} ${what}` }, word);
+  /** @param {string} path @param {string} label */
+  #download = (path, label) => h('a', { class: 'button small', href: this.props.actions.url(path), download: '', 'aria-label': label }, t('snapshots.download'));
 
   /** @param {Browsed} folder @param {Preview} preview */
   #shown(folder, { name, path, picture, text, cut }) {
     return h('section', { key: 'preview', class: 'preview', 'aria-labelledby': 'preview-title' },
-      h('nav', { class: 'crumbs', 'aria-label': 'File' },
-        h('button', { type: 'button', class: 'button small', ...FIRST, onClick: () => this.#dispatch({ type: 'back' }) }, 'Back'),
+      h('nav', { class: 'crumbs', 'aria-label': t('snapshots.a-file') },
+        h('button', { type: 'button', class: 'button small', ...FIRST, onClick: () => this.#dispatch({ type: 'back' }) }, t('snapshots.back')),
         h('h3', { id: 'preview-title', class: 'clip' }, name),
         h('span', { class: 'push' }),
-        this.#download(this.#path(folder.snapshot, 'file', { path }), 'Download', name),
+        this.#download(this.#path(folder.snapshot, 'file', { path }), t('snapshots.download-name', { name })),
         this.#restoreButton(folder.snapshot, path, name)),
       picture ? h('img', { src: picture, alt: name })
-        : text !== null ? h('pre', { tabindex: 0, 'aria-label': `The text of ${name}` }, text)
-          : h('p', { class: 'soft' }, 'This is neither a text nor a picture that can be shown here. Download it to open it.'),
-      cut && text !== null && h('p', { class: 'hint' }, `The first ${size(MOST_TEXT)} are shown.`));
+        : text !== null ? h('pre', { tabindex: 0, 'aria-label': t('snapshots.text-of', { name }) }, text)
+          : h('p', { class: 'soft' }, t('snapshots.neither')),
+      cut && text !== null && h('p', { class: 'hint' }, t('snapshots.first', { size: size(MOST_TEXT) })));
   }
 
   /** @param {{ snapshot: Snapshot, path: string }} asked @returns {Child} */
   #question({ snapshot, path }) {
     const when = since(snapshot.created_at, this.props.model.now);
     const isBusy = this.state.busy !== '';
-    const what = path === '' ? `All of Data becomes as it was ${when}.` : `“${path}” becomes as it was ${when}. What else is in Data stays.`;
-    return h('section', { key: 'question', 'aria-label': 'Restore' },
-      h('p', { class: 'question' }, `${what} What is there now is kept in a snapshot first, so you can take this back. Close programs that have these files open.`),
+    const what = path === '' ? t('snapshots.ask-all', { when }) : t('snapshots.ask', { path, when });
+    return h('section', { key: 'question', 'aria-label': t('snapshots.restore-verb') },
+      h('p', { class: 'question' }, what, ' ', t('snapshots.ask-first')),
       h('div', { class: 'modal-foot' },
-        h('button', { type: 'button', class: 'button', disabled: isBusy, ...FIRST, onClick: () => this.#dispatch({ type: 'back' }) }, 'Cancel'),
-        h('button', { type: 'button', class: 'button primary', disabled: isBusy, onClick: () => void this.#restore() }, isBusy ? 'Restoring…' : 'Restore')));
+        h('button', { type: 'button', class: 'button', disabled: isBusy, ...FIRST, onClick: () => this.#dispatch({ type: 'back' }) }, t('new.cancel')),
+        h('button', { type: 'button', class: 'button primary', disabled: isBusy, onClick: () => void this.#restore() }, t(isBusy ? 'snapshots.restoring' : 'snapshots.restore-verb'))));
   }
 }

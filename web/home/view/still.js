@@ -1,7 +1,7 @@
 /** What a desktop shows, small and as it changes: only while its card is looked at. */
 
 import { Component, h } from '../../vendor/preact/preact.mjs';
-import { stillSize } from '../still.js';
+import { isBlank, stillSize } from '../still.js';
 
 /** @import { Actions } from '../main.js' */
 /** @import { Session } from '../types.js' */
@@ -84,7 +84,11 @@ export class Still extends Component {
     }
   }
 
-  /** Whether it is a picture, and drawn. @param {Uint8Array<ArrayBuffer>} bytes */
+  /**
+   * Whether it is a picture, and drawn. Of a desktop that has just come up nothing is shown before there is
+   * something to see.
+   * @param {Uint8Array<ArrayBuffer>} bytes
+   */
   async #draw(bytes) {
     const size = stillSize(bytes);
     if (!size) return false;
@@ -93,10 +97,13 @@ export class Still extends Component {
       const canvas = this.#canvas;
       if (canvas) {
         Object.assign(canvas, size);
-        canvas.getContext('2d')?.drawImage(bitmap, 0, 0);
+        const context = canvas.getContext('2d');
+        context?.drawImage(bitmap, 0, 0);
+        bitmap.close();
+        return this.state.isShown || !context || !isBlank(context.getImageData(0, 0, size.width, size.height).data);
       }
       bitmap.close();
-      return canvas !== null;
+      return false;
     } catch {
       return false;
     }

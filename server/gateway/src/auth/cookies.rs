@@ -57,8 +57,10 @@ impl Cookies {
             Kind::Login => "lattice",
             Kind::Device => "lattice-device",
         };
-        // With that prefix no other host of the domain and no plain HTTP can plant it.
-        let prefix = if site.takes_secure_cookies() { "__Host-" } else { "" };
+        // With the first part of the prefix no other host of the domain and no plain HTTP can plant it; with
+        // the second, no script, such as that of a preview at another port of this host, where browsers
+        // know that part (the others take it as a part of the name).
+        let prefix = if site.takes_secure_cookies() { "__Host-Http-" } else { "" };
         format!("{prefix}{kind}-{}", self.port)
     }
 
@@ -98,10 +100,10 @@ mod tests {
 
     #[test]
     fn cookies_are_secure_wherever_browsers_take_them() {
-        check("https://desk.example", "__Host-lattice-8080", true);
-        check("http://localhost:8080", "__Host-lattice-8080", true);
-        check("http://127.0.0.1:8080", "__Host-lattice-8080", true);
-        check("http://[::1]:8080", "__Host-lattice-8080", true);
+        check("https://desk.example", "__Host-Http-lattice-8080", true);
+        check("http://localhost:8080", "__Host-Http-lattice-8080", true);
+        check("http://127.0.0.1:8080", "__Host-Http-lattice-8080", true);
+        check("http://[::1]:8080", "__Host-Http-lattice-8080", true);
         check("http://192.0.2.7:8080", "lattice-8080", false);
         check("http://localhost.example:8080", "lattice-8080", false);
     }

@@ -172,7 +172,7 @@ async fn a_bearer_token_is_its_users_and_a_wrong_one_is_not_saved_by_a_cookie() 
     for wrong in ["Bearer nonsense", "Basic YTpi", ""] {
         assert!(matches!(ask(Some(wrong), Some(&pair)).await, Err(AuthError::Wrong)), "{wrong}");
     }
-    let (identity, _) = ask(None, Some("__Host-lattice-8080=x")).await.expect("anonymous");
+    let (identity, _) = ask(None, Some("__Host-Http-lattice-8080=x")).await.expect("anonymous");
     assert_eq!(identity, Identity::Anonymous);
 }
 

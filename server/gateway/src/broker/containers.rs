@@ -34,6 +34,8 @@ pub(super) const APP: &str = "io.lattice.app";
 pub(super) const BROKER: &str = "io.lattice.broker";
 /// On images of ours: which system calls they need beside the engine's usual ones.
 pub(super) const SANDBOX: &str = "io.lattice.sandbox";
+/// On images of ours: which.
+pub(super) const IMAGE: &str = "io.lattice.image";
 
 const HOME: &str = "/home/student";
 const MIB: u64 = 1 << 20;

@@ -107,6 +107,7 @@ struct Container {
 
 mod fetch;
 mod grants;
+mod images;
 mod parts;
 mod pool;
 mod recipes;

@@ -1,19 +1,21 @@
 //! The container engine: the few things that the broker asks of it, and what its errors mean.
 
+mod images;
+
 use super::containers::BROKER;
 use crate::logs::Window;
 use crate::runtime::RuntimeError;
 use bollard::container::{AttachContainerResults, LogOutput};
 use bollard::errors::Error;
 use bollard::models::{
-    ContainerCreateBody, ContainerInspectResponse, ContainerSummary, CreateImageInfo, EventMessage,
-    ImageInspect, Network, NetworkCreateRequest, SystemInfo, VolumeCreateRequest,
+    ContainerCreateBody, ContainerInspectResponse, ContainerSummary, EventMessage, Network,
+    NetworkCreateRequest, SystemInfo, VolumeCreateRequest,
 };
 use bollard::query_parameters::{
-    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, CreateImageOptionsBuilder,
-    EventsOptionsBuilder, ListContainersOptionsBuilder, ListNetworksOptionsBuilder,
-    ListVolumesOptionsBuilder, LogsOptions, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
-    StatsOptionsBuilder, StopContainerOptionsBuilder,
+    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, EventsOptionsBuilder,
+    ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
+    LogsOptions, LogsOptionsBuilder, RemoveContainerOptionsBuilder, StatsOptionsBuilder,
+    StopContainerOptionsBuilder,
 };
 use bollard::{API_DEFAULT_VERSION, Docker};
 use futures_util::{Stream, StreamExt as _};
@@ -111,41 +113,6 @@ impl Engine {
             Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
             Err(error) => Err(self.explain(error)),
         }
-    }
-
-    pub(super) async fn image(&self, name: &str) -> Result<Option<ImageInspect>, RuntimeError> {
-        match self.docker().await?.inspect_image(name).await {
-            Ok(image) => Ok(Some(image)),
-            Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
-            Err(error) => Err(self.explain(error)),
-        }
-    }
-
-    /// An image that is named by a digest: that of its manifest, as registries know it, or its own, which
-    /// one has that came by `docker load`. Both are digests of all that is in it.
-    pub(super) async fn pinned_image(
-        &self,
-        name: &str,
-    ) -> Result<Option<ImageInspect>, RuntimeError> {
-        let Some((_, digest)) = name.split_once('@') else { return Ok(None) };
-        let by_manifest = |image: &ImageInspect| {
-            let digests = image.repo_digests.iter().flatten();
-            digests.filter_map(|known| known.split_once('@')).any(|(_, known)| known == digest)
-        };
-        if let Some(image) = self.image(name).await?.filter(by_manifest) {
-            return Ok(Some(image));
-        }
-        let own = self.image(digest).await?;
-        Ok(own.filter(|image| image.id.as_deref() == Some(digest)))
-    }
-
-    /// Fetches an image from where its name says; what the engine tells meanwhile.
-    pub(super) async fn pull(
-        &self,
-        image: &str,
-    ) -> Result<impl Stream<Item = Result<CreateImageInfo, Error>> + use<>, RuntimeError> {
-        let options = CreateImageOptionsBuilder::default().from_image(image).build();
-        Ok(self.docker().await?.create_image(Some(options), None, None))
     }
 
     /// Makes a container; which.
@@ -337,7 +304,10 @@ impl Engine {
         &self,
         labels: Vec<String>,
     ) -> Result<Vec<ContainerSummary>, RuntimeError> {
-        let filters = HashMap::from([("label".to_owned(), labels)]);
+        let mut filters = HashMap::new();
+        if !labels.is_empty() {
+            filters.insert("label".to_owned(), labels);
+        }
         let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
         let docker = self.docker().await?;
         docker.list_containers(Some(options)).await.map_err(|error| self.explain(error))

@@ -19,6 +19,7 @@ mod place;
 pub mod protocol;
 mod pulls;
 mod stack;
+pub mod stock;
 
 use crate::catalogues::Library;
 use crate::cli::{BrokerArgs, Storage};
@@ -375,6 +376,9 @@ async fn answer(desktops: &Arc<Desktops>, request: Request) -> Reply {
         Request::Recipe(session) => {
             return or_refused(desktops.recipe_of(&session.0).map(Reply::Recipe));
         }
+        Request::Images => return or_refused(desktops.images().await.map(Reply::Images)),
+        Request::Volumes => return or_refused(desktops.volumes().await.map(Reply::Volumes)),
+        Request::RemoveImage(image) => desktops.remove_image(&image).await,
         Request::Reserve => {
             return or_refused(desktops.reserve().await.map(|id| Reply::Reserved(id.map(Id))));
         }

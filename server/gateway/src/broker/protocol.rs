@@ -5,9 +5,11 @@
 //! app, a part that has a log, or something in a snapshot, by a path that cannot lead out of it. What a
 //! desktop is made of it names, or has with it as a template's text, which is read as the broker's own
 //! files are: what may stand in none of them is refused in it. So whoever breaks into the gateway can
-//! start and end desktops, with any image that is there and any permission that templates know, and not
-//! more: no mount, no capability, no user id, no network without walls.
+//! start and end desktops, with images of the administrator's choice and any permission that templates
+//! know, remove images that nothing needs, and not more: no mount, no capability, no user id, no network
+//! without walls.
 
+pub use super::stock::{ImageId, ImageKind, SeenImage, Volumes};
 use crate::auth::Token;
 use crate::logs::{PartName, Window};
 use lattice_engine::session::SessionId;
@@ -67,6 +69,12 @@ pub enum Request {
     Pull(Wanted),
     /// The text that a desktop was made of; see [`Reply::Recipe`].
     Recipe(Id),
+    /// The images of which desktops are made, or were.
+    Images,
+    /// Remove one that nothing needs.
+    RemoveImage(ImageId),
+    /// What everybody keeps.
+    Volumes,
     /// All there are.
     List,
     /// Say [`Reply::Changed`] whenever the list may differ, until the connection ends.
@@ -119,6 +127,10 @@ pub enum Reply {
     Instances(Vec<Seen>),
     /// The text that it was made of, where that was sent with its start.
     Recipe(Option<String>),
+    /// Images.
+    Images(Vec<SeenImage>),
+    /// What everybody keeps.
+    Volumes(Volumes),
     /// What a keeper answers follows, as it gives it.
     Keeps,
     /// So much of an image is here; more lines follow, and at last [`Reply::Done`] or a refusal.
@@ -257,6 +269,17 @@ pub struct Held {
 }
 
 impl Held {
+    /// Which part of what may be kept is used, of 1; nothing where that is not limited.
+    pub fn share(&self) -> Option<f64> {
+        let limit = self.limit.filter(|limit| *limit > 0)?;
+        Some(self.used as f64 / limit as f64)
+    }
+
+    /// Whether less than a fifth of what may be kept is left: time to tell somebody.
+    pub fn is_near(&self) -> bool {
+        self.share().is_some_and(|share| share > 0.8)
+    }
+
     /// Whether less than a twentieth of what may be kept is left, or nothing.
     pub fn is_full(&self) -> bool {
         self.limit.is_some_and(|limit| self.used >= limit - limit / 20)
@@ -394,6 +417,10 @@ mod tests {
             Request::Start(own),
             Request::Recipe(session.clone()),
             Request::Open(session.clone(), "code".into()),
+            Request::Images,
+            Request::RemoveImage(
+                format!("sha256:{}", "0a".repeat(32)).try_into().expect("a digest"),
+            ),
             Request::Stop(session.clone()),
             Request::Keep(7, snapshots::Request::List {}),
             Request::Fetch("https://git.example/a".parse().expect("an address")),
@@ -425,6 +452,7 @@ mod tests {
         for bad in [
             r#"{"exec":"abcdefghijklmnop"}"#,
             r#"{"stop":"../../etc"}"#,
+            r#"{"remove_image":"postgres"}"#,
             r#"{"stop":"ABCDEFGHIJKLMNOP"}"#,
             &format!("{start},\"privileged\":true}}}}"),
             &format!("{start},\"image\":\"evil\"}}}}"),

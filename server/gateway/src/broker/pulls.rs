@@ -12,7 +12,7 @@ use crate::runtime::process::place::write_atomically;
 use bollard::errors::Error;
 use bollard::models::CreateImageInfo;
 use futures_util::StreamExt as _;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -61,6 +61,17 @@ impl Pulls {
     /// Whether a signed catalogue has named this image at some time, and it was fetched then.
     pub(super) fn has_admitted(&self, image: &str) -> bool {
         self.admitted().contains(image)
+    }
+
+    /// All images that signed catalogues have named and that were fetched then: their repositories, by
+    /// their digests.
+    pub(super) fn named(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let mut named = BTreeMap::<String, BTreeSet<String>>::new();
+        for image in self.admitted().iter() {
+            let of = named.entry(pinned(image).to_owned()).or_default();
+            of.insert(repository(image).to_owned());
+        }
+        named
     }
 
     /// Has an image be there; what to follow.
@@ -153,6 +164,16 @@ impl Pulls {
 
     fn admitted(&self) -> MutexGuard<'_, BTreeSet<String>> {
         self.admitted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The name of an image without tag and digest.
+pub(super) fn repository(image: &str) -> &str {
+    let name = image.split_once('@').map_or(image, |(name, _)| name);
+    match name.rsplit_once(':') {
+        // A colon before the last slash is a registry's port.
+        Some((name, tag)) if !tag.contains('/') => name,
+        _ => name,
     }
 }
 

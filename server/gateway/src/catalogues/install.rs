@@ -102,6 +102,11 @@ impl Installer {
         self.0.is_open
     }
 
+    /// What runs desktops, and has their images.
+    pub(crate) fn runtime(&self) -> &Runtime {
+        &self.0.runtime
+    }
+
     /// Whether desktops have apps here.
     pub fn has_apps(&self) -> bool {
         self.0.runtime.has_apps()

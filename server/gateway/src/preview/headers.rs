@@ -25,7 +25,7 @@ const HOP: [&str; 14] = [
 const NOT_THEIRS: [&str; 5] =
     ["clear-site-data", "strict-transport-security", "public-key-pins", "alt-svc", "report-to"];
 /// Cookies of the server's begin so, wherever they are from.
-const OWN: [&str; 3] = ["lattice", "__Host-lattice", "__Secure-lattice"];
+const OWN: [&str; 4] = ["lattice", "__Host-lattice", "__Host-Http-lattice", "__Secure-lattice"];
 
 /// Makes of a browser's headers those for the program on `port`; `origin` is the preview's. Whether it
 /// asks for another protocol, and which.
@@ -195,7 +195,7 @@ mod tests {
             ("host", "5173--abcdefghijklmnop.localhost:8080"),
             ("origin", ORIGIN),
             ("referer", &format!("{ORIGIN}/page?a=b")),
-            ("cookie", "theme=dark; lattice-preview-8080=secret; __Host-lattice-8080=more"),
+            ("cookie", "theme=dark; lattice-preview-8080=secret; __Host-Http-lattice-8080=more"),
             ("cookie", "LATTICE-device=x; id=7"),
             ("connection", "keep-alive, x-private"),
             ("x-private", "of this hop"),

@@ -28,7 +28,7 @@ mod seats;
 mod tests;
 
 pub use name::Name;
-pub use ports::{MOST as MOST_PORTS, parse as parse_ports};
+pub use ports::{MOST as MOST_PORTS, NoPort, parse as parse_ports};
 
 use crate::accept::Connection;
 use crate::auth::Token;
@@ -90,11 +90,14 @@ impl Book {
         }
     }
 
-    /// The same for who is about to enter; nothing where all ports are in use.
-    pub fn lease(&self, name: &Name, site: &Site) -> Option<String> {
+    /// The same for who is about to enter; `owner` is whose desktop it is, by user id.
+    ///
+    /// # Errors
+    /// Where there is no port for it.
+    pub fn lease(&self, name: &Name, owner: i64, site: &Site) -> Result<String, NoPort> {
         match &self.0.domain {
-            Some(domain) => Some(name.origin(domain, site)),
-            None => self.ports().take(name, Instant::now()).map(|port| on_port(site, port)),
+            Some(domain) => Ok(name.origin(domain, site)),
+            None => self.ports().take(name, owner, Instant::now()).map(|port| on_port(site, port)),
         }
     }
 

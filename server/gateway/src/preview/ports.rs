@@ -18,6 +18,30 @@ const REST: Duration = Duration::from_secs(24 * 3600);
 /// More would be listened on for nothing.
 pub const MOST: usize = 1000;
 
+/// So many anybody may have, however few there are.
+const LEAST: usize = 2;
+
+/// Why a preview gets no port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoPort {
+    /// There is none left.
+    #[error(
+        "all ports for previews are in use; an administrator gives the server more by preview.ports, or \
+         names by preview.domain"
+    )]
+    AllInUse,
+    /// Whoever's desktop it is has as many as anybody may have.
+    #[error(
+        "the desktops of this person have {most} pages on ports of the server already, and nobody may \
+         have more; use one of these, or wait until nobody has looked at one of them for a day. An \
+         administrator gives the server more by preview.ports, or names by preview.domain"
+    )]
+    Enough {
+        /// How many.
+        most: usize,
+    },
+}
+
 /// The ports that there are, and whose each is.
 #[derive(Debug, Default)]
 pub(super) struct Ports {
@@ -28,6 +52,8 @@ pub(super) struct Ports {
 #[derive(Debug)]
 struct Lease {
     name: Name,
+    /// Whose desktop it is of, by user id.
+    owner: i64,
     used: Instant,
 }
 
@@ -40,21 +66,39 @@ impl Ports {
         self.all.is_empty()
     }
 
-    /// The port of this preview: the one that it has, one that nobody has had, or the one whose preview
-    /// has not been looked at for longest; nothing where all are in use.
-    pub(super) fn take(&mut self, name: &Name, now: Instant) -> Option<u16> {
-        let own = self.leases.iter().find(|(_, lease)| lease.name == *name).map(|(port, _)| *port);
-        let port = own.or_else(|| {
-            let mut all = self.all.iter().copied();
-            let fresh = all.find(|port| !self.leases.contains_key(port));
-            fresh.or_else(|| {
-                let rests = |lease: &Lease| now.duration_since(lease.used) >= REST;
-                let resting = self.leases.iter().filter(|(_, lease)| rests(lease));
-                resting.min_by_key(|(_, lease)| lease.used).map(|(port, _)| *port)
-            })
-        })?;
-        self.leases.insert(port, Lease { name: name.clone(), used: now });
-        Some(port)
+    /// So many one person's previews may have at once: a quarter of all, so that one who opens page after
+    /// page leaves some for others.
+    fn most(&self) -> usize {
+        self.all.len().div_ceil(4).max(LEAST)
+    }
+
+    /// The port of this preview of `owner`'s: the one that it has, one that nobody has had, or the one
+    /// whose preview has not been looked at for longest.
+    ///
+    /// # Errors
+    /// Where all are in use, or the owner has as many as anybody may have.
+    pub(super) fn take(&mut self, name: &Name, owner: i64, now: Instant) -> Result<u16, NoPort> {
+        let port = match self.of(name) {
+            Some(own) => own,
+            None => self.free(owner, now)?,
+        };
+        self.leases.insert(port, Lease { name: name.clone(), owner, used: now });
+        Ok(port)
+    }
+
+    fn free(&self, owner: i64, now: Instant) -> Result<u16, NoPort> {
+        let rests = |lease: &Lease| now.duration_since(lease.used) >= REST;
+        let own = self.leases.values().filter(|lease| lease.owner == owner && !rests(lease));
+        let most = self.most();
+        if own.count() >= most {
+            return Err(NoPort::Enough { most });
+        }
+        let fresh = self.all.iter().copied().find(|port| !self.leases.contains_key(port));
+        let resting = || {
+            let resting = self.leases.iter().filter(|(_, lease)| rests(lease));
+            resting.min_by_key(|(_, lease)| lease.used).map(|(port, _)| *port)
+        };
+        fresh.or_else(resting).ok_or(NoPort::AllInUse)
     }
 
     /// The port that this preview has, if any.
@@ -107,16 +151,33 @@ mod tests {
         let (mut ports, start) = (Ports::new(vec![20100, 20101]), Instant::now());
         let later = |hours: u64| start + Duration::from_secs(hours * 3600);
         assert_eq!(ports.whose(20100), None, "what was not leased is nobody's");
-        assert_eq!(ports.take(&name(5173), start), Some(20100));
-        assert_eq!(ports.take(&name(8000), later(1)), Some(20101));
-        assert_eq!(ports.take(&name(5173), later(2)), Some(20100));
+        assert_eq!(ports.take(&name(5173), 1, start), Ok(20100));
+        assert_eq!(ports.take(&name(8000), 1, later(1)), Ok(20101));
+        assert_eq!(ports.take(&name(5173), 1, later(2)), Ok(20100));
         assert_eq!(ports.of(&name(8000)), Some(20101));
-        assert_eq!(ports.take(&name(9000), later(24)), None, "both are in use");
+        assert_eq!(ports.take(&name(9000), 2, later(24)), Err(NoPort::AllInUse), "both are in use");
         ports.touch(20101, later(25));
-        assert_eq!(ports.take(&name(9000), later(26)), Some(20100));
+        assert_eq!(ports.take(&name(9000), 2, later(26)), Ok(20100));
         assert_eq!((ports.whose(20100), ports.of(&name(5173))), (Some(name(9000)), None));
-        assert_eq!(ports.take(&name(5173), later(27)), None);
-        assert_eq!(Ports::default().take(&name(1), start), None);
+        assert_eq!(ports.take(&name(5173), 1, later(27)), Err(NoPort::AllInUse));
+        assert_eq!(Ports::default().take(&name(1), 1, start), Err(NoPort::AllInUse));
+    }
+
+    #[test]
+    fn nobody_has_more_than_a_quarter_of_the_ports() {
+        let (mut ports, start) = (Ports::new((20100..20112).collect()), Instant::now());
+        let later = |hours: u64| start + Duration::from_secs(hours * 3600);
+        for (number, hour) in [(1, 0), (2, 1), (3, 2)] {
+            assert_eq!(ports.take(&name(number), 7, later(hour)), Ok(20099 + number));
+        }
+        let enough = Err(NoPort::Enough { most: 3 });
+        assert_eq!(ports.take(&name(4), 7, later(3)), enough);
+        assert_eq!(ports.take(&name(2), 7, later(3)), Ok(20101), "what there is stays");
+        assert_eq!(ports.take(&name(9), 8, later(3)), Ok(20103), "there are some for others");
+        assert_eq!(ports.take(&name(4), 7, later(23)), enough);
+        assert_eq!(ports.take(&name(4), 7, later(24)), Ok(20104), "nobody looks at the first");
+        let mut few = Ports::new(vec![20100]);
+        assert_eq!(few.take(&name(1), 7, start), Ok(20100), "a single port is for whoever comes");
     }
 
     #[test]

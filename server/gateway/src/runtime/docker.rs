@@ -284,14 +284,14 @@ impl Docker {
         Address { socket, token: tokens.agent.0, relay: Some(relay) }
     }
 
-    async fn have_done(&self, request: &Request) -> Result<(), RuntimeError> {
+    pub(super) async fn have_done(&self, request: &Request) -> Result<(), RuntimeError> {
         match self.ask(request).await? {
             Reply::Done => Ok(()),
             other => Err(odd(&other)),
         }
     }
 
-    async fn ask(&self, request: &Request) -> Result<Reply, RuntimeError> {
+    pub(super) async fn ask(&self, request: &Request) -> Result<Reply, RuntimeError> {
         let asked = timeout(PATIENCE, ask(&self.socket, request)).await;
         let reply = asked.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         understood(reply.map_err(|error| no_broker(&self.socket, &error))?)
@@ -338,13 +338,15 @@ fn no_broker(socket: &Path, error: &io::Error) -> RuntimeError {
     }
 }
 
-fn odd(reply: &Reply) -> RuntimeError {
+pub(super) fn odd(reply: &Reply) -> RuntimeError {
     let kind = match reply {
         Reply::Done => "done",
         Reply::Engine(_) => "an engine",
         Reply::Reserved(_) => "a reservation",
         Reply::Instances(_) => "a list",
         Reply::Recipe(_) => "a template",
+        Reply::Images(_) => "images",
+        Reply::Volumes(_) => "volumes",
         Reply::Keeps => "what a keeper says",
         Reply::Pulling(_) => "how far a pull is",
         Reply::Says => "a log",

@@ -5,6 +5,7 @@ use super::{
     Stored, Usage,
 };
 use crate::auth::Token;
+use crate::broker::protocol::SeenImage;
 use crate::logs::{Line, Lines, PartName, Window};
 use crate::template;
 use lattice_engine::session::SessionId;
@@ -35,7 +36,8 @@ pub(super) struct World {
     failures: BTreeMap<Call, Failure>,
     needs: BTreeMap<String, u64>,
     texts: BTreeMap<SessionId, Arc<str>>,
-    stored: BTreeMap<i64, Stored>,
+    pub(super) stored: BTreeMap<i64, Stored>,
+    pub(super) images: Vec<SeenImage>,
     pub(super) kept: BTreeMap<i64, Vec<Snapshot>>,
 }
 
@@ -66,6 +68,10 @@ pub enum Call {
     Thaw,
     /// [`super::Runtime::pull`].
     Pull,
+    /// [`super::Runtime::images`], and what removes one.
+    Images,
+    /// [`super::Runtime::volumes`].
+    Volumes,
 }
 
 /// How it fails to.

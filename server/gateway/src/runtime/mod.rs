@@ -10,6 +10,7 @@ mod fake;
 mod fake_keeper;
 mod own_broker;
 pub mod process;
+pub(crate) mod stock;
 pub(crate) mod turns;
 
 pub use docker::Docker;

@@ -94,6 +94,19 @@ impl Store {
         rows.iter().map(installed).collect()
     }
 
+    /// What anybody has.
+    pub async fn all_installed(&self) -> Result<Vec<Installed>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT app, catalogue, owner, image, version, definition, previous_image,
+                 previous_version, previous_definition, users.display_name AS by, installed_at
+             FROM installed JOIN users ON users.id = installed.installed_by
+             ORDER BY app, version",
+        )
+        .fetch_all(&self.readers)
+        .await?;
+        rows.iter().map(installed).collect()
+    }
+
     /// Installs an app, or brings it to another edition; what it was before is kept.
     pub async fn install(&self, new: &NewInstalled<'_>, now: Timestamp) -> Result<(), StoreError> {
         let NewInstalled { app, catalogue, audience, edition, by } = *new;

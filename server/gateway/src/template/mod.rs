@@ -15,7 +15,7 @@ mod values;
 mod write;
 
 pub use catalogue::{Catalogue, Entry, MAX_CATALOGUE, read_catalogue};
-pub(crate) use values::{bytes, time};
+pub(crate) use values::{bytes, is_own_image, time};
 pub use write::{alone, with_apps, write};
 
 use anyhow::{Context as _, bail};

@@ -36,10 +36,16 @@ pub(super) fn label(text: &str, longest: usize) -> Result<String, String> {
     }
 }
 
+/// Whether that is one of Lattice's own images, which have no digest in their name: `make images` builds
+/// them on this machine, and nothing of such a name comes from elsewhere.
+pub(crate) fn is_own_image(text: &str) -> bool {
+    text.strip_prefix("lattice/").is_some_and(|own| name(own).is_ok())
+}
+
 /// An image that is what it was when the file was written: one of Lattice's own, which are of this
 /// release, or another by its digest.
 pub(super) fn image(text: &str) -> Result<String, String> {
-    let own = text.strip_prefix("lattice/").is_some_and(|own| name(own).is_ok());
+    let own = is_own_image(text);
     let pinned = text.split_once("@sha256:").is_some_and(|(repository, digest)| {
         let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-/:".contains(c);
         !repository.is_empty()

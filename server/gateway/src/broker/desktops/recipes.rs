@@ -4,9 +4,10 @@
 
 use super::{App, Desktops, Found, MAX_APP_NAME, Order, Template, USUAL_GRACE};
 use crate::runtime::RuntimeError;
-use crate::template::{self, read_sent};
+use crate::template::{self, is_own_image, read_sent};
 use lattice_engine::session::SessionId;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// A template that was read, and the text that was sent of it.
@@ -25,8 +26,15 @@ impl Desktops {
             return Ok(Recipe { template, text: None, digest: None });
         };
         let template = read_sent(&order.template, text).map_err(RuntimeError::Refused)?;
+        self.check_images(&template)?;
         let digest = Some(template::digest(text));
         Ok(Recipe { template: Cow::Owned(template), text: Some(text), digest })
+    }
+
+    /// Whoever sends a text chooses among the images of Lattice's own, of the broker's own templates, and
+    /// of signed catalogues: not among all that happen to be on the machine.
+    fn check_images(&self, sent: &Template) -> Result<(), RuntimeError> {
+        check_images(sent, self.settings.templates.values(), |image| self.pulls.has_admitted(image))
     }
 
     /// What a desktop was made of that is there.
@@ -65,6 +73,32 @@ impl Desktops {
     }
 }
 
+fn check_images<'a>(
+    sent: &Template,
+    own: impl Iterator<Item = &'a Template>,
+    is_admitted: impl Fn(&str) -> bool,
+) -> Result<(), RuntimeError> {
+    let own = own.flat_map(|own| own.apps.values()).map(|app| app.image.as_str());
+    let own: BTreeSet<&str> = own.collect();
+    let is_known = |image: &str| own.contains(image) || is_own_image(image) || is_admitted(image);
+    match sent.apps.iter().find(|(_, app)| !is_known(&app.image)) {
+        None => Ok(()),
+        Some((name, app)) => Err(foreign(name, &app.image)),
+    }
+}
+
+fn foreign(app: &str, image: &str) -> RuntimeError {
+    RuntimeError::Unusable {
+        what: format!(
+            "the app {app} is to be made of {image}, which is neither of Lattice's own images nor of any \
+             that a signed catalogue named"
+        ),
+        remedy: "have an administrator install it of a signed catalogue (lattice catalogue add), or name \
+                 it in a template among the server's own files (desktops.templates)"
+            .into(),
+    }
+}
+
 /// How long an app may take to end. What it was made from may have gone.
 pub(super) fn grace(template: Option<&Template>, app: &str) -> Duration {
     let app = template.and_then(|template| template.apps.get(app));
@@ -79,4 +113,39 @@ pub(super) fn app<'a>(template: &'a Template, name: &str) -> Result<&'a App, Run
         let all = if all.is_empty() { "none".to_owned() } else { all.join(", ") };
         RuntimeError::Refused(format!("there is no app {name} on this desktop; there are: {all}"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn template(image: &str) -> Template {
+        let text = format!(
+            "name: go\nservices: {{code: {{image: '{image}'}}}}\nx-lattice: {{title: Go, apps: {{code: \
+             {{title: Code}}}}, permissions: {{code: {{data: read}}}}}}\n"
+        );
+        read_sent("go", &text).expect("a template")
+    }
+
+    #[test]
+    fn a_text_that_is_sent_names_only_images_that_the_administrator_chose() {
+        let pinned = |name: &str| format!("{name}@sha256:{}", "0a".repeat(32));
+        let (own, admitted, other) = (pinned("r.example/own"), pinned("draw"), pinned("evil"));
+        let templates = [template(&own)];
+        let check = |image: &str| {
+            check_images(&template(image), templates.iter(), |image| image == admitted)
+        };
+        for good in ["lattice/terminal", "lattice/anything", &own, &admitted] {
+            assert!(check(good).is_ok(), "{good}");
+        }
+        // It may well be on the machine.
+        for bad in [&other, &pinned("lattice/terminal"), &pinned("r.example/draw")] {
+            let error = check(bad).expect_err("refused").to_string();
+            for part in
+                [bad.as_str(), "the app code", "lattice catalogue add", "desktops.templates"]
+            {
+                assert!(error.contains(part), "{part:?} is not in {error}");
+            }
+        }
+    }
 }

@@ -4,6 +4,7 @@
 use super::{Desktops, State, group};
 use crate::broker::data::{Keeper, QUOTA_IMAGE};
 use crate::broker::protocol::{Held, Storage, Stored};
+use crate::broker::stock::Volumes;
 use crate::runtime::RuntimeError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -72,6 +73,13 @@ impl Desktops {
             lacks_image.then(|| format!("the image {QUOTA_IMAGE} is not there; make images"));
         // It is switched on with the first desktop of somebody.
         Ok(Storage { keeper, is_enforced: could_be && !lacks_image, obstacle })
+    }
+
+    /// What everybody keeps who was measured.
+    pub(in crate::broker) async fn volumes(&self) -> Result<Volumes, RuntimeError> {
+        let storage = self.storage().await?;
+        let people = self.stored().iter().map(|(owner, stored)| (*owner, *stored)).collect();
+        Ok(Volumes { storage, people })
     }
 
     pub(super) fn stored(&self) -> MutexGuard<'_, BTreeMap<i64, Stored>> {

@@ -6,7 +6,6 @@ use super::catalogue_view::{AppView, CatalogueView, PullView};
 use super::gate::Pass;
 use crate::catalogues::install::{InstallError, Pull};
 use crate::http::problem::Problem;
-use crate::runtime::RuntimeError;
 use crate::store::{Audience, UserId};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -206,10 +205,7 @@ impl From<InstallError> for Problem {
                 Self::new(code, title, error.to_string()).retry_after(10)
             }
             InstallError::Store(error) => error.into(),
-            InstallError::Runtime(RuntimeError::Refused(what)) => conflict(what),
-            InstallError::Runtime(error) => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "Not now", error.to_string())
-            }
+            InstallError::Runtime(error) => error.into(),
         }
     }
 }

@@ -17,6 +17,7 @@ mod gate;
 mod imports;
 mod inside;
 mod keep;
+mod known_images;
 mod links;
 mod logins;
 mod logs;
@@ -28,6 +29,7 @@ mod previews;
 mod session_view;
 mod sessions;
 mod snapshots;
+mod stock;
 mod templates;
 #[cfg(test)]
 mod tests;
@@ -60,7 +62,10 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use lattice_engine::policy::Action;
 use serde::Serialize;
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use stock::Present;
 use tokio::sync::watch;
 use utoipa::ToSchema;
 
@@ -70,6 +75,9 @@ pub const MOST_SESSIONS: u32 = 8;
 const MOST_LINKS: u32 = 100;
 /// The same of those that its own programs asked for.
 const MOST_LINKS_INSIDE: u32 = 5;
+
+/// How often the machine is looked at for `/metrics`.
+const MEASURE_EVERY: Duration = Duration::from_secs(15);
 
 /// What a desktop can be made of.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -86,12 +94,18 @@ pub struct Template {
     pub readme: String,
     /// The apps that can be opened on it.
     pub apps: Vec<TemplateApp>,
+    /// The images of apps that are not on this machine, as it was last seen; such apps do not open.
+    #[schema(example = json!(["lattice/vscode-java"]))]
+    pub missing_images: Vec<String>,
 }
 
 impl Template {
     /// As the API tells of it.
-    fn of(made: &template::Template) -> Self {
+    fn of(made: &template::Template, present: Option<&Present>) -> Self {
+        let images: BTreeSet<_> = made.apps.values().map(|app| app.image.as_str()).collect();
+        let is_missing = |image: &&str| present.is_some_and(|present| !present.has(image));
         Self {
+            missing_images: images.into_iter().filter(is_missing).map(str::to_owned).collect(),
             id: made.name.clone(),
             title: made.title.clone(),
             summary: made.summary.clone(),
@@ -117,6 +131,8 @@ struct Parts {
     previews: Book,
     backups: Backups,
     host: Host,
+    /// The images that there were when it was last looked; nothing before the first look.
+    present: Mutex<Option<Arc<Present>>>,
     /// Bumped whenever the store may say something else than before.
     changed: watch::Sender<u64>,
 }
@@ -169,6 +185,7 @@ impl Api {
             previews,
             backups,
             host,
+            present: Mutex::default(),
             changed,
         }))
     }
@@ -219,7 +236,9 @@ impl Api {
 
     /// What desktops can be made of.
     fn templates(&self) -> Vec<Template> {
-        self.0.making.recipes.bases().map(Template::of).collect()
+        let present = self.present();
+        let bases = self.0.making.recipes.bases();
+        bases.map(|made| Template::of(made, present.as_deref())).collect()
     }
 
     /// What a session is made of: where it runs, what it was started with.
@@ -419,6 +438,9 @@ fn routes() -> Vec<Route> {
         route(POST, "/api/v1/redeem", Action::Redeem, links::redeem),
         route(GET, "/api/v1/machine/figures", Action::ReadMetrics, machine::figures),
         route(GET, "/api/v1/machine/checks", Action::ReadMetrics, machine::checks),
+        route(GET, "/api/v1/machine/images", Action::ReadMetrics, stock::images),
+        route(DELETE, "/api/v1/machine/images/{image}", Action::RemoveImages, stock::remove_image),
+        route(GET, "/api/v1/machine/volumes", Action::ReadMetrics, stock::volumes),
         route(GET, "/api/v1/events", Action::FollowEvents, events::follow),
     ]
 }

@@ -2,7 +2,7 @@
 
 use super::{
     apps, backups, catalogue, events, imports, keep, links, logins, logs, machine, pictures,
-    preview_links, previews, sessions, snapshots, templates, users, viewers,
+    preview_links, previews, sessions, snapshots, stock, templates, users, viewers,
 };
 use axum::response::{IntoResponse as _, Response};
 use utoipa::OpenApi;
@@ -83,6 +83,9 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
         snapshots::restore,
         machine::figures,
         machine::checks,
+        stock::images,
+        stock::remove_image,
+        stock::volumes,
         events::follow,
     ),
     modifiers(&Secrets),
@@ -98,7 +101,7 @@ impl utoipa::Modify for Secrets {
         let components = document.components.get_or_insert_default();
         let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
         components.add_security_scheme("bearer", bearer);
-        let cookie = ApiKey::Cookie(ApiKeyValue::new("__Host-lattice-<port>"));
+        let cookie = ApiKey::Cookie(ApiKeyValue::new("__Host-Http-lattice-<port>"));
         components.add_security_scheme("cookie", SecurityScheme::ApiKey(cookie));
     }
 }

@@ -162,8 +162,9 @@ impl Api {
     ) -> Result<Option<String>, Problem> {
         let shown = self.store().open_preview_link(token, Timestamp::now()).await?;
         let Some(shown) = shown else { return Ok(None) };
+        let Some(session) = self.store().session(&shown.session).await? else { return Ok(None) };
         let name = Name { session: shown.session, port: shown.port };
-        self.entrance(name, Right::Link(shown.link), site).map(Some)
+        self.entrance(name, session.owner.id, Right::Link(shown.link), site).map(Some)
     }
 
     /// Whether a right to look at a preview is still worth what it was.

@@ -9,7 +9,7 @@ use crate::http::origin::Site;
 use crate::http::problem::Problem;
 use crate::preview::Name;
 use crate::recipe::Recipe;
-use crate::store::Session;
+use crate::store::{Session, UserId};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -80,8 +80,6 @@ pub enum Target {
 
 pub(super) const NO_NAMES: &str = "this server has no names for previews; an administrator gives it some by \
                         preview.domain, a domain whose names all lead here, or by preview.ports";
-const NO_PORT: &str = "all ports for previews are in use; an administrator gives the server more by \
-                       preview.ports, or names by preview.domain";
 
 impl Api {
     /// What there is behind a port of a session, of which nothing is said where there is no such session.
@@ -155,8 +153,8 @@ pub(super) async fn open(
         return Err(undeclared(given.port));
     }
     let admission = api.admit(&pass.identity, session.id.as_str(), Action::Preview).await?;
-    let name = Name { session: session.id, port: given.port };
-    let url = api.entrance(name, Right::Person(Box::new(admission)), &pass.site)?;
+    let (name, owner) = (Name { session: session.id, port: given.port }, session.owner.id);
+    let url = api.entrance(name, owner, Right::Person(Box::new(admission)), &pass.site)?;
     Ok((StatusCode::CREATED, Json(Entrance { url })))
 }
 
@@ -168,17 +166,19 @@ pub(super) fn undeclared(port: u16) -> Problem {
 }
 
 impl Api {
-    /// Where a preview is entered once, by that right.
+    /// Where a preview of that person's desktop is entered once, by that right.
     pub(super) fn entrance(
         &self,
         name: Name,
+        owner: UserId,
         right: Right,
         site: &Site,
     ) -> Result<String, Problem> {
         if !self.previews().is_possible() {
             return Err(conflict(NO_NAMES));
         }
-        let origin = self.previews().lease(&name, site).ok_or_else(|| conflict(NO_PORT))?;
+        let origin = self.previews().lease(&name, owner.0, site);
+        let origin = origin.map_err(|error| conflict(error.to_string()))?;
         let ticket = Token::fresh().map_err(|_| internal("random bytes for a ticket"))?;
         self.previews().offer(&ticket, name, right);
         Ok(format!("{origin}/.lattice/enter/{}", ticket.expose()))

@@ -1,9 +1,9 @@
 //! A session as whoever asks sees it.
 
 use super::apps::AppView;
-use super::desktops::{Queue, Shown};
+use super::desktops::{Live, Queue, Shown};
 use crate::broker::protocol::{Held, PartState, SeenPart, Stored, Usage};
-use crate::store::{Desired, Session, Timestamp};
+use crate::store::{Desired, Session, Timestamp, User};
 use lattice_engine::policy::SessionRole;
 use lattice_engine::reconcile::State;
 use serde::Serialize;
@@ -43,6 +43,9 @@ pub(super) struct SessionView {
     /// Its apps, for its owner and administrators.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     apps: Vec<AppView>,
+    /// Apps that are installed and that it has not, for its owner and administrators.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    left_out: Vec<LeftOutView>,
     /// The version of its template that holds from its next start on; 0 is the server's own.
     template_version: u32,
     /// Whether what runs is made of that, for its owner and administrators; null where nothing runs.
@@ -50,6 +53,18 @@ pub(super) struct SessionView {
     /// Where it was thrown away: until when it can be had back.
     #[serde(skip_serializing_if = "Option::is_none")]
     discarded: Option<DiscardedView>,
+}
+
+/// An app that is installed, and that a session has not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = LeftOut)]
+struct LeftOutView {
+    /// Its name in its catalogue.
+    #[schema(example = "draw")]
+    app: String,
+    /// `name`, since the desktop has another app of that name, or `room`, since all its apps together would
+    /// need more than any desktop may have.
+    why: &'static str,
 }
 
 /// What a session is made of and takes, as far as that is known.
@@ -112,7 +127,7 @@ struct DiscardedView {
 /// What somebody keeps, in all of their sessions together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Storage)]
-struct StorageView {
+pub(super) struct StorageView {
     data: PlaceView,
     home: PlaceView,
     /// The homes of all apps.
@@ -147,10 +162,17 @@ impl From<Stored> for StorageView {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-struct OwnerView {
+pub(super) struct OwnerView {
     id: String,
     name: String,
     display_name: String,
+}
+
+impl OwnerView {
+    pub(super) fn of_user(user: &User) -> Self {
+        let (id, name) = (user.id.0.to_string(), user.name.clone());
+        Self { id, name, display_name: user.display_name.clone() }
+    }
 }
 
 /// What somebody who is that to it is told of a session.
@@ -169,6 +191,7 @@ pub(super) fn view(session: Session, role: SessionRole, shown: &Shown) -> Sessio
             .filter(|live| matches!(live.state, State::Running | State::Idle))
             .map(|live| UsageView::from(&live.usage)),
         apps: kept.map(AppView::all_of).unwrap_or_default(),
+        left_out: kept.map(left_out).unwrap_or_default(),
         template_version: session.template_version,
         template_current: kept
             .filter(|live| matches!(live.state, State::Running | State::Idle))
@@ -190,6 +213,12 @@ pub(super) fn view(session: Session, role: SessionRole, shown: &Shown) -> Sessio
         },
         created_at: session.created_at.to_string(),
     }
+}
+
+fn left_out(live: &Live) -> Vec<LeftOutView> {
+    let why = |is_name| if is_name { "name" } else { "room" };
+    let of = live.recipe.left_out();
+    of.map(|(app, is_name)| LeftOutView { app: app.to_owned(), why: why(is_name) }).collect()
 }
 
 /// What is, read with what is wanted: the manager may not have looked yet.

@@ -10,7 +10,7 @@ use crate::http::problem::Problem;
 use crate::label::is_hidden;
 use crate::recipe::Recipe;
 use crate::store::{NewVersion, Session, StoreError, TemplateVersion, Timestamp};
-use crate::template::{self, Fault, MAX_BYTES};
+use crate::template::{self, Fault, MAX_BYTES, Template};
 use axum::Json;
 use axum::extract::{Path, State};
 use lattice_engine::policy::{Action, decide};
@@ -35,6 +35,8 @@ pub(super) struct TemplateView {
     version: u32,
     /// What it says, as YAML; null where the server has no such template any more.
     text: Option<String>,
+    /// What there is to know of a desktop that is made of it, as Markdown; may be empty.
+    readme: String,
     /// Whether the desktop that runs is made of this already; null where none runs.
     running: Option<bool>,
     /// Whether whoever asks may change it.
@@ -169,6 +171,7 @@ impl Api {
             base: session.template.clone(),
             version: session.template_version,
             text: wanted.text().map(|text| text.to_string()),
+            readme: wanted.template().map(|made| made.readme.clone()).unwrap_or_default(),
             // The manager may not have looked yet.
             running: live.map(|live| live.recipe.kind() == wanted.kind()),
             may_edit: decide(about.pass.who, self.action_here(Action::EditTemplate)).is_some(),
@@ -177,14 +180,35 @@ impl Api {
     }
 
     /// Everything that keeps a text from being this session's template.
-    fn faults(&self, session: &Session, text: &str) -> Vec<Fault> {
+    async fn faults(&self, session: &Session, text: &str) -> Result<Vec<Fault>, StoreError> {
+        let (template, mut faults) = self.own_faults(session, text);
+        let Some(template) = template.filter(|template| !template.apps.is_empty()) else {
+            return Ok(faults);
+        };
+        let known = self.known_images(session.owner.id).await?;
+        for (name, app) in template.apps.iter().filter(|(_, app)| !known.has(&app.image)) {
+            let line = text.lines().position(|line| line.contains(&app.image));
+            faults.push(Fault {
+                line: line.map_or(0, |line| line as u64 + 1),
+                place: format!("services.{name}.image"),
+                what:
+                    "is neither of Lattice's own images nor of any that a signed catalogue names; \
+                       have an administrator add it to one, or to a template of the server's own"
+                        .to_owned(),
+            });
+        }
+        Ok(faults)
+    }
+
+    /// What the text alone shows, and the template where it is one.
+    fn own_faults(&self, session: &Session, text: &str) -> (Option<Template>, Vec<Fault>) {
         if text.len() as u64 > MAX_BYTES {
             let what = format!("a template has at most {MAX_BYTES} bytes, not {}", text.len());
-            return vec![Fault { line: 0, place: String::new(), what }];
+            return (None, vec![Fault { line: 0, place: String::new(), what }]);
         }
         let template = match template::read(text) {
             Ok(template) => template,
-            Err(faults) => return faults,
+            Err(faults) => return (None, faults),
         };
         let mut faults = Vec::new();
         if template.name != session.template {
@@ -199,7 +223,7 @@ impl Api {
                     .to_owned();
             faults.push(Fault { line: line_of("services", text), place: "services".into(), what });
         }
-        faults
+        (Some(template), faults)
     }
 
     async fn apply(
@@ -210,7 +234,7 @@ impl Api {
         let Change { text, based_on, note, restart } = *change;
         let session = &about.session;
         check_note(note)?;
-        if let [first, rest @ ..] = &self.faults(session, text)[..] {
+        if let [first, rest @ ..] = &self.faults(session, text).await?[..] {
             let more = match rest.len() {
                 0 => String::new(),
                 1 => "; one thing more is wrong".into(),
@@ -301,9 +325,9 @@ pub(super) async fn check(
     State(api): State<Api>,
     about: AboutSession,
     Size(given): Size<CheckTemplate, MAX_BODY>,
-) -> Json<FaultsView> {
-    let faults = api.faults(&about.session, &given.text);
-    Json(FaultsView { faults: faults.into_iter().map(FaultView::from).collect() })
+) -> Result<Json<FaultsView>, Problem> {
+    let faults = api.faults(&about.session, &given.text).await?;
+    Ok(Json(FaultsView { faults: faults.into_iter().map(FaultView::from).collect() }))
 }
 
 /// Apply a new version: a snapshot of Data is made first, and it holds from the next start on.

@@ -11,10 +11,14 @@ async fn a_port_answers_what_it_is_leased_to_and_only_by_names_of_the_server() {
     let (site, name) =
         (Site::new("http://localhost:8080"), Name { session: world.session.clone(), port: 5173 });
     assert_eq!(world.api.previews().origin(&name, &site), None);
-    let origin = world.api.previews().lease(&name, &site).expect("a port");
+    let origin = world.api.previews().lease(&name, world.owner, &site).expect("a port");
     assert_eq!(origin, "http://localhost:20100");
     let other = Name { port: 8000, ..name.clone() };
-    assert_eq!(world.api.previews().lease(&other, &site), None, "there is no other port");
+    assert_eq!(
+        world.api.previews().lease(&other, 1, &site),
+        Err(NoPort::AllInUse),
+        "there is no other port"
+    );
 
     let navigates = "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n";
     let led = world.ask(own, "/a", navigates).await;
@@ -26,7 +30,7 @@ async fn a_port_answers_what_it_is_leased_to_and_only_by_names_of_the_server() {
     let cookie = cookie.expect("a cookie");
     assert!(cookie.starts_with("lattice-preview-20100="), "{cookie}");
     let with = |more: &str| format!("Cookie: {cookie}; {more}\r\n");
-    let more = "__Host-lattice-8080=s; lattice-8080=s; preview-20101-id=1; preview-20100-id=7";
+    let more = "__Host-Http-lattice-8080=s; lattice-8080=s; preview-20101-id=1; preview-20100-id=7";
     let shown = world.ask(own, "/", &with(more)).await;
     assert_eq!(shown.status, 200, "{}", shown.body);
     let asked = shown.body.to_ascii_lowercase();

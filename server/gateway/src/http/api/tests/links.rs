@@ -25,7 +25,9 @@ async fn a_link_is_swapped_for_a_cookie_that_opens_one_session() {
     let redeemed = world.redeem(&Proof::default(), &secret).await;
     assert_eq!(redeemed.json(), json!({ "url": format!("/d/{session}"), "role": "assist" }));
     let set = redeemed.headers[header::SET_COOKIE].to_str().expect("ascii");
-    assert!(set.starts_with("__Host-lattice-8080=") && set.contains("; HttpOnly; SameSite=Lax"));
+    assert!(
+        set.starts_with("__Host-Http-lattice-8080=") && set.contains("; HttpOnly; SameSite=Lax")
+    );
     assert!(!set.contains(&secret));
 
     let guest = redeemed.proof();

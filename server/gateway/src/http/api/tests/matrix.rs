@@ -1,6 +1,7 @@
 //! Every route of the description × everybody, against the policy.
 
 use super::*;
+use crate::broker::protocol::ImageKind;
 use lattice_engine::policy::{LinkRole, Who, decide};
 use std::collections::BTreeSet;
 use utoipa::openapi::path::Operation;
@@ -194,6 +195,11 @@ impl World {
                 made.expect("made");
                 filled = filled.replace("{version}", "0");
                 body = json!({ "based_on": 1 });
+            }
+            ("DELETE", "/api/v1/machine/images/{image}") => {
+                let image = super::stock::image('f', ImageKind::Stale, None);
+                filled = filled.replace("{image}", image.id.as_str());
+                self.runtime.stock(vec![image]);
             }
             ("POST", "/api/v1/sessions/{id}/control") => body = json!({ "to": 2 }),
             _ => {}

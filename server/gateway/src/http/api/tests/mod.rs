@@ -16,6 +16,7 @@ mod people;
 mod previews;
 mod sessions;
 mod snapshots;
+mod stock;
 mod templates;
 
 use super::*;
@@ -185,7 +186,7 @@ impl World {
         let hash = TokenHash::of(token.expose());
         let now = Timestamp::now();
         self.api.store().create_login(user.id, &hash, &hash, now).await.expect("signed in");
-        let cookie = format!("__Host-lattice-8080={}", token.expose());
+        let cookie = format!("__Host-Http-lattice-8080={}", token.expose());
         Proof { cookie: Some(cookie), bearer: None }
     }
 

@@ -36,7 +36,9 @@ async fn a_user_signs_in_is_known_and_signs_out() {
     let left = world.ask(Method::POST, "/api/v1/logout", &browser, Value::Null).await;
     assert_eq!(left.status, StatusCode::NO_CONTENT);
     let cleared = left.headers[header::SET_COOKIE].to_str().expect("ascii");
-    assert!(cleared.starts_with("__Host-lattice-8080=; Path=/;") && cleared.contains("Max-Age=0"));
+    assert!(
+        cleared.starts_with("__Host-Http-lattice-8080=; Path=/;") && cleared.contains("Max-Age=0")
+    );
     assert!(world.told().await[0].starts_with("dismiss Login("));
     assert_eq!(world.get("/api/v1/me", &browser).await.status, StatusCode::UNAUTHORIZED);
 }

@@ -135,6 +135,21 @@ async fn without_a_snapshot_nothing_is_changed() {
 }
 
 #[tokio::test]
+async fn a_text_names_images_of_lattice_or_of_a_catalogue_and_no_others() {
+    let scene = Scene::new().await;
+    let with = |image: &str| DESKTOP.replace("lattice/code", &format!("'{image}'"));
+    let shelf = scene.world.shelf.library.look();
+    let (_, draw) = shelf.find("apps", "draw").expect("there");
+    assert_eq!(scene.faults(&with(&draw.app.image)).await, []);
+    assert_eq!(scene.faults(&with("lattice/other")).await, []);
+    let other = with(&format!("r.example/draw@sha256:{}", "0a".repeat(32)));
+    assert_eq!(scene.faults(&other).await, [(2, "services.code.image".to_owned())]);
+    let refused = scene.apply(&scene.admin, json!({ "text": other, "based_on": 0 })).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    assert!(refused.detail().contains("signed catalogue"), "{}", refused.detail());
+}
+
+#[tokio::test]
 async fn what_is_wrong_is_told_with_its_line_and_never_applied() {
     let scene = Scene::new().await;
     assert_eq!(scene.faults(DESKTOP).await, []);

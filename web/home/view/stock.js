@@ -1,0 +1,202 @@
+/** What the machine holds, for administrators: the images that desktops are made of, and what everybody keeps. */
+
+import { Component, h } from '../../vendor/preact/preact.mjs';
+import { called } from '../state.js';
+import { amount, shortDigest, since, t } from '../words.js';
+import { Failed, Trouble, icon } from './parts.js';
+
+/** @import { Actions } from '../main.js' */
+/** @import { Answer, Image, Images as AllImages, Model, PersonVolumes, Problem, Volumes as AllVolumes } from '../types.js' */
+/** @import { TextKey } from '../words.js' */
+
+/** @typedef {{ model: Model, actions: Actions, again: number }} Props */
+
+/** So many lines, until somebody asks for all. */
+const MOST = 8;
+/** What an engine with many images answers slowly is waited for. */
+const PATIENCE_MS = 60_000;
+
+/**
+ * A list that is read once, and again whenever `again` changes.
+ * @template T
+ * @typedef {{ value: T | null, problem: Problem | null, isAsking: boolean, isWhole: boolean, removing: string, refused: Problem | null }} Known
+ */
+
+/** @template T @returns {Known<T>} */
+const nothing = () => ({ value: null, problem: null, isAsking: false, isWhole: false, removing: '', refused: null });
+
+/** @extends {Component<Props, Known<AllImages>>} */
+export class Images extends Component {
+  /** @param {Props} props */
+  constructor(props) {
+    super(props);
+    this.state = /** @type {Known<AllImages>} */ (nothing());
+  }
+
+  componentDidMount() {
+    void this.#read();
+  }
+
+  /** @param {Props} before */
+  componentDidUpdate(before) {
+    if (before.again !== this.props.again) void this.#read();
+  }
+
+  async #read() {
+    this.setState({ isAsking: true });
+    /** @type {Answer<AllImages>} */
+    const answer = await this.props.actions.ask('GET', 'machine/images', undefined, PATIENCE_MS);
+    this.setState(answer.ok ? { value: answer.value, problem: null, isAsking: false } : { problem: answer.problem, isAsking: false });
+  }
+
+  /** One after the other: the engine does no more at once either. @param {readonly Image[]} images */
+  async #remove(images) {
+    let freed = 0;
+    this.setState({ refused: null });
+    for (const image of images) {
+      this.setState({ removing: image.id });
+      const answer = await this.props.actions.ask('DELETE', `machine/images/${encodeURIComponent(image.id)}`, undefined, PATIENCE_MS);
+      if (!answer.ok && answer.problem.trouble !== 'missing') {
+        await this.#read();
+        this.setState({ removing: '', refused: answer.problem });
+        return;
+      }
+      freed += image.size_bytes;
+    }
+    await this.#read();
+    this.setState({ removing: '' });
+    this.props.actions.say(t(images.length === 1 ? 'stock.removed-one' : 'stock.removed', { count: images.length, amount: amount(freed) }));
+    document.getElementById('p-images')?.focus();
+  }
+
+  render() {
+    const { value, problem, isAsking, removing, refused } = this.state;
+    const free = value?.images.filter(({ kept }) => kept === null) ?? [];
+    return h('section', { class: 'panel rows stock', 'aria-labelledby': 'p-images', 'aria-busy': String(isAsking) },
+      h('div', { class: 'panel-head' },
+        h('h2', { id: 'p-images', tabindex: -1 }, t('stock.images')),
+        free.length > 0 && h('button', { type: 'button', class: 'button small', disabled: removing !== '', onClick: () => void this.#remove(free) },
+          icon('bin'), t(removing === '' ? 'stock.remove-all' : 'stock.removing', { count: free.length, amount: amount(value?.removable_bytes ?? 0) }))),
+      problem ? h(Failed, { title: t('stock.images-unread'), problem, onRetry: () => void this.#read() })
+        : value ? this.#whole(value) : h('p', { class: 'soft row-ghost' }, t('stock.images-reading')),
+      h(Trouble, { problem: refused }));
+  }
+
+  /** @param {AllImages} all */
+  #whole({ images, total_bytes: total, obstacle }) {
+    if (images.length === 0) return h('p', { class: 'soft' }, obstacle ? sentence(obstacle) : t('stock.images-none'));
+    const { isWhole, removing } = this.state;
+    const shown = isWhole ? images : images.slice(0, MOST);
+    return [
+      h('p', { key: 'total', class: 'soft' }, t('stock.images-total', { count: images.length, amount: amount(total) })),
+      h('ul', { key: 'list' }, ...shown.map((image) => this.#row(image, removing))),
+      more(images.length, isWhole, () => this.setState({ isWhole: true })),
+    ];
+  }
+
+  /** @param {Image} image @param {string} removing */
+  #row(image, removing) {
+    const { id, names, kind, other_release: release, size_bytes: size, made_at: made, kept } = image;
+    const name = names[0] ?? shortDigest(id);
+    const others = names.length > 1 ? t('stock.and-more', { count: names.length - 1 }) : '';
+    return h('li', { key: id, 'data-kind': kind },
+      h('span', { class: 'row-main' },
+        h('span', { class: 'stock-name' },
+          h('b', { title: names.join('\n') }, name), others && h('span', { class: 'soft' }, others),
+          kind !== 'shipped' && h('span', { class: kind === 'stale' ? 'tag stop' : 'tag accent' }, t(KINDS[kind])),
+          release !== null && h('span', { class: 'tag' }, t('stock.release', { release }))),
+        h('span', { class: 'soft' }, h('code', { class: 'mono', title: id }, shortDigest(id)), ` · ${since(made, this.props.model.now)} · ${users(image)}`)),
+      h('span', { class: 'numbers' }, h('b', null, amount(size))),
+      kept === null && h('button', {
+        type: 'button', class: 'button small danger', disabled: removing !== '', 'aria-label': t('stock.remove-name', { name, digest: shortDigest(id) }), onClick: () => void this.#remove([image]),
+      }, t(removing === id ? 'stock.removing' : 'stock.remove')));
+  }
+}
+
+/** @type {Readonly<Record<Image['kind'], TextKey>>} */
+const KINDS = { shipped: 'stock.shipped', catalogue: 'stock.catalogue', template: 'stock.template', stale: 'stock.stale' };
+
+/** By what an image is used, in words. @param {Image} image */
+function users({ desktops, core, templates, installed, kept }) {
+  const words = [
+    core && t('stock.core'),
+    !core && desktops > 0 && t(desktops === 1 ? 'stock.desktops-one' : 'stock.desktops', { count: desktops }),
+    !core && templates.length > 0 && t('stock.of-templates', { names: templates.join(', ') }),
+    installed.length > 0 && t('stock.installed', { names: installed.join(', ') }),
+  ].filter(Boolean);
+  return words.length > 0 ? words.join(' · ') : kept ?? t('stock.unused');
+}
+
+/** @extends {Component<Props, Known<AllVolumes>>} */
+export class Volumes extends Component {
+  /** @param {Props} props */
+  constructor(props) {
+    super(props);
+    this.state = /** @type {Known<AllVolumes>} */ (nothing());
+  }
+
+  componentDidMount() {
+    void this.#read();
+  }
+
+  /** @param {Props} before */
+  componentDidUpdate(before) {
+    if (before.again !== this.props.again) void this.#read();
+  }
+
+  async #read() {
+    this.setState({ isAsking: true });
+    /** @type {Answer<AllVolumes>} */
+    const answer = await this.props.actions.ask('GET', 'machine/volumes', undefined, PATIENCE_MS);
+    this.setState(answer.ok ? { value: answer.value, problem: null, isAsking: false } : { problem: answer.problem, isAsking: false });
+  }
+
+  render() {
+    const { value, problem, isAsking } = this.state;
+    const near = value?.people.filter((person) => person.near).length ?? 0;
+    return h('section', { class: 'panel rows stock', 'aria-labelledby': 'p-volumes', 'aria-busy': String(isAsking) },
+      h('div', { class: 'panel-head' },
+        h('h2', { id: 'p-volumes' }, t('stock.volumes')),
+        near > 0 && h('span', { class: 'warn' }, t(near === 1 ? 'stock.near-one' : 'stock.near', { count: near }))),
+      problem ? h(Failed, { title: t('stock.volumes-unread'), problem, onRetry: () => void this.#read() })
+        : value ? this.#whole(value) : h('p', { class: 'soft row-ghost' }, t('stock.volumes-reading')));
+  }
+
+  /** @param {AllVolumes} all */
+  #whole({ people, keeper, enforced, obstacle }) {
+    const { isWhole } = this.state;
+    const shown = isWhole ? people : people.slice(0, MOST);
+    return [
+      keeper !== null && h('p', { key: 'keeper', class: 'soft' }, t(enforced ? 'stock.kept-enforced' : 'stock.kept', { keeper })),
+      obstacle && h('p', { key: 'obstacle', class: keeper === null ? 'soft' : 'hint warn' }, sentence(obstacle)),
+      people.length === 0 ? keeper !== null && h('p', { key: 'none', class: 'soft' }, t('stock.volumes-none'))
+        : h('ul', { key: 'list' }, ...shown.map(volume)),
+      more(people.length, isWhole, () => this.setState({ isWhole: true })),
+    ];
+  }
+}
+
+/** One person's. @param {PersonVolumes} person */
+function volume({ id, owner, storage, used_bytes: used, near }) {
+  const { data, home, apps } = storage;
+  const name = owner ? called(owner) : t('stock.nobody', { id });
+  const part = data.limit_bytes ? Math.min(data.used_bytes / data.limit_bytes, 1) : null;
+  const text = data.limit_bytes === null ? t('stock.data', { used: amount(data.used_bytes) }) : t('machine.of-data', { used: amount(data.used_bytes), limit: amount(data.limit_bytes) });
+  const isFull = data.full || home.full || apps.full;
+  return h('li', { key: id, 'data-near': String(near) },
+    h('span', { class: 'row-main' },
+      h('b', { class: 'clip' }, name),
+      h('span', { class: 'soft' }, `${text} · ${t('stock.rest', { home: amount(home.used_bytes), apps: amount(apps.used_bytes) })}`),
+      part !== null && h('div', {
+        class: 'meter-bar', role: 'meter', 'aria-label': t('stock.data-of', { name }), 'aria-valuemin': 0, 'aria-valuemax': 100, 'aria-valuenow': Math.round(part * 100), 'aria-valuetext': text, 'data-full': String(data.full),
+      }, h('div', { style: { inlineSize: `${part * 100}%` } }))),
+    h('span', { class: 'numbers' },
+      h('b', null, amount(used)),
+      (isFull || near) && h('span', { class: 'warn' }, t(isFull ? 'machine.full' : 'stock.is-near'))));
+}
+
+/** @param {number} count @param {boolean} isWhole @param {() => void} show */
+const more = (count, isWhole, show) => !isWhole && count > MOST && h('button', { key: 'more', type: 'button', class: 'button small', onClick: show }, t('stock.all', { count }));
+
+/** @param {string} text */
+const sentence = (text) => `${text.charAt(0).toLocaleUpperCase()}${text.slice(1)}.`;
