@@ -37,6 +37,7 @@ pub mod shape;
 pub mod share;
 pub mod storms;
 pub mod typing;
+pub mod vaults;
 pub mod viewer;
 pub mod wait;
 pub mod x;

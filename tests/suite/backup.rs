@@ -1,6 +1,7 @@
 //! Backups of a real server: made while people write, put back onto an empty machine, and noticed where
 //! they are of no use.
 
+use crate::monitoring::{metrics_in, monitoring};
 use lattice_tests::desktops::Desktops;
 use lattice_tests::eventually;
 use lattice_tests::people::{PASSWORD, Proof};
@@ -22,16 +23,18 @@ const TOKENS: [&str; 7] =
     ["grants", "links", "preview_links", "logins", "devices", "one_time", "tokens"];
 
 /// Where a backup goes.
-struct Vault {
-    dir: TempDir,
-    repository: PathBuf,
+pub(crate) struct Vault {
+    pub(crate) dir: TempDir,
+    pub(crate) repository: PathBuf,
+    /// Where it is not that directory.
+    pub(crate) elsewhere: Vec<(&'static str, String)>,
 }
 
 impl Vault {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = TempDir::new("vault");
         let repository = dir.path().join("repository");
-        let vault = Self { dir, repository };
+        let vault = Self { dir, repository, elsewhere: Vec::new() };
         vault.set_password("a long password");
         fs::write(vault.config(), "").expect("written");
         vault
@@ -50,15 +53,17 @@ impl Vault {
         fs::set_permissions(self.password(), fs::Permissions::from_mode(0o600)).expect("set");
     }
 
-    fn env(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn env(&self) -> Vec<(&'static str, String)> {
         let text = |path: &Path| path.to_str().expect("a path").to_owned();
-        vec![
+        let mut env = vec![
             ("LATTICE_BACKUP__REPOSITORY", text(&self.repository)),
             ("LATTICE_BACKUP__PASSWORD_FILE", text(&self.password())),
-        ]
+        ];
+        env.extend(self.elsewhere.iter().cloned());
+        env
     }
 
-    fn command(&self, words: &[&str], data: &Path) -> Command {
+    pub(crate) fn command(&self, words: &[&str], data: &Path) -> Command {
         let mut command = Command::new(binary("lattice"));
         command.args(words).arg("--data-dir").arg(data);
         command.env("LATTICE_CONFIG", self.config()).envs(self.env());
@@ -66,14 +71,14 @@ impl Vault {
     }
 
     /// What it says, which must succeed.
-    fn run(&self, words: &[&str], data: &Path) -> String {
+    pub(crate) fn run(&self, words: &[&str], data: &Path) -> String {
         let output = self.command(words, data).output().expect("lattice starts");
         assert!(output.status.success(), "{words:?}: {}", said(&output));
         said(&output)
     }
 
     /// What it says, which must fail with these words.
-    fn refused(&self, step: &[&str], data: &Path, words: &[&str]) {
+    pub(crate) fn refused(&self, step: &[&str], data: &Path, words: &[&str]) {
         let output = self.command(step, data).output().expect("lattice starts");
         assert!(!output.status.success(), "{step:?}: {}", said(&output));
         for word in words {
@@ -81,7 +86,7 @@ impl Vault {
         }
     }
 
-    fn restore(&self, into: &Path) {
+    pub(crate) fn restore(&self, into: &Path) {
         self.run(&["restore", "--into", into.to_str().expect("a path")], Path::new("/nonexistent"));
     }
 
@@ -90,23 +95,23 @@ impl Vault {
     }
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
 }
 
-fn files(dir: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten();
     let paths = entries.map(|entry| entry.expect("an entry").path());
     paths.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
-fn state(data: &Path) -> Value {
+pub(crate) fn state(data: &Path) -> Value {
     let text = fs::read_to_string(data.join("backup/state.json")).expect("it is noted");
     serde_json::from_str(&text).expect("JSON")
 }
 
 /// All that is there, to the byte, with modes, owners and times.
-fn picture(dir: &Path) -> String {
+pub(crate) fn picture(dir: &Path) -> String {
     let script = "find . -printf '%P %y %m %U %G %T@ %l %n\\n' | sort && \
                   find . -type f -print0 | sort -z | xargs -0 sha256sum";
     let output = Command::new("sh").args(["-c", script]).current_dir(dir).output();
@@ -123,7 +128,7 @@ fn ask(database: &Path, question: &'static str) -> String {
     })
 }
 
-fn sealed(database: &Path) {
+pub(crate) fn sealed(database: &Path) {
     assert_eq!(ask(database, "PRAGMA integrity_check"), "ok");
     let question = "SELECT CAST((SELECT count(*) FROM grants) + (SELECT count(*) FROM links) + \
                     (SELECT count(*) FROM preview_links) + \
@@ -133,7 +138,7 @@ fn sealed(database: &Path) {
 }
 
 /// A server with a person's files, without a desktop.
-fn with_files(vault: &Vault) -> Serve {
+pub(crate) fn with_files(vault: &Vault) -> Serve {
     let serve = Serve::start_with(ServeOptions { env: vault.env(), ..ServeOptions::default() });
     let ann = serve.account("ann", "member");
     let data = serve.desktops().data().join(format!("homes/{ann}/data"));
@@ -270,6 +275,17 @@ fn administrators_see_how_it_went_and_a_flipped_byte_is_noticed() {
         assert_eq!(serve.metric(name, &[]), 1.0);
     }
     assert!(serve.metric("lattice_backup_last_success_timestamp_seconds", &[]) > 1e9);
+    let there = serve.metrics();
+    for file in ["alerts.yaml", "dashboard.json"] {
+        for name in metrics_in(&monitoring(file)) {
+            // Nothing is planned here.
+            let is_of_plans = name == "lattice_backup_interval_seconds";
+            assert!(
+                !name.starts_with("lattice_backup_") || is_of_plans || there.has(name),
+                "{name}"
+            );
+        }
+    }
     let examined = vault.command(&["doctor"], &data).output().expect("lattice starts");
     for line in ["the repository is there", "last backup", "came back as they were"] {
         assert!(said(&examined).contains(line), "{line}: {}", said(&examined));
@@ -352,7 +368,7 @@ fn a_backup_that_is_killed_leaves_the_repository_as_it_was() {
     assert_eq!(state(&data)["made"]["people"], 1);
 }
 
-fn kill(child: &mut Child) {
+pub(crate) fn kill(child: &mut Child) {
     signal(child.id(), Signal::KILL);
     child.wait().expect("it ends");
 }

@@ -7,6 +7,7 @@
 mod apps;
 mod attacks;
 mod backup;
+mod backup_elsewhere;
 mod catalogue;
 mod containers;
 mod deploy;

@@ -229,6 +229,27 @@ export interface Check {
   readonly remedy?: string;
 }
 
+/** How backups are doing. Times are RFC 3339. */
+export interface Backup {
+  readonly configured: boolean;
+  /** Whether this server makes them; else root of the machine that has people's files does. */
+  readonly made_here: boolean;
+  readonly repository: { readonly kind: 'directory' | 'sftp' | 's3', readonly place: string } | null;
+  readonly every: string | null;
+  readonly drill_every: string | null;
+  readonly next_at: string | null;
+  readonly next_drill_at: string | null;
+  readonly now: 'backup' | 'drill' | null;
+  readonly progress: { readonly since: string, readonly done: number, readonly of: number } | null;
+  /** Why the last try came to nothing. */
+  readonly error: string | null;
+  readonly tried_at: string | null;
+  readonly last: { readonly at: string, readonly seconds: number, readonly people: number, readonly files: number, readonly bytes: number,
+    readonly added_bytes: number, readonly left_out: number, readonly moving: number } | null;
+  readonly drill: { readonly at: string, readonly seconds: number, readonly ok: boolean, readonly error: string | null,
+    readonly files: number, readonly bytes: number } | null;
+}
+
 /** What a new desktop begins with. */
 export type Origin = 'nothing' | 'git' | 'zip';
 

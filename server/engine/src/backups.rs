@@ -5,6 +5,8 @@ use lattice_wire::backup::Keep;
 use std::collections::BTreeSet;
 
 const DAY_S: u64 = 24 * 3600;
+/// What failed is tried again after this long.
+const RETRY_S: u64 = 3600;
 
 /// Which of these are not kept any longer: the newest of each of the last so many days, weeks and months
 /// in which there was one is. The newest of all always is.
@@ -22,16 +24,20 @@ pub fn to_go(backups: &[(String, u64)], keep: Keep) -> Vec<String> {
     gone.map(|(id, _)| id.clone()).collect()
 }
 
+/// When the next is due, where the last was begun at `last`: as [`is_due`] has it.
+pub fn next_at(last: Option<(u64, bool)>, every: u64, now: u64) -> u64 {
+    match last {
+        Some((last, succeeded)) if last <= now => {
+            last.saturating_add(if succeeded { every } else { every.min(RETRY_S) })
+        }
+        Some(_) | None => now,
+    }
+}
+
 /// Whether it is time for the next, where the last was begun at `last`. One that failed is tried again
 /// after an hour, or sooner where it is due more often.
 pub fn is_due(last: Option<(u64, bool)>, every: u64, now: u64) -> bool {
-    match last {
-        None => true,
-        Some((last, succeeded)) => {
-            let wait = if succeeded { every } else { every.min(3600) };
-            last > now || now - last >= wait
-        }
-    }
+    next_at(last, every, now) <= now
 }
 
 #[cfg(test)]
@@ -72,5 +78,7 @@ mod tests {
         assert!(is_due(Some((NOW, false)), DAY_S, NOW + 3600));
         assert!(!is_due(Some((NOW, false)), 60, NOW + 59));
         assert!(is_due(Some((NOW + 9, true)), DAY_S, NOW));
+        assert_eq!(next_at(Some((NOW - 5, true)), DAY_S, NOW), NOW - 5 + DAY_S);
+        assert_eq!(next_at(None, DAY_S, NOW), NOW);
     }
 }

@@ -195,6 +195,11 @@ pub fn show_backup(name: &'static str, value: f64) {
     gauge!(name).set(value);
 }
 
+/// Whether that is being done now.
+pub fn show_backup_step(step: &'static str, is_on: bool) {
+    gauge!("lattice_backup_running", "step" => step).set(f64::from(is_on));
+}
+
 const SESSION_STATES: [&str; 8] =
     ["requested", "queued", "starting", "running", "idle", "stopping", "stopped", "failed"];
 
@@ -215,6 +220,25 @@ fn describe() {
     }
     describe_gauge!("lattice_sessions", "Sessions by state");
     describe_gauge!("lattice_viewers", "Connected viewers by role");
+    describe_gauge!("lattice_backup_configured", "1 where backups are set up");
+    describe_gauge!(
+        "lattice_backup_interval_seconds",
+        "From one backup to the next, where they are made by themselves"
+    );
+    describe_gauge!("lattice_backup_running", "What is being done now, by step");
+    describe_gauge!(
+        "lattice_backup_last_try_timestamp_seconds",
+        "When the last try to make a backup was begun"
+    );
+    describe_gauge!("lattice_backup_people", "People whose files are in the last backup");
+    describe_gauge!("lattice_backup_files", "Files in the last backup");
+    describe_gauge!(
+        "lattice_backup_moving_people",
+        "People whose desktop did not stand still for the last backup"
+    );
+    describe_gauge!("lattice_backup_drill_duration_seconds", "How long the last drill took");
+    describe_gauge!("lattice_backup_drill_files", "Files that the last drill compared");
+    describe_gauge!("lattice_backup_drill_bytes", Unit::Bytes, "How long these are together");
     describe_gauge!("lattice_backup_ok", "Whether the last try to make a backup succeeded");
     describe_gauge!(
         "lattice_backup_last_success_timestamp_seconds",

@@ -76,6 +76,11 @@ fn run() -> Result<(), Box<dyn Error>> {
                 // Nobody is left to name what is read on, so it would be half a backup.
                 let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
                 more_files();
+                // What the library panics about is told of as an answer.
+                std::panic::set_hook(Box::new(|info| {
+                    let at = info.location().map(ToString::to_string).unwrap_or_default();
+                    let _ = writeln!(io::stderr(), "lattice-keeper: the library gave up at {at}");
+                }));
                 return Ok(backup::serve(io::stdin().lock(), io::stdout().lock())?);
             }
             Some("--fetch") => url = Some(value()?),

@@ -6,19 +6,99 @@
 //! a backup and goes with the next [`Request::Tidy`].
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::path::PathBuf;
 
 /// The longest line, in bytes, with its end: a set names everybody.
 pub const MAX_LINE: usize = 4 << 20;
 
-/// The first line: which repository, and the file with its password.
+/// The first line: which repository, and the file with its password. Secrets are named by their files alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Where {
-    /// A directory.
-    pub repository: PathBuf,
+    /// Where it is.
+    pub repository: Place,
     /// The password is its first line.
     pub password_file: PathBuf,
+    /// A directory for what backups read of a repository elsewhere again and again.
+    pub cache: PathBuf,
+    /// So long, in seconds, a server may be silent until it is taken to be gone.
+    pub patience_s: u64,
+}
+
+/// Where a repository is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// A directory of this machine.
+    Directory(PathBuf),
+    /// A directory of another, by SSH.
+    Sftp(Sftp),
+    /// A bucket.
+    S3(S3),
+}
+
+/// A directory of a machine that is reached by SSH.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sftp {
+    /// As whom.
+    pub user: String,
+    /// A name or an address.
+    pub host: String,
+    /// 22 as a rule.
+    pub port: u16,
+    /// From the root of that machine on.
+    pub path: String,
+    /// Our private key.
+    pub key_file: PathBuf,
+    /// The keys of that machine, as ssh has them.
+    pub known_hosts: PathBuf,
+}
+
+/// A bucket of a server that speaks as S3 does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct S3 {
+    /// The server, as an address of HTTPS.
+    pub endpoint: String,
+    /// As the server calls where it is.
+    pub region: String,
+    /// Its name.
+    pub bucket: String,
+    /// What all names in it begin with; nothing, or ends with a slash.
+    pub prefix: String,
+    /// The id of the access key is its first line, the key the second.
+    pub key_file: PathBuf,
+}
+
+impl Place {
+    /// What kind of place it is.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Directory(_) => "directory",
+            Self::Sftp(_) => "sftp",
+            Self::S3(_) => "s3",
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(path) => write!(f, "{}", path.display()),
+            Self::Sftp(Sftp { user, host, port, path, .. }) => {
+                let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+                match port {
+                    22 => write!(f, "sftp://{user}@{host}{path}"),
+                    _ => write!(f, "sftp://{user}@{host}:{port}{path}"),
+                }
+            }
+            Self::S3(S3 { bucket, prefix, .. }) => {
+                write!(f, "s3://{bucket}/{}", prefix.trim_end_matches('/'))
+            }
+        }
+    }
 }
 
 /// What is asked.
@@ -37,6 +117,21 @@ pub enum Request {
         parts: Vec<Part>,
         /// What makes the backup whole: whose snapshots belong to it. Only with [`Of::State`].
         people: Vec<Person>,
+        /// Not as it is there now, but as [`Request::Hold`] found it.
+        held: bool,
+    },
+    /// Look at what has changed since these were read last, and keep that aside as it is now. It touches
+    /// nothing but this machine's disks, so that whoever stands still meanwhile waits for no network.
+    Hold {
+        /// From where.
+        parts: Vec<Part>,
+        /// A directory for it, which goes with what is read of it.
+        aside: PathBuf,
+    },
+    /// See that all is in the repository which a backup needs that was just made, without reading it.
+    Confirm {
+        /// Which.
+        set: String,
     },
     /// Forget these snapshots: what was read ahead.
     Forget {
@@ -133,6 +228,18 @@ pub struct Read {
     pub left_out: u64,
 }
 
+/// What has changed since it was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Held {
+    /// Nothing has: what was read is right.
+    pub unchanged: bool,
+    /// So many files were laid aside.
+    pub files: u64,
+    /// And so many were not, for want of room.
+    pub loose: u64,
+}
+
 /// What was put back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -157,6 +264,8 @@ pub enum Reply {
     Done {},
     /// To [`Request::Read`].
     Read(Read),
+    /// To [`Request::Hold`].
+    Held(Held),
     /// To [`Request::Tidy`]: how many backups were forgotten.
     Tidied {
         /// So many.

@@ -127,9 +127,16 @@ export const routes = [
   ['GET machine/figures', (call) => {
     admin(call);
     call.response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
-    call.response.end(`retry: 50\nevent: figures\ndata: ${JSON.stringify(call.double.figures)}\n\n`);
+    call.response.end(`retry: 50\nevent: figures\ndata: ${JSON.stringify(call.double.figures)}\n\nevent: backup\ndata: ${JSON.stringify(call.double.backup)}\n\n`);
     return undefined;
   }],
+  ...['backup', 'backup/drill'].map((path) => /** @type {const} */ ([`POST ${path}`, (/** @type {any} */ call) => {
+    admin(call);
+    const { backup } = call.double;
+    if (backup.now) throw new Refusal(409, 'Not possible now', 'a backup or a drill is under way already; wait until that is done');
+    Object.assign(backup, { now: path === 'backup' ? 'backup' : 'drill', progress: { since: new Date().toISOString(), done: 0, of: 0 } });
+    return [202, backup];
+  }])),
   ['GET templates', (call) => (signedIn(call), [200, { templates: call.double.templates }])],
   ['GET sessions', (call) => {
     const user = signedIn(call);

@@ -89,6 +89,11 @@ export class Double {
     memory: { total_bytes: 32 * GIB, free_bytes: 11.5 * GIB }, disk: { total_bytes: 500 * GIB, free_bytes: 31 * GIB },
     sessions: { running: 24, idle: 3, queued: 2, stopped: 9, failed: 1 }, viewers: 26, desktops_bytes: 14.2 * GIB,
   };
+  /** How its backups are doing. @type {Record<string, unknown>} */
+  backup = {
+    configured: false, made_here: true, repository: null, every: null, drill_every: null, next_at: null, next_drill_at: null,
+    now: null, progress: null, error: null, tried_at: null, last: null, drill: null,
+  };
   /** What is right or wrong with it. @type {object[]} */
   checks = [];
   /** The images that its desktops are made of. @type {{ images: { id: string, size_bytes: number, kept: string | null }[], total_bytes: number, removable_bytes: number, obstacle: string | null }} */

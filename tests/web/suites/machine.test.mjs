@@ -178,6 +178,68 @@ test('a machine that cannot be looked at says so, and an empty one is shown', do
   });
 });
 
+const ago = (/** @type {number} */ hours) => new Date(Date.now() - hours * 3_600_000).toISOString();
+const WELL = {
+  configured: true, made_here: true, repository: { kind: 's3', place: 's3://school/lattice' }, every: '24h', drill_every: '7d',
+  next_at: ago(-21), next_drill_at: ago(-100), now: null, progress: null, error: null, tried_at: ago(3),
+  last: { id: 'ab', at: ago(3), seconds: 74.2, people: 26, files: 31_204, bytes: 41.2 * GIB, added_bytes: 0.4 * GIB, left_out: 0, moving: 0 },
+  drill: { at: ago(50), seconds: 640, ok: true, error: null, files: 31_190, bytes: 41.1 * GIB },
+};
+
+const NOTHING = { configured: false, repository: null, every: null, drill_every: null, next_at: null, next_drill_at: null, now: null, progress: null, error: null, tried_at: null, last: null, drill: null };
+
+test('backups are told of, begun, watched, and their failures come with what to do', doubleOnly(), async () => {
+  const made = house.reset();
+  busy(made);
+  Object.assign(made.double.backup, WELL);
+  await visit.visitAsAdmin('/#machine', async (page) => {
+    const panel = page.getByRole('region', { name: 'Backups' });
+    await panel.getByText('3 hours ago').waitFor();
+    await panel.getByText('26 people, 31,204 files, 41.2 GB; 410 MB were new. It took 1 minute.').waitFor();
+    await panel.getByText('2 days ago').waitFor();
+    await panel.getByText('31,190 files, 41.1 GB, had the hashes').waitFor();
+    await panel.getByText('In 21 hours').waitFor();
+    await panel.getByText('s3://school/lattice').waitFor();
+    await look(page, 'backups');
+
+    await panel.getByRole('button', { name: 'Back up now' }).click();
+    await panel.getByText('Making a backup, for less than a minute').waitFor();
+    assert.equal(await panel.getByRole('button', { name: 'Run a drill' }).isDisabled(), true);
+    Object.assign(made.double.backup, { progress: { since: ago(0.1), done: 9, of: 27 } });
+    await panel.getByText('9 of 27 done, for 6 minutes').waitFor();
+    assert.equal(await panel.getByRole('progressbar').getAttribute('max'), '27');
+    await look(page, 'backups-making');
+
+    const drill = { ...WELL.drill, at: ago(200), ok: false, error: '3 of what was restored is not as the backup says; restore into a disk that is well' };
+    Object.assign(made.double.backup, { now: null, progress: null, drill, tried_at: ago(0), error: 'the repository s3://school/lattice: vault.example cannot be reached (Connection refused); see whether it is up, and whether a firewall is between' });
+    await panel.getByText('The last backup failed just now').waitFor();
+    await panel.getByText('See whether it is up, and whether a firewall is between', { exact: true }).waitFor();
+    await panel.getByText('The last drill failed 8 days ago').waitFor();
+    await look(page, 'backups-failed');
+
+    made.double.faults.push({ match: /POST .*backup/, status: 409, title: 'Not possible now', detail: 'a backup or a drill is under way already; wait until that is done' });
+    await panel.getByRole('button', { name: 'Run a drill' }).click();
+    await panel.getByRole('alert').getByText('under way already').waitFor();
+  });
+});
+
+test('where no backup is set up, the page says how, and who makes them where it is not this server', doubleOnly(), async () => {
+  const { double } = house.reset();
+  double.faults = [];
+  Object.assign(double.backup, NOTHING);
+  await visit.visitAsAdmin('/#machine', async (page) => {
+    const panel = page.getByRole('region', { name: 'Backups' });
+    await panel.getByText('No backup is set up.').waitFor();
+    await panel.getByText('password_file = ').waitFor();
+    assert.equal(await panel.getByRole('button').count(), 0);
+    await look(page, 'backups-none');
+    Object.assign(double.backup, { ...WELL, made_here: false, every: null, next_at: null, last: null, drill: null });
+    await panel.getByText('By root’s timer').waitFor();
+    await panel.getByText('Nobody has seen whether a backup can be put back.').waitFor();
+    assert.equal(await panel.getByRole('button').count(), 0);
+  });
+});
+
 test('members have no page of the machine, whatever they type', doubleOnly(), async () => {
   house.reset();
   await visit.visitAsMember('/#machine', async (page) => {

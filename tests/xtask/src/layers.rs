@@ -46,7 +46,8 @@ const BANNED: &[(&str, &[&str], &str)] = &[
     (
         "lattice-keeper",
         &["axum", "bollard", "hyper", "reqwest"],
-        "it reads and writes files for a moment, and talks to nobody but whoever started it",
+        "it reads and writes files, by threads that wait, and talks to nobody but whoever started it and the \
+         repository of a backup",
     ),
     (
         "lattice-session-api",

@@ -3,6 +3,7 @@
 import { Component, h } from '../../vendor/preact/preact.mjs';
 import { called, titled } from '../state.js';
 import { amount, span, stateWord, t } from '../words.js';
+import { Backups } from './backups.js';
 import { Failed, icon } from './parts.js';
 import { Images, Volumes } from './stock.js';
 
@@ -24,6 +25,8 @@ const SCARCE = 0.9;
 export class Machine extends Component {
   /** @type {EventSource | null} */
   #source = null;
+  /** How backups are doing. @type {import('../types.js').Backup | null} */
+  #backup = null;
   /** A browser has six connections to a server without TLS. */
   #look = () => (document.hidden ? this.#stop() : this.#follow());
 
@@ -55,11 +58,18 @@ export class Machine extends Component {
     this.#stop();
     const source = new EventSource(this.props.actions.url('machine/figures'));
     source.addEventListener('figures', ({ data }) => this.setState({ figures: JSON.parse(data), isOld: false }));
+    source.addEventListener('backup', ({ data }) => this.#tell(JSON.parse(data)));
     // Each answer ends after a while and is asked for again; one that is refused is not.
     source.addEventListener('error', () => {
       if (source.readyState === EventSource.CLOSED) this.setState({ isOld: true });
     });
     this.#source = source;
+  }
+
+  /** @param {import('../types.js').Backup} backup */
+  #tell(backup) {
+    this.#backup = backup;
+    this.forceUpdate();
   }
 
   async #check() {
@@ -85,6 +95,7 @@ export class Machine extends Component {
         h('h1', null, t('machine.title')),
         figures && h('span', { class: 'soft' }, t(isOld || model.live.state === 'lost' ? 'machine.old' : 'machine.up', { version: figures.version, span: span(figures.up_s) }))),
       h(Tiles, { figures, waiting: sessions.filter(({ state }) => state === 'queued').length }),
+      h(Backups, { backup: this.#backup, isOld, now: model.now, actions: this.props.actions, onTold: (/** @type {import('../types.js').Backup} */ backup) => this.#tell(backup) }),
       h('div', { class: 'project-body' },
         h('div', { class: 'project-side' },
           h('section', { class: 'panel rows', 'aria-labelledby': 'p-checks', 'aria-busy': String(isAsking) },

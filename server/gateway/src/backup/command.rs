@@ -27,12 +27,12 @@ pub async fn run(args: &BackupArgs) -> anyhow::Result<()> {
             format!(
                 "there is a repository in {} now; keep a copy of {} elsewhere, for without the \
                  password nobody can read it",
-                site.repository.display(),
-                site.password_file.display()
+                site.place.repository,
+                site.place.password_file.display()
             )
         }
         BackupStep::Drill => {
-            let drill = run::drill(&site).await?;
+            let drill = run::drill(&site, &quiet).await?;
             format!(
                 "the drill succeeded: {} files, {}, came back as they were, in {:.1} s",
                 drill.files,
@@ -55,7 +55,8 @@ async fn back_up(config: &Config, site: &Site) -> anyhow::Result<Made> {
     // A gateway that has no right to people's files does not answer, but its broker lets desktops stand still.
     if let Some(socket) = &config.desktops.broker {
         let desktops = Runtime::Docker(Docker::open(socket.clone()));
-        return run::back_up(site, &Still::Desktops(Snapshots::new(Arc::new(desktops)))).await;
+        return run::back_up(site, &Still::Desktops(Snapshots::new(Arc::new(desktops))), &quiet)
+            .await;
     }
     if let Some(made) = rounds::ask(&site.socket()).await? {
         return Ok(made);
@@ -67,14 +68,17 @@ async fn back_up(config: &Config, site: &Site) -> anyhow::Result<Made> {
             config.data_dir.display()
         );
     }
-    run::back_up(site, &Still::Nobody).await
+    run::back_up(site, &Still::Nobody, &quiet).await
 }
 
 /// Puts a backup back.
 pub async fn restore(args: &RestoreArgs) -> anyhow::Result<()> {
     let mut config = Config::load(&args.serve)?;
     if let Some(repository) = &args.repository {
-        config.backup.repository = Some(absolute(repository)?);
+        config.backup.repository = Some(match repository.contains("://") {
+            true => repository.clone(),
+            false => absolute(Path::new(repository))?.display().to_string(),
+        });
     }
     if let Some(file) = &args.password_file {
         config.backup.password_file = Some(absolute(file)?);
@@ -96,6 +100,9 @@ pub async fn restore(args: &RestoreArgs) -> anyhow::Result<()> {
         into.display()
     ))
 }
+
+/// Nobody watches.
+fn quiet(_done: u64, _of: u64) {}
 
 fn absolute(path: &Path) -> anyhow::Result<std::path::PathBuf> {
     std::path::absolute(path).with_context(|| format!("find {}", path.display()))

@@ -8,6 +8,7 @@
 //! INVARIANT: one thing at a time happens to a repository from here: `backup/lock` is held.
 
 pub mod command;
+mod place;
 mod rounds;
 pub(crate) mod run;
 mod settings;
@@ -18,20 +19,22 @@ pub use settings::Backup;
 
 use crate::config::Config;
 use crate::snapshots::Snapshots;
+use crate::telemetry;
 use anyhow::{Context as _, bail};
-use lattice_wire::backup::Keep;
+use lattice_wire::backup::{Keep, Place, Where};
 use rustix::fs::{FlockOperation, flock};
 use state::{Drill, Made, State};
 use std::fs::{self, File};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+#[cfg(test)]
+use std::path::Path;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Where everything is.
 #[derive(Debug, Clone)]
 pub(crate) struct Site {
-    repository: PathBuf,
-    password_file: PathBuf,
+    place: Where,
     keep: Keep,
     /// The server's own state.
     data: PathBuf,
@@ -51,6 +54,21 @@ pub(crate) enum Still {
     Nobody,
 }
 
+/// How far something is that is being done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Progress {
+    pub(crate) step: Step,
+    /// Since when, in seconds since 1970.
+    pub(crate) since: u64,
+    /// So many parts of it are done: people of a backup, and the server's state.
+    pub(crate) done: u64,
+    /// Of so many; 0 where nobody knows yet.
+    pub(crate) of: u64,
+}
+
+/// Hears how many parts of what is being done are done, and of how many.
+type Tell<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
+
 /// What is being done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -58,6 +76,16 @@ pub(crate) enum Step {
     Backup,
     /// A backup is put back into a scratch place.
     Drill,
+}
+
+impl Step {
+    /// As APIs and metrics call it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Backup => "backup",
+            Self::Drill => "drill",
+        }
+    }
 }
 
 /// The server's backups: a handle.
@@ -69,7 +97,7 @@ struct Parts {
     site: Site,
     settings: Backup,
     still: Still,
-    now: Mutex<Option<Step>>,
+    now: Mutex<Option<Progress>>,
 }
 
 impl Site {
@@ -77,17 +105,22 @@ impl Site {
     pub(crate) fn of(config: &Config) -> anyhow::Result<Option<Self>> {
         let settings = &config.backup;
         let (Some(repository), Some(password_file)) =
-            (&settings.repository, &settings.password_file)
+            (place::of(settings)?, &settings.password_file)
         else {
             return Ok(None);
         };
+        let dir = config.data_dir.join("backup");
         Ok(Some(Self {
-            repository: repository.clone(),
-            password_file: password_file.clone(),
+            place: Where {
+                repository,
+                password_file: password_file.clone(),
+                cache: dir.join("cache"),
+                patience_s: settings.timeout()?.as_secs(),
+            },
             keep: settings.keep(),
             data: config.data_dir.clone(),
             people: settings.people.clone().unwrap_or_else(|| config.data_dir.clone()),
-            dir: config.data_dir.join("backup"),
+            dir,
             keeper: crate::agent::find_beside("lattice-keeper", "LATTICE_KEEPER")?,
         }))
     }
@@ -156,8 +189,12 @@ impl Backups {
         let nowhere = dir.join("nowhere");
         let settings = Backup { every: Some("24h".into()), ..Backup::default() };
         let site = Site {
-            repository: nowhere.clone(),
-            password_file: nowhere.clone(),
+            place: Where {
+                repository: Place::Directory(nowhere.clone()),
+                password_file: nowhere.clone(),
+                cache: nowhere.clone(),
+                patience_s: 1,
+            },
             keep: settings.keep(),
             data: dir.to_owned(),
             people: dir.to_owned(),
@@ -178,8 +215,13 @@ impl Backups {
         self.0.as_ref().is_some_and(|parts| matches!(parts.still, Still::Desktops(_)))
     }
 
-    pub(crate) fn every(&self) -> Option<String> {
-        self.0.as_ref()?.settings.every.clone()
+    pub(crate) fn settings(&self) -> Option<&Backup> {
+        Some(&self.0.as_ref()?.settings)
+    }
+
+    /// Where they go; it has no secrets.
+    pub(crate) fn place(&self) -> Option<&Place> {
+        Some(&self.0.as_ref()?.site.place.repository)
     }
 
     /// What came of the last ones.
@@ -195,23 +237,25 @@ impl Backups {
     }
 
     /// What is being done now.
-    pub(crate) fn now(&self) -> Option<Step> {
+    pub(crate) fn now(&self) -> Option<Progress> {
         let parts = self.0.as_ref()?;
         *parts.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes one; in a task of its own, so that it goes on whoever waits.
     pub(crate) async fn back_up(&self) -> anyhow::Result<Made> {
-        self.alone(
-            Step::Backup,
-            |parts| async move { run::back_up(&parts.site, &parts.still).await },
-        )
+        self.alone(Step::Backup, |parts| async move {
+            run::back_up(&parts.site, &parts.still, &|done, of| parts.tell(done, of)).await
+        })
         .await
     }
 
     /// The same for a drill.
     pub(crate) async fn drill(&self) -> anyhow::Result<Drill> {
-        self.alone(Step::Drill, |parts| async move { run::drill(&parts.site).await }).await
+        self.alone(Step::Drill, |parts| async move {
+            run::drill(&parts.site, &|done, of| parts.tell(done, of)).await
+        })
+        .await
     }
 
     async fn alone<T: Send + 'static, F>(
@@ -228,9 +272,10 @@ impl Backups {
             if now.is_some() {
                 bail!("a backup or a drill is under way already; wait until that is done");
             }
-            *now = Some(step);
+            *now = Some(Progress { step, since: run::seconds(), done: 0, of: 0 });
         }
-        let busy = Busy(parts.clone());
+        telemetry::show_backup_step(step.name(), true);
+        let busy = Busy(parts.clone(), step);
         let work = work(parts);
         let done = tokio::spawn(async move {
             let _busy = busy;
@@ -240,25 +285,52 @@ impl Backups {
     }
 }
 
+impl Parts {
+    fn tell(&self, done: u64, of: u64) {
+        if let Some(now) = self.now.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            (now.done, now.of) = (done, of);
+        }
+    }
+}
+
 /// Until it is dropped, something is being done.
-struct Busy(Arc<Parts>);
+struct Busy(Arc<Parts>, Step);
 
 impl Drop for Busy {
     fn drop(&mut self) {
         *self.0.now.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        telemetry::show_backup_step(self.1.name(), false);
     }
 }
 
-/// Whoever reads it reads everything that was ever backed up.
-fn check_password_file(path: &Path) -> anyhow::Result<()> {
-    let found = fs::metadata(path)
-        .with_context(|| format!("read backup.password_file {}", path.display()))?;
-    if found.mode() & 0o077 != 0 {
+/// Whoever reads these reads everything that was ever backed up, or deletes it.
+fn check_secrets(place: &Where) -> anyhow::Result<()> {
+    let (key, file) = match &place.repository {
+        Place::Directory(_) => ("password_file", &place.password_file),
+        Place::Sftp(sftp) => ("ssh_key_file", &sftp.key_file),
+        Place::S3(s3) => ("s3_key_file", &s3.key_file),
+    };
+    for (key, path) in [("password_file", &place.password_file), (key, file)] {
+        let found =
+            fs::metadata(path).with_context(|| format!("read backup.{key} {}", path.display()))?;
+        if found.mode() & 0o077 != 0 {
+            bail!(
+                "backup.{key} {} can be read by others (mode {:o}); chmod 600 {}",
+                path.display(),
+                found.mode() & 0o777,
+                path.display()
+            );
+        }
+    }
+    if let Place::Sftp(sftp) = &place.repository
+        && let Err(error) = fs::metadata(&sftp.known_hosts)
+    {
         bail!(
-            "backup.password_file {} can be read by others (mode {:o}); chmod 600 {}",
-            path.display(),
-            found.mode() & 0o777,
-            path.display()
+            "read backup.ssh_known_hosts {}: {error}; put there what ssh-keyscan -p {} {} prints, once it \
+             was compared with what whoever keeps that machine says",
+            sftp.known_hosts.display(),
+            sftp.port,
+            sftp.host
         );
     }
     Ok(())

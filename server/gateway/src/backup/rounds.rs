@@ -3,6 +3,7 @@
 
 use super::state::Made;
 use super::{Backups, Parts, run};
+use crate::telemetry;
 use anyhow::Context as _;
 use lattice_engine::backups::is_due;
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,7 @@ enum Answer {
 impl Backups {
     /// Goes on for as long as this runs.
     pub(crate) async fn go_round(self) {
+        telemetry::show_backup("lattice_backup_configured", f64::from(self.is_on()));
         let Some(parts) = self.0.clone() else { return };
         parts.site.make_dir().unwrap_or_else(|error| tracing::warn!(error = format!("{error:#}")));
         self.state().count();
@@ -45,6 +47,9 @@ impl Backups {
         // The configuration was looked at before.
         let every = parts.settings.every().ok().flatten();
         let drill_every = parts.settings.drill_every().ok().flatten();
+        if let Some(every) = every {
+            telemetry::show_backup("lattice_backup_interval_seconds", every.as_secs_f64());
+        }
         if every.is_none() && drill_every.is_none() {
             return;
         }

@@ -1,23 +1,40 @@
 //! `[backup]` of the configuration.
 
+use super::place;
 use crate::template;
 use anyhow::bail;
-use lattice_wire::backup::Keep;
+use lattice_wire::backup::{Keep, Place};
 use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// More often than this makes no sense, and less than this is a slip.
 const LEAST: Duration = Duration::from_secs(60);
+/// How long a machine may be silent.
+const PATIENCE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
 
 /// Where backups go, and when. Off until a repository is named.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Backup {
-    /// A directory, best on another machine's disk that is mounted here.
-    pub repository: Option<PathBuf>,
+    /// A directory, best on another machine's disk that is mounted here; or `sftp://user@host:port/path`, or
+    /// `s3://bucket/prefix`.
+    pub repository: Option<String>,
     /// The password that everything there is encrypted with is the first line of this file.
     pub password_file: Option<PathBuf>,
+    /// For SFTP: our private key.
+    pub ssh_key_file: Option<PathBuf>,
+    /// For SFTP: the keys of the other machine, as in `~/.ssh/known_hosts`.
+    pub ssh_known_hosts: Option<PathBuf>,
+    /// For S3: the server, as an address of HTTPS.
+    pub s3_endpoint: Option<String>,
+    /// For S3: where the bucket is, as that server calls it.
+    pub s3_region: Option<String>,
+    /// For S3: the id of the access key is the first line of this file, the secret the second.
+    pub s3_key_file: Option<PathBuf>,
+    /// How long another machine may be silent until it is taken to be gone.
+    pub timeout: String,
     /// How long it is from one backup to the next, such as 24h; none is made by itself where nothing is said.
     pub every: Option<String>,
     /// The same for drills.
@@ -37,6 +54,12 @@ impl Default for Backup {
         Self {
             repository: None,
             password_file: None,
+            ssh_key_file: None,
+            ssh_known_hosts: None,
+            s3_endpoint: None,
+            s3_region: None,
+            s3_key_file: None,
+            timeout: "30s".into(),
             every: None,
             drill_every: None,
             keep_daily: 7,
@@ -61,30 +84,26 @@ impl Backup {
             }
             return Ok(());
         };
-        let text = repository.to_string_lossy();
-        if let Some((scheme, _)) = text.split_once(':')
-            && !text.starts_with('/')
-        {
-            bail!(
-                "backup.repository is a directory of this machine, and {scheme}: is not spoken; mount \
-                 what is elsewhere, as by sshfs, NFS or rclone mount, and name where it is mounted"
-            );
+        self.timeout()?;
+        if !password.is_absolute() {
+            bail!("backup.password_file must be an absolute path, and is {}", password.display());
         }
-        for (key, path) in [("repository", repository), ("password_file", password)] {
-            if !path.is_absolute() {
-                bail!("backup.{key} must be an absolute path, and is {}", path.display());
-            }
-        }
+        let Some(Place::Directory(path)) = place::of(self)? else {
+            return self.check_times(has_broker);
+        };
         for below in [Some(data), self.people.as_deref()].into_iter().flatten() {
-            if repository.starts_with(below) {
+            if path.starts_with(below) {
                 bail!(
-                    "backup.repository is {}, below {}, which it is a backup of; name a directory on \
-                     another disk",
-                    repository.display(),
+                    "backup.repository is {repository}, below {}, which it is a backup of; name a \
+                     directory on another disk",
                     below.display()
                 );
             }
         }
+        self.check_times(has_broker)
+    }
+
+    fn check_times(&self, has_broker: bool) -> anyhow::Result<()> {
         if has_broker && (self.every.is_some() || self.drill_every.is_some()) {
             bail!(
                 "backup.every is for a server that may read people's files, which only the broker's \
@@ -93,6 +112,17 @@ impl Backup {
             );
         }
         Ok(())
+    }
+
+    /// How long another machine may be silent.
+    pub(super) fn timeout(&self) -> anyhow::Result<Duration> {
+        match template::time(&self.timeout) {
+            Ok(span) if PATIENCE.contains(&span) => Ok(span),
+            Ok(_) | Err(_) => bail!(
+                "backup.timeout is {:?}; write how long another machine may be silent, from 1s to 10m",
+                self.timeout
+            ),
+        }
     }
 
     /// Between two backups.
@@ -158,7 +188,8 @@ mod tests {
             &["backup.every", "backup.repository"],
         );
         check(|it| it.repository = Some("backups".into()), &["backup.repository", "absolute"]);
-        check(|it| it.repository = Some("sftp:host:/b".into()), &["sftp:", "mount"]);
+        check(|it| it.repository = Some("sftp:host:/b".into()), &["sftp:", "sftp://user@host"]);
+        check(|it| it.timeout = "0s".into(), &["backup.timeout", "1s"]);
         check(|it| it.repository = Some("/var/lib/lattice/b".into()), &["below", "another disk"]);
     }
 

@@ -78,23 +78,37 @@ impl State {
 
     /// For `/metrics`.
     pub(crate) fn count(&self) {
+        let show = |figures: &[(&'static str, f64)]| {
+            for (name, value) in figures {
+                telemetry::show_backup(name, *value);
+            }
+        };
         if let Some(last) = &self.last {
-            telemetry::show_backup("lattice_backup_ok", f64::from(last.error.is_none()));
+            show(&[
+                ("lattice_backup_ok", f64::from(last.error.is_none())),
+                ("lattice_backup_last_try_timestamp_seconds", last.at as f64),
+            ]);
         }
         if let Some(made) = &self.made {
-            for (name, value) in [
+            show(&[
                 ("lattice_backup_last_success_timestamp_seconds", made.at as f64),
                 ("lattice_backup_duration_seconds", made.seconds),
                 ("lattice_backup_bytes", made.bytes as f64),
                 ("lattice_backup_added_bytes", made.added as f64),
+                ("lattice_backup_people", made.people as f64),
+                ("lattice_backup_files", made.files as f64),
                 ("lattice_backup_left_out", made.left_out as f64),
-            ] {
-                telemetry::show_backup(name, value);
-            }
+                ("lattice_backup_moving_people", made.moving as f64),
+            ]);
         }
         if let Some(drill) = &self.drill {
-            telemetry::show_backup("lattice_backup_drill_timestamp_seconds", drill.at as f64);
-            telemetry::show_backup("lattice_backup_drill_ok", f64::from(drill.error.is_none()));
+            show(&[
+                ("lattice_backup_drill_timestamp_seconds", drill.at as f64),
+                ("lattice_backup_drill_ok", f64::from(drill.error.is_none())),
+                ("lattice_backup_drill_duration_seconds", drill.seconds),
+                ("lattice_backup_drill_files", drill.files as f64),
+                ("lattice_backup_drill_bytes", drill.bytes as f64),
+            ]);
         }
     }
 }

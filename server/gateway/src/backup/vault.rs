@@ -2,7 +2,7 @@
 
 use super::Site;
 use anyhow::{Context as _, bail};
-use lattice_wire::backup::{MAX_LINE, Read, Reply, Request, Where};
+use lattice_wire::backup::{Held, MAX_LINE, Read, Reply, Request};
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -17,7 +17,7 @@ pub(super) struct Vault {
 impl Vault {
     /// Starts the keeper. The repository need not be there.
     pub(super) async fn start(site: &Site) -> anyhow::Result<Self> {
-        super::check_password_file(&site.password_file)?;
+        super::check_secrets(&site.place)?;
         let mut command = Command::new(&site.keeper);
         command.arg("--backup").env_clear().envs(std::env::var_os("PATH").map(|it| ("PATH", it)));
         command.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -28,11 +28,7 @@ impl Vault {
         let (to, from) = (keeper.stdin.take(), keeper.stdout.take());
         let (to, from) = to.zip(from).context("talk to the keeper")?;
         let mut vault = Self { _keeper: keeper, to, from: BufReader::new(from) };
-        let place = Where {
-            repository: site.repository.clone(),
-            password_file: site.password_file.clone(),
-        };
-        vault.say(&place).await?;
+        vault.say(&site.place).await?;
         Ok(vault)
     }
 
@@ -61,6 +57,13 @@ impl Vault {
     pub(super) async fn read(&mut self, request: &Request) -> anyhow::Result<Read> {
         match self.ask(request).await? {
             Reply::Read(read) => Ok(read),
+            other => Err(odd(&other)),
+        }
+    }
+
+    pub(super) async fn hold(&mut self, request: &Request) -> anyhow::Result<Held> {
+        match self.ask(request).await? {
+            Reply::Held(held) => Ok(held),
             other => Err(odd(&other)),
         }
     }

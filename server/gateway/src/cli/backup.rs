@@ -37,9 +37,10 @@ pub struct RestoreArgs {
     /// Which backup, by the first letters that lattice backup list prints. Default: the newest.
     #[arg(long, value_name = "ID")]
     pub snapshot: Option<String>,
-    /// Where it is, instead of what the configuration says.
-    #[arg(long, value_name = "DIRECTORY")]
-    pub repository: Option<PathBuf>,
+    /// Where it is, instead of what the configuration says: a directory, sftp://user@host/path or
+    /// s3://bucket/prefix. What else those need is in the configuration.
+    #[arg(long, value_name = "PLACE")]
+    pub repository: Option<String>,
     /// The file with its password, instead of what the configuration says.
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,

@@ -7,8 +7,10 @@
 //! INVARIANT: a backup is there when the snapshot of the server's state is, which names all others, and
 //! that is written last. Whatever ends this earlier leaves what the next [`vault::Vault::tidy`] removes.
 
+mod hold;
 mod meta;
 mod read;
+mod remote;
 mod restore;
 #[cfg(test)]
 mod tests;
@@ -16,17 +18,29 @@ mod vault;
 
 use lattice_wire::backup::{MAX_LINE, Reply, Request, Where};
 use std::io::{self, BufRead, Read as _, Write};
+use std::panic::{self, AssertUnwindSafe};
 use vault::Vault;
 
 /// What went wrong, as a sentence for whoever operates the server, with what to do.
 type Result<T> = std::result::Result<T, String>;
 
+/// The repository, and what has been read for the person whose turn it is.
+struct Desk {
+    vault: Vault,
+    ahead: Option<hold::Ahead>,
+    held: Option<hold::Held>,
+}
+
 /// Answers all that is asked, until there is nothing more.
 pub(crate) fn serve(mut from: impl BufRead, mut to: impl Write) -> io::Result<()> {
     let Some(place) = line::<Where>(&mut from)? else { return Ok(()) };
-    let mut vault = Vault::at(place);
+    let mut desk = Vault::at(place).map(|vault| Desk { vault, ahead: None, held: None });
     while let Some(request) = line::<Request>(&mut from)? {
-        let reply = answer(&mut vault, request).unwrap_or_else(|detail| Reply::Refused { detail });
+        let reply = match &mut desk {
+            Ok(desk) => caught(desk, request),
+            Err(why) => Err(why.clone()),
+        };
+        let reply = reply.unwrap_or_else(|detail| Reply::Refused { detail });
         let mut said = serde_json::to_vec(&reply)?;
         said.push(b'\n');
         to.write_all(&said)?;
@@ -35,7 +49,28 @@ pub(crate) fn serve(mut from: impl BufRead, mut to: impl Write) -> io::Result<()
     Ok(())
 }
 
-fn answer(vault: &mut Vault, request: Request) -> Result<Reply> {
+fn caught(desk: &mut Desk, request: Request) -> Result<Reply> {
+    let step = match &request {
+        Request::Restore { into, .. } => {
+            format!("; what is in {} is not whole, remove it", into.display())
+        }
+        _ => String::new(),
+    };
+    // Of what is damaged in certain ways the library says nothing and panics.
+    // INVARIANT: whatever is asked next opens the repository anew, so nothing half done is gone on with.
+    let answered = panic::catch_unwind(AssertUnwindSafe(|| answer(desk, request)));
+    answered.unwrap_or_else(|_| {
+        (desk.ahead, desk.held) = (None, None);
+        let why = match desk.vault.trouble() {
+            Some(trouble) => trouble.0,
+            None => desk.vault.damaged("it cannot be read"),
+        };
+        Err(why + &step)
+    })
+}
+
+fn answer(desk: &mut Desk, request: Request) -> Result<Reply> {
+    let vault = &mut desk.vault;
     Ok(match request {
         Request::Init {} => {
             vault.init()?;
@@ -45,7 +80,31 @@ fn answer(vault: &mut Vault, request: Request) -> Result<Reply> {
             vault.open()?;
             Reply::Done {}
         }
-        Request::Read { of, parts, people } => Reply::Read(read::read(vault, of, &parts, &people)?),
+        Request::Read { of, parts, people, held } => {
+            let held = desk.held.take().filter(|_| held);
+            let (read, ahead) = match read::read(vault, of, &parts, &people, held) {
+                Ok(read) => read,
+                Err(why) => {
+                    if vault.trouble().is_none() {
+                        // Where this machine remembers it wrongly, the next one does not.
+                        vault.drop_cache();
+                    }
+                    return Err(why);
+                }
+            };
+            desk.ahead = Some(ahead);
+            Reply::Read(read)
+        }
+        Request::Hold { parts, aside } => {
+            let ahead = desk.ahead.take();
+            let (said, held) = hold::hold(&parts, &aside, ahead.as_ref())?;
+            desk.held = Some(held);
+            Reply::Held(said)
+        }
+        Request::Confirm { set } => {
+            vault.confirm(&set)?;
+            Reply::Done {}
+        }
         Request::Forget { snapshots } => {
             vault.forget(&snapshots)?;
             Reply::Done {}

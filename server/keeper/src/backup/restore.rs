@@ -34,7 +34,9 @@ pub(super) fn restore(vault: &mut Vault, set: Option<&str>, into: &Path) -> Resu
         let home = into.join("homes").join(person.number.to_string());
         let snapshot = repository.get_snapshots(&[&person.snapshot]);
         let snapshot = snapshot.map_err(|error| unfinished(vault.failed("read", &error)))?;
-        let Some(snapshot) = snapshot.first() else { continue };
+        let Some(snapshot) = snapshot.first() else {
+            return Err(unfinished(vault.damaged("somebody's files are missing")));
+        };
         one(vault, &repository, snapshot, &home, &mut restored).map_err(unfinished)?;
     }
     one(vault, &repository, &whole.state, into, &mut restored).map_err(unfinished)?;
@@ -52,7 +54,7 @@ fn choose(vault: &mut Vault, set: Option<&str>) -> Result<Whole> {
         Some(place) => Ok(sets.into_iter().nth(place).expect("it was just found")),
         None if sets.is_empty() => Err(format!(
             "there is no whole backup in {} yet; make one by: lattice backup",
-            vault.repository().display()
+            vault.repository()
         )),
         None => Err(format!(
             "there is no backup {}; the newest are {}",

@@ -1,7 +1,9 @@
 //! What comes back is what was read, and what is damaged is noticed.
 
 use super::serve;
-use lattice_wire::backup::{Keep, Of, Part, Person, Read, Reply, Request, Restored, Set, Where};
+use lattice_wire::backup::{
+    Held, Keep, Of, Part, Person, Place as At, Read, Reply, Request, Restored, Set, Where,
+};
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -30,7 +32,12 @@ impl Place {
 
     /// What is answered to these, one after the other.
     fn ask(&self, requests: &[Request]) -> Vec<Reply> {
-        let place = Where { repository: self.at("vault"), password_file: self.at("password") };
+        let place = Where {
+            repository: At::Directory(self.at("vault")),
+            password_file: self.at("password"),
+            cache: self.at("cache"),
+            patience_s: 1,
+        };
         let mut lines = serde_json::to_string(&place).expect("a line");
         for request in requests {
             lines += "\n";
@@ -55,7 +62,7 @@ impl Place {
 
     fn person(&self) -> Read {
         let parts = vec![Part { name: "data".into(), path: self.at("homes/7/data") }];
-        let read = Request::Read { of: Of::Person(7), parts, people: Vec::new() };
+        let read = Request::Read { of: Of::Person(7), parts, people: Vec::new(), held: false };
         match self.one(read) {
             Reply::Read(read) => read,
             other => panic!("{other:?}"),
@@ -69,7 +76,7 @@ impl Place {
             Part { name: "tls".into(), path: self.at("nowhere") },
         ];
         let people = vec![Person { number: 7, snapshot: person.snapshot.clone() }];
-        match self.one(Request::Read { of: Of::State, parts, people }) {
+        match self.one(Request::Read { of: Of::State, parts, people, held: false }) {
             Reply::Read(state) => (person, state),
             other => panic!("{other:?}"),
         }
@@ -222,10 +229,158 @@ fn what_is_wrong_is_said_with_what_to_do() {
 fn one_process_makes_a_whole_backup() {
     let place = init();
     let parts = vec![Part { name: "data".into(), path: place.at("homes/7/data") }];
-    let read = Request::Read { of: Of::Person(7), parts, people: Vec::new() };
+    let read = Request::Read { of: Of::Person(7), parts, people: Vec::new(), held: false };
     let replies = place.ask(&[read.clone(), read]);
     let [Reply::Read(ahead), Reply::Read(then)] = &replies[..] else { panic!("{replies:?}") };
     assert_ne!(ahead.snapshot, then.snapshot);
     let forget = Request::Forget { snapshots: vec![ahead.snapshot.clone()] };
     assert_eq!(place.ask(&[forget, Request::Check {}]), [Reply::Done {}, Reply::Done {}]);
+}
+
+#[test]
+fn what_changes_while_it_is_read_is_as_it_was_at_one_moment() {
+    let place = init();
+    let data = place.at("homes/7/data");
+    let parts = vec![Part { name: "data".into(), path: data.clone() }];
+    let read =
+        |held| Request::Read { of: Of::Person(7), parts: parts.clone(), people: Vec::new(), held };
+    let hold = Request::Hold { parts: parts.clone(), aside: place.at("aside") };
+    let replies = place.ask(&[read(false), hold, read(true)]);
+    let [Reply::Read(ahead), Reply::Held(Held { unchanged, files, loose: 0 }), Reply::Read(then)] =
+        &replies[..]
+    else {
+        panic!("{replies:?}")
+    };
+    // It was written a moment ago, which is too new to be trusted.
+    assert_eq!((*unchanged, *files), (false, 1));
+    assert_ne!(ahead.snapshot, then.snapshot);
+    assert_eq!((then.files, then.bytes, then.left_out), (ahead.files, ahead.bytes, 0));
+    assert!(!place.at("aside").exists());
+}
+
+/// One in a row of numbers that look random; the same each time.
+fn next(seed: &mut u64) -> usize {
+    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    usize::try_from(*seed >> 33).expect("31 bits")
+}
+
+/// Harms one file of a repository; what was done.
+fn harm(vault: &Path, seed: &mut u64) -> String {
+    let kinds = ["data", "index", "snapshots", "keys", "config"];
+    let kind = kinds[next(seed) % kinds.len()];
+    let mut files = match kind {
+        "config" => vec![vault.join("config")],
+        _ => walk(&vault.join(kind)),
+    };
+    files.sort();
+    let file = &files[next(seed) % files.len()];
+    let mut bytes = fs::read(file).expect("there");
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).expect("set");
+    let how = match next(seed) % 5 {
+        0 => {
+            fs::remove_file(file).expect("removed");
+            return format!("{kind} removed");
+        }
+        1 => {
+            bytes.truncate(next(seed) % bytes.len());
+            "cut"
+        }
+        2 => {
+            bytes.clear();
+            "emptied"
+        }
+        3 => {
+            let place = next(seed) % bytes.len();
+            bytes[place..].fill(0);
+            "ends in zeros"
+        }
+        _ => {
+            let place = next(seed) % bytes.len();
+            bytes[place] ^= 1 << (next(seed) % 8);
+            "flipped"
+        }
+    };
+    fs::write(file, bytes).expect("written");
+    format!("{kind} {how}")
+}
+
+/// Whatever is harmed, what comes back is right or it is said that it does not, and the next backup is one that
+/// can be read or says that it is none.
+#[test]
+fn whatever_is_damaged_is_told_of_and_nothing_wrong_comes_back() {
+    let whole = init();
+    let data = whole.at("homes/7/data");
+    fs::write(data.join("film"), (0..200_000_u32).flat_map(u32::to_le_bytes).collect::<Vec<_>>())
+        .expect("written");
+    whole.backup();
+    fs::write(data.join("essay/more"), "more words").expect("written");
+    whole.backup();
+    let parts = || vec![Part { name: "data".into(), path: whole.at("homes/7/data") }];
+    let right = |back: &Path| {
+        let back = back.join("homes/7/data");
+        fs::read(back.join("film")).ok() == fs::read(data.join("film")).ok()
+            && fs::read(back.join("essay/text")).ok().as_deref() == Some(b"words")
+    };
+    let (mut seed, mut refused) = (7, 0);
+    for round in 0..30 {
+        let place = Place::new();
+        copy(&whole.at("vault"), &place.at("vault"));
+        let harmed = harm(&place.at("vault"), &mut seed);
+        let said = |reply: &Reply| match reply {
+            Reply::Refused { detail } => {
+                assert!(detail.contains("vault") && !detail.contains('\n'), "{harmed}: {detail}");
+                true
+            }
+            _ => false,
+        };
+        let restored = place.one(Request::Restore { set: None, into: place.at("back") });
+        let is_told = match &restored {
+            Reply::Restored(restored) if restored.differing > 0 => true,
+            Reply::Restored(_) => {
+                assert!(right(&place.at("back")), "{round}: {harmed}: wrong, and nothing said");
+                false
+            }
+            other => said(other) || panic!("{harmed}: {other:?}"),
+        };
+        refused += u32::from(is_told);
+        let checked = place.one(Request::Check {});
+        assert!(
+            said(&checked) || !is_told || harmed.starts_with("snapshots"),
+            "{harmed}: {checked:?}"
+        );
+        // Another one, made into what is damaged.
+        let read =
+            Request::Read { of: Of::Person(7), parts: parts(), people: Vec::new(), held: false };
+        let Some(Reply::Read(person)) = place.ask(&[read]).pop() else { continue };
+        let people = vec![Person { number: 7, snapshot: person.snapshot }];
+        let state = vec![Part { name: String::new(), path: place.at("state") }];
+        let read = Request::Read { of: Of::State, parts: state, people, held: false };
+        let Some(Reply::Read(state)) = place.ask(&[read]).pop() else { continue };
+        let confirmed = place.one(Request::Confirm { set: state.snapshot.clone() });
+        if confirmed == (Reply::Done {}) {
+            let back = place.at("again");
+            match place.one(Request::Restore { set: Some(state.snapshot), into: back.clone() }) {
+                Reply::Restored(restored) => {
+                    assert!(restored.differing > 0 || right(&back), "{harmed}: a wrong backup");
+                }
+                // That there are bytes it says, and not which.
+                other => assert!(said(&other), "{harmed}: {other:?}"),
+            }
+        } else {
+            said(&confirmed);
+        }
+        place.one(Request::Tidy { keep: KEEP });
+    }
+    assert!((10..30).contains(&refused), "{refused}");
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("made");
+    for entry in fs::read_dir(from).expect("there") {
+        let entry = entry.expect("there");
+        match entry.path().is_dir() {
+            true => copy(&entry.path(), &to.join(entry.file_name())),
+            false => drop(fs::copy(entry.path(), to.join(entry.file_name())).expect("copied")),
+        }
+    }
 }

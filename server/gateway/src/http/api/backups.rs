@@ -2,14 +2,16 @@
 
 use super::Api;
 use super::answers::conflict;
-use crate::backup::Step;
 use crate::backup::state::{Drill, Made};
+use crate::backup::{Step, run};
 use crate::http::problem::Problem;
 use crate::store::Timestamp;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use lattice_engine::backups::next_at;
 use serde::Serialize;
+use std::time::Duration;
 use utoipa::ToSchema;
 
 /// How backups are doing.
@@ -19,10 +21,22 @@ pub(super) struct BackupView {
     configured: bool,
     /// Whether this server makes them; else root of the machine that has people's files does.
     made_here: bool,
+    /// Where they go, without what opens it.
+    repository: Option<RepositoryView>,
     /// How long it is from one to the next, where they are made by themselves.
     every: Option<String>,
+    /// The same of drills.
+    drill_every: Option<String>,
+    /// When the next one is due, where they are made by themselves.
+    #[schema(format = DateTime)]
+    next_at: Option<String>,
+    /// The same of drills.
+    #[schema(format = DateTime)]
+    next_drill_at: Option<String>,
     /// What is being done now.
     now: Option<Doing>,
+    /// How far that is.
+    progress: Option<ProgressView>,
     /// Why the last try came to nothing; nothing where it succeeded.
     error: Option<String>,
     /// When that was.
@@ -34,6 +48,15 @@ pub(super) struct BackupView {
     drill: Option<DrillView>,
 }
 
+/// Where backups go.
+#[derive(Serialize, ToSchema)]
+struct RepositoryView {
+    /// `directory`, `sftp` or `s3`.
+    kind: &'static str,
+    /// As the configuration has it.
+    place: String,
+}
+
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Doing {
@@ -41,6 +64,17 @@ enum Doing {
     Backup,
     /// One is put back into a scratch place and compared.
     Drill,
+}
+
+/// How far something is.
+#[derive(Serialize, ToSchema)]
+struct ProgressView {
+    #[schema(format = DateTime)]
+    since: String,
+    /// So many parts of it: people and the server's state, or of a drill the files and the whole repository.
+    done: u64,
+    /// Of so many; 0 where that is not known yet.
+    of: u64,
 }
 
 /// A backup that was made.
@@ -117,23 +151,40 @@ pub(super) async fn read(State(api): State<Api>) -> Json<BackupView> {
     Json(view(&api))
 }
 
-fn view(api: &Api) -> BackupView {
+pub(super) fn view(api: &Api) -> BackupView {
     let backups = api.backups();
-    let state = backups.state();
-    let (tried_at, error) = match state.last {
-        Some(last) => (Some(time(last.at)), last.error),
-        None => (None, None),
+    let (state, now) = (backups.state(), backups.now());
+    let next = |last: Option<(u64, bool)>, every: anyhow::Result<Option<Duration>>| {
+        let every = every.ok().flatten().filter(|_| backups.is_here())?;
+        Some(time(next_at(Some(last?), every.as_secs(), run::seconds())))
     };
+    let settings = backups.settings();
+    let tried = state.last.as_ref().map(|last| (last.at, last.error.is_none()));
+    let drilled = state.drill.as_ref().map(|drill| (drill.at, drill.error.is_none()));
     BackupView {
         configured: backups.is_on(),
         made_here: backups.is_here(),
-        every: backups.every(),
-        now: backups.now().map(|step| match step {
+        repository: backups
+            .place()
+            .map(|place| RepositoryView { kind: place.kind(), place: place.to_string() }),
+        every: settings.and_then(|settings| settings.every.clone()),
+        drill_every: settings.and_then(|settings| settings.drill_every.clone()),
+        next_at: settings.and_then(|settings| next(tried, settings.every())),
+        // Of nothing there is no drill.
+        next_drill_at: settings
+            .filter(|_| state.made.is_some())
+            .and_then(|settings| next(drilled, settings.drill_every())),
+        now: now.map(|now| match now.step {
             Step::Backup => Doing::Backup,
             Step::Drill => Doing::Drill,
         }),
-        error,
-        tried_at,
+        progress: now.map(|now| ProgressView {
+            since: time(now.since),
+            done: now.done,
+            of: now.of,
+        }),
+        tried_at: state.last.as_ref().map(|last| time(last.at)),
+        error: state.last.and_then(|last| last.error),
         last: state.made.map(Into::into),
         drill: state.drill.map(Into::into),
     }

@@ -1,7 +1,8 @@
 //! What administrators see of the machine: figures as they change, and what is wrong.
 
-use super::Api;
 use super::gate::Pass;
+use super::{Api, backups};
+use crate::accept::Guard;
 use crate::doctor::Finding;
 use crate::host::Load;
 use axum::Json;
@@ -11,7 +12,7 @@ use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -44,31 +45,58 @@ pub(super) struct Checks {
 }
 
 /// How the machine is and what it carries, each two seconds. The events are called `figures` and have a
-/// `Figures` each; the answer ends after half a minute, and is to be asked for again.
+/// `Figures` each; one called `backup` has how backups are doing, at first and when that has changed. The
+/// answer ends after half a minute, and is to be asked for again.
 #[utoipa::path(
     get, path = "/api/v1/machine/figures", tag = "machine",
     responses((status = 200, content_type = "text/event-stream", body = Figures))
 )]
 pub(super) async fn figures(State(api): State<Api>, pass: Pass) -> Response {
-    let guard = pass.connection.guard.clone();
-    let events = stream::unfold((api, guard, 0), |(api, mut guard, number)| async move {
-        if number == FIGURES {
-            return None;
+    let told = Told { api, guard: pass.connection.guard.clone(), number: 0, backup: String::new() };
+    let events = stream::unfold((told, VecDeque::new()), |(mut told, mut queue)| async move {
+        if queue.is_empty() {
+            queue = told.next().await?;
         }
-        if number > 0 {
-            tokio::select! {
-                _ = guard.closing() => return None,
-                () = sleep(EVERY) => {}
-            }
-        }
-        let event = Event::default().event("figures").retry(AGAIN).json_data(api.figures()).ok()?;
-        Some((Ok::<_, Infallible>(event), (api, guard, number + 1)))
+        let event = queue.pop_front()?;
+        Some((Ok::<_, Infallible>(event), (told, queue)))
     });
     let mut response = Sse::new(events).into_response();
     // nginx would keep events until its buffer is full.
     let unbuffered = HeaderName::from_static("x-accel-buffering");
     response.headers_mut().insert(unbuffered, HeaderValue::from_static("no"));
     response
+}
+
+/// What one connection was told.
+struct Told {
+    api: Api,
+    guard: Guard,
+    number: u32,
+    backup: String,
+}
+
+impl Told {
+    /// The next events, once it is time; nothing where the answer ends.
+    async fn next(&mut self) -> Option<VecDeque<Event>> {
+        if self.number == FIGURES {
+            return None;
+        }
+        if self.number > 0 {
+            tokio::select! {
+                _ = self.guard.closing() => return None,
+                () = sleep(EVERY) => {}
+            }
+        }
+        self.number += 1;
+        let event = Event::default().event("figures").retry(AGAIN);
+        let mut queue = VecDeque::from([event.json_data(self.api.figures()).ok()?]);
+        let backup = serde_json::to_string(&backups::view(&self.api)).ok()?;
+        if backup != self.backup {
+            queue.push_back(Event::default().event("backup").data(&backup));
+            self.backup = backup;
+        }
+        Some(queue)
+    }
 }
 
 /// What `lattice doctor` finds: what is right, what is wrong, and what to do about it.

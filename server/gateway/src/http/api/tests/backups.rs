@@ -22,6 +22,13 @@ async fn what_fails_is_told_of_where_administrators_look() {
             }
             tokio::task::yield_now().await;
         };
+        // An hour after what failed it is tried again.
+        let (tried, next) = (&told["tried_at"], &told["next_at"]);
+        assert!(tried.is_string() && next.is_string() && tried.as_str() < next.as_str(), "{told}");
+        assert_eq!(
+            (&told["repository"]["kind"], &told["progress"]),
+            (&json!("directory"), &Value::Null)
+        );
         let why = if seen == "error" { &told["error"] } else { &told["drill"]["error"] };
         assert!(why.as_str().is_some_and(|why| why.contains("backup.password_file")), "{told}");
     }

@@ -28,6 +28,10 @@ async fn figures_are_for_administrators_and_count_what_is_there() {
     assert_eq!(figures["viewers"], 2);
     assert!(figures["cores"].as_u64() > Some(0), "{figures}");
     assert!(figures["memory"]["total_bytes"].as_u64() > Some(0), "{figures}");
+    // How backups are doing comes with the first ones.
+    let frame = body.frame().await.expect("an event").expect("no error").into_data();
+    let text = String::from_utf8(frame.expect("data").to_vec()).expect("text");
+    assert!(text.contains("event: backup") && text.contains("\"configured\":true"), "{text}");
     let checks = world.get("/api/v1/machine/checks", &mine).await;
     assert_eq!((checks.status, checks.json()), (StatusCode::OK, json!({ "checks": [] })));
 }
