@@ -68,14 +68,14 @@ function Known({ backup, now }) {
     drill?.error && failure('backups.drill-failed', drill.error, drill.at, now),
     h('dl', { class: 'backups-facts' },
       fact('backups.last', last ? since(last.at, now) : t('backups.never'), last ? error ? 'warn' : 'good' : 'warn',
-        last && said('backups.last-what', { people: last.people, files: last.files.toLocaleString(), amount: amount(last.bytes), added: amount(last.added_bytes), span: took(last.seconds) }),
-        last && last.left_out > 0 && said('backups.left-out', { count: last.left_out }),
-        last && last.moving > 0 && said('backups.moving', { count: last.moving })),
+        last && soft('backups.last-what', { people: last.people, files: last.files.toLocaleString(), amount: amount(last.bytes), added: amount(last.added_bytes), span: took(last.seconds) }),
+        last && last.left_out > 0 && soft('backups.left-out', { count: last.left_out }),
+        last && last.moving > 0 && soft('backups.moving', { count: last.moving })),
       fact('backups.drill', drill ? since(drill.at, now) : t('backups.no-drill'), drill ? drill.ok ? 'good' : 'stop' : 'warn',
-        drill ? drill.ok && said('backups.drill-what', { files: drill.files.toLocaleString(), amount: amount(drill.bytes), span: took(drill.seconds) })
-          : said('backups.no-drill-why')),
+        drill ? drill.ok && soft('backups.drill-what', { files: drill.files.toLocaleString(), amount: amount(drill.bytes), span: took(drill.seconds) })
+          : soft('backups.no-drill-why')),
       fact('backups.next', planned(backup, now), '',
-        said(next(backup), { every: backup.every ?? '', drill: backup.drill_every ?? '' })),
+        soft(next(backup), { every: backup.every ?? '', drill: backup.drill_every ?? '' })),
       repository && fact('backups.where', t(/** @type {TextKey} */ (`backups.kind-${repository.kind}`)), '', h('span', { class: 'soft' }, repository.place))));
 }
 
@@ -98,7 +98,7 @@ function next({ made_here: isHere, every, drill_every: drill }) {
 const took = (seconds) => (seconds < 60 ? t('backups.seconds', { count: Math.max(Math.round(seconds), 1) }) : span(seconds));
 
 /** @param {TextKey} key @param {Record<string, string | number>} [values] */
-const said = (key, values) => h('span', { class: 'soft', key }, t(key, values));
+const soft = (key, values) => h('span', { class: 'soft', key }, t(key, values));
 
 /** @param {TextKey} name @param {string} value @param {'' | 'good' | 'warn' | 'stop'} tone @param {...import('../../vendor/preact/preact.mjs').Child} more */
 const fact = (name, value, tone, ...more) => h('div', { key: name },
