@@ -206,7 +206,7 @@ async fn an_installed_app_runs_on_a_desktop_also_where_no_registry_is() {
     let plain = Spec { template: "plain".into(), text: Some(text.into()), ..spec(1) };
     start(&runtime, &plain).await;
     let error = runtime.open(&plain.session, "hello").await.expect_err("nobody fetched it");
-    assert!(error.to_string().contains("is not there"), "{error}");
+    assert!(error.to_string().contains("was not installed of a signed catalogue"), "{error}");
     school.pull(&wanted).await.expect("it is there");
     runtime.open(&plain.session, "hello").await.expect("it opens");
     let found = school.containers.inspect(&plain.session, "app-hello");

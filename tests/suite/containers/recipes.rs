@@ -84,9 +84,6 @@ async fn a_desktop_is_what_its_own_template_says_also_after_the_broker_restarts(
 async fn what_no_file_may_say_is_refused_by_the_broker_in_a_text_too() {
     let containers = Containers::with_templates(&[BASE]);
     let runtime = containers.open();
-    // It is there, and nobody who may has named it.
-    let id = docker(&["image", "inspect", "--format", "{{.Id}}", "lattice/terminal"]);
-    let pinned = format!("debian@{}", id.trim());
     let long = format!("{BASE}#{}\n", "x".repeat(64 << 10));
     let changed = |from: &str, to: &str| BASE.replace(from, to);
     for (text, parts) in [
@@ -96,7 +93,6 @@ async fn what_no_file_may_say_is_refused_by_the_broker_in_a_text_too() {
         (changed("mem_limit: 128m", "network_mode: host"), &["line 2", "network_mode"]),
         (changed("data: write", "data: everything"), &["line 6"]),
         (changed("lattice/terminal", "alpine:latest"), &["line 2", "by its digest"]),
-        (changed("lattice/terminal", &pinned), &["the app code", &pinned, "lattice catalogue add"]),
         (changed("name: plain", "name: other"), &["named \"other\" and not \"plain\""]),
         (changed("name: plain", "name: ../../etc"), &["line 1"]),
         (long, &["at most 65536 bytes"]),
@@ -109,4 +105,25 @@ async fn what_no_file_may_say_is_refused_by_the_broker_in_a_text_too() {
         }
         assert_eq!(containers.of(&spec.session), Vec::<String>::new());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_is_there_and_that_nobody_chose_is_no_app_of_a_text_that_is_sent() {
+    let containers = Containers::with_templates(&[BASE]);
+    let runtime = containers.open();
+    let id = docker(&["image", "inspect", "--format", "{{.Id}}", "lattice/terminal"]);
+    let pinned = format!("lattice.invalid/terminal@{id}");
+    let text = BASE.replace("lattice/terminal", &format!("'{pinned}'"));
+    let text = text.replace("title: Code }", "title: Code, opens: at-start }");
+    let plain = Spec { template: "plain".into(), text: Some(text.into()), ..spec(1) };
+    start(&runtime, &plain).await;
+    let list = runtime.list().await.expect("a list");
+    let seen = list.iter().find(|seen| seen.session == plain.session).expect("it runs");
+    assert_eq!(seen.apps.len(), 1, "its owner is told: {:?}", seen.apps);
+    let error = runtime.open(&plain.session, "code").await.expect_err("refused").to_string();
+    for part in ["the app code", &pinned, "lattice catalogue add"] {
+        assert!(error.contains(part), "{part:?} is not in {error:?}");
+    }
+    assert!(containers.of(&plain.session).iter().all(|name| !name.contains("app-code")));
+    runtime.remove(&plain.session).await.expect("a removal");
 }

@@ -383,6 +383,9 @@ impl Desktops {
         name: &str,
     ) -> Result<(), RuntimeError> {
         let app = app(template, name)?;
+        if recipe.is_some() {
+            self.check_image(name, &app.image)?;
+        }
         let (uid, place) = (uid(owner)?, self.place(session));
         let Settings { keeper, paths, .. } = &self.settings;
         let image = self.image(app.image.clone()).await?;

@@ -7,7 +7,6 @@ use crate::runtime::RuntimeError;
 use crate::template::{self, is_own_image, read_sent};
 use lattice_engine::session::SessionId;
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// A template that was read, and the text that was sent of it.
@@ -26,15 +25,16 @@ impl Desktops {
             return Ok(Recipe { template, text: None, digest: None });
         };
         let template = read_sent(&order.template, text).map_err(RuntimeError::Refused)?;
-        self.check_images(&template)?;
         let digest = Some(template::digest(text));
         Ok(Recipe { template: Cow::Owned(template), text: Some(text), digest })
     }
 
     /// Whoever sends a text chooses among the images of Lattice's own, of the broker's own templates, and
-    /// of signed catalogues: not among all that happen to be on the machine.
-    fn check_images(&self, sent: &Template) -> Result<(), RuntimeError> {
-        check_images(sent, self.settings.templates.values(), |image| self.pulls.has_admitted(image))
+    /// of signed catalogues: not among all that happen to be on the machine. It is asked when an app opens,
+    /// so that a desktop with one that may not does start: it may have come of a backup.
+    pub(super) fn check_image(&self, app: &str, image: &str) -> Result<(), RuntimeError> {
+        let own = self.settings.templates.values();
+        check_image((app, image), own, |image| self.pulls.has_admitted(image))
     }
 
     /// What a desktop was made of that is there.
@@ -73,25 +73,23 @@ impl Desktops {
     }
 }
 
-fn check_images<'a>(
-    sent: &Template,
+fn check_image<'a>(
+    (app, image): (&str, &str),
     own: impl Iterator<Item = &'a Template>,
     is_admitted: impl Fn(&str) -> bool,
 ) -> Result<(), RuntimeError> {
-    let own = own.flat_map(|own| own.apps.values()).map(|app| app.image.as_str());
-    let own: BTreeSet<&str> = own.collect();
-    let is_known = |image: &str| own.contains(image) || is_own_image(image) || is_admitted(image);
-    match sent.apps.iter().find(|(_, app)| !is_known(&app.image)) {
-        None => Ok(()),
-        Some((name, app)) => Err(foreign(name, &app.image)),
+    let mut own = own.flat_map(|own| own.apps.values());
+    match is_own_image(image) || own.any(|own| own.image == image) || is_admitted(image) {
+        true => Ok(()),
+        false => Err(foreign(app, image)),
     }
 }
 
 fn foreign(app: &str, image: &str) -> RuntimeError {
     RuntimeError::Unusable {
         what: format!(
-            "the app {app} is to be made of {image}, which is neither of Lattice's own images nor of any \
-             that a signed catalogue named"
+            "the app {app} is to be made of {image}, which is none of Lattice's own images, and was not \
+             installed of a signed catalogue"
         ),
         remedy: "have an administrator install it of a signed catalogue (lattice catalogue add), or name \
                  it in a template among the server's own files (desktops.templates)"
@@ -132,9 +130,8 @@ mod tests {
         let pinned = |name: &str| format!("{name}@sha256:{}", "0a".repeat(32));
         let (own, admitted, other) = (pinned("r.example/own"), pinned("draw"), pinned("evil"));
         let templates = [template(&own)];
-        let check = |image: &str| {
-            check_images(&template(image), templates.iter(), |image| image == admitted)
-        };
+        let check =
+            |image: &str| check_image(("code", image), templates.iter(), |image| image == admitted);
         for good in ["lattice/terminal", "lattice/anything", &own, &admitted] {
             assert!(check(good).is_ok(), "{good}");
         }
