@@ -41,6 +41,9 @@ enum Fault {
 
 type Answer<T> = Result<T, Fault>;
 
+/// What is in a directory, each with its size in bytes.
+type Names = Vec<(String, u64)>;
+
 /// What can be reached no longer, or was refused, as a sentence for whoever operates the server.
 #[derive(Debug, Clone)]
 pub(super) struct Trouble(pub(super) String);
@@ -145,7 +148,7 @@ impl Remote {
     }
 }
 
-fn list(transport: &Transport, of: FileType) -> Answer<Vec<(String, u64)>> {
+fn list(transport: &Transport, of: FileType) -> Answer<Names> {
     match transport {
         Transport::Sftp(pool) => pool.list(of),
         Transport::S3(bucket) => bucket.list(of),

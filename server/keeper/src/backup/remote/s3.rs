@@ -1,7 +1,7 @@
 //! Objects in a bucket: addresses are signed by `rusty-s3`, and asked for by `ureq`, one thread each.
 
 use super::text::one_line;
-use super::{Answer, Fault};
+use super::{Answer, Fault, Names};
 use bytes::Bytes;
 use lattice_wire::backup::S3;
 use rustic_core::FileType;
@@ -75,7 +75,7 @@ impl Bucket {
     }
 
     /// Names without what is before them, and their sizes in bytes.
-    pub(super) fn list(&self, of: FileType) -> Answer<Vec<(String, u64)>> {
+    pub(super) fn list(&self, of: FileType) -> Answer<Names> {
         let below = match of {
             FileType::Config => "config".to_owned(),
             FileType::Index | FileType::Key | FileType::Snapshot | FileType::Pack => {
@@ -101,7 +101,7 @@ impl Bucket {
         below: &str,
         token: Option<&str>,
         most: Option<usize>,
-    ) -> Answer<(Vec<(String, u64)>, Option<String>)> {
+    ) -> Answer<(Names, Option<String>)> {
         let mut ask = self.signer.list_objects_v2(Some(&self.credentials));
         ask.with_prefix(format!("{}{below}", self.prefix));
         if let Some(token) = token {

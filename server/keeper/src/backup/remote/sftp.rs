@@ -42,11 +42,11 @@ impl Pool {
             Some(session) => Ok(session),
             None => Session::connect(&self.place, self.patience),
         };
-        let done = session.and_then(|mut session| {
+        let done = session.map(|mut session| {
             let done = work(&mut session);
             // What broke in the middle has answers on the way that belong to nothing.
             let is_well = !matches!(done, Err(Fault::Passing(_))) && session.is_even();
-            Ok((done, is_well.then_some(session)))
+            (done, is_well.then_some(session))
         });
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.1 -= 1;
