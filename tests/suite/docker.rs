@@ -96,6 +96,9 @@ fn a_desktop_is_shown_at_once_from_the_pool_and_soon_from_nothing() {
         docker(&["exec", &name(&session, "desktop"), "sh", "-c", owner]).contains("true")
     });
     eventually("the pool to be filled again", || ready(&serve) == 1);
+    until_some("administrators to be told of it", GENEROUS * 2, || {
+        (serve.metric("lattice_pool", &["of=\"ready\""]) >= 1.0).then_some(())
+    });
     delete(&serve, &session);
     viewer.wait_closed();
     eventually("nothing of it to be left", || containers(&session).is_empty());

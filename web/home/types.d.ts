@@ -219,6 +219,9 @@ export interface Figures {
   readonly sessions: Readonly<Record<string, number>>;
   readonly viewers: number;
   readonly desktops_bytes: number;
+  /** Desktops that are half started ahead of time, where there are such. */
+  readonly pool: { readonly ready: number, readonly wanted: number } | null;
+  readonly limits: { readonly reserve_bytes: number, readonly starts: number, readonly viewers: number, readonly encoders: number };
 }
 
 /** What was found of one thing. */

@@ -109,8 +109,7 @@ impl Admission {
 
     /// Whether one more may start that needs so many bytes.
     pub fn decide(&self, machine: &Machine, load: &Load, need: u64) -> Verdict {
-        let reserve = LEAST_RESERVE.max(machine.total / RESERVE_PART);
-        let wanted = load.promised.saturating_add(need).saturating_add(reserve);
+        let wanted = load.promised.saturating_add(need).saturating_add(reserve(machine.total));
         // Where there is no desktop nothing would ever become free: better to try.
         let fits = load.desktops == 0 || machine.available.is_none_or(|free| wanted <= free);
         if !fits {
@@ -158,8 +157,13 @@ impl Admission {
     }
 }
 
+/// What is never given away of a machine with so much memory, in bytes.
+pub fn reserve(total: u64) -> u64 {
+    LEAST_RESERVE.max(total / RESERVE_PART)
+}
+
 /// How many may start at a time.
-fn at_once(machine: &Machine) -> u32 {
+pub fn at_once(machine: &Machine) -> u32 {
     match machine.pressure {
         Some(pressure) if pressure >= PRESSED => 1,
         Some(_) | None => STARTS_A_CORE * machine.cores.max(1),

@@ -1,8 +1,10 @@
 //! The machine that this server runs on: what it has, how busy it is, and what is wrong with it.
 
-use crate::config::Config;
+use crate::config::{Config, Desktops, Video};
 use crate::doctor::{self, Finding};
 use crate::manager::Gauge;
+use crate::share::encoders;
+use lattice_engine::admission::{at_once, reserve};
 use rustix::fs::statvfs;
 use serde::Serialize;
 use std::fs;
@@ -52,6 +54,19 @@ pub struct Room {
     pub free_bytes: u64,
 }
 
+/// What this server gives at most, whoever asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Limits {
+    /// Memory that no desktop gets that is about to start, in bytes.
+    pub reserve_bytes: u64,
+    /// How many desktops start at a time, as busy as the machine is now.
+    pub starts: u32,
+    /// How many people look at one desktop.
+    pub viewers: u16,
+    /// How many video encoders run at a time, of all desktops together; 0 where films are tiles.
+    pub encoders: u8,
+}
+
 impl Host {
     /// A server with this directory for data, from now on.
     pub fn new(data: PathBuf, config: Option<Config>) -> Self {
@@ -72,6 +87,20 @@ impl Host {
             pressure_percent: machine.pressure,
             memory: room((machine.total, machine.available.unwrap_or(0))),
             disk: room(disk.unwrap_or_default()),
+        }
+    }
+
+    /// What it gives at most.
+    pub fn limits(&self) -> Limits {
+        let machine = Gauge::Kernel.read();
+        let told = self.0.config.as_ref();
+        let viewers = told.map(|config| config.desktops.max_viewers);
+        let h264 = told.map(|config| config.video.h264);
+        Limits {
+            reserve_bytes: reserve(machine.total),
+            starts: at_once(&machine),
+            viewers: viewers.unwrap_or_else(|| Desktops::default().max_viewers),
+            encoders: encoders(h264.unwrap_or_else(|| Video::default().h264)),
         }
     }
 
@@ -100,6 +129,14 @@ mod tests {
         assert_eq!(averages("0.52 1.50 12.00 2/310 4711\n"), Some([0.52, 1.5, 12.0]));
         assert_eq!(averages("0.52 soon"), None);
         assert_eq!(averages(""), None);
+    }
+
+    #[test]
+    fn where_nothing_is_told_the_usual_limits_hold_on_this_machine() {
+        let limits = Host::new("/".into(), None).limits();
+        assert_eq!(limits.viewers, 100);
+        assert!(limits.encoders > 0 && limits.starts > 0, "{limits:?}");
+        assert!(limits.reserve_bytes >= 512 << 20, "{limits:?}");
     }
 
     #[test]

@@ -69,6 +69,8 @@ test('administrators see how busy the machine is and what is wrong with it', dou
     assert.deepEqual(lines.map((line) => line.match(/engine|images|data|clock/)?.[0]), ['images', 'clock', 'engine', 'data'], 'what is wrong comes first');
     await checks.filter({ hasText: 'make images APPS=dbus' }).waitFor();
 
+    const places = await page.getByRole('region', { name: 'Places and limits' }).innerText();
+    assert.match(places, /Ready ahead of time\s+1 of 2[\s\S]*Waiting for a place\s+Nobody[\s\S]*start at a time\s+16[\s\S]*kept free\s+3\.2 GB[\s\S]*one desktop\s+100/);
     const busiest = page.getByRole('region', { name: 'Desktops by memory' }).getByRole('listitem');
     assert.match(await busiest.first().innerText(), /Weather app[\s\S]*1\.9 GB[\s\S]*140 %/);
     const volumes = page.getByRole('region', { name: 'Volumes' });
@@ -155,13 +157,15 @@ test('an administrator removes images that nothing uses, one or all of them', do
 
 test('a machine that cannot be looked at says so, and an empty one is shown', doubleOnly(), async () => {
   const { double } = house.reset();
-  Object.assign(double.figures, { load: null, pressure_percent: null, sessions: {}, viewers: 0, desktops_bytes: 0, disk: { total_bytes: 0, free_bytes: 0 } });
+  Object.assign(double.figures, { load: null, pressure_percent: null, sessions: {}, viewers: 0, desktops_bytes: 0, disk: { total_bytes: 0, free_bytes: 0 }, pool: null, limits: { reserve_bytes: 0.5 * GIB, starts: 1, viewers: 100, encoders: 0 } });
   double.faults.push({ match: /GET .*machine\/checks/, status: 500, title: 'Broken', detail: 'the engine hangs' });
   double.faults.push({ match: /GET .*machine\/(images|volumes)/, status: 503, title: 'Not now', detail: 'the container engine does not answer at /var/run/docker.sock; start it (systemctl start docker), or name its socket with --engine' });
   await visit.visitAsAdmin('/#machine', async (page) => {
     await page.getByText('The machine could not be looked at').waitFor();
     await page.getByText('No desktop runs at the moment.').waitFor();
     await page.getByText('0 run', { exact: true }).waitFor();
+    const places = await page.getByRole('region', { name: 'Places and limits' }).innerText();
+    assert.match(places, /Ready ahead of time\s+None on this server[\s\S]*Films at a time\s+None: video is off/);
     await page.getByText('The images could not be read').waitFor();
     await page.getByText('What people keep could not be read').waitFor();
     await look(page, 'machine-empty');

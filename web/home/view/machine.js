@@ -105,6 +105,7 @@ export class Machine extends Component {
             problem ? h(Failed, { title: t('machine.unchecked'), problem, onRetry: () => void this.#check() })
               : checks ? list(checks) : h('p', { class: 'soft' }, t('machine.checking')))),
         h('div', { class: 'project-side' },
+          h(Places, { figures, sessions }),
           h(Busiest, { sessions }))),
       h('div', { class: 'machine-stock' }, h(Volumes, stock), h(Images, stock)));
   }
@@ -161,6 +162,24 @@ const list = (checks) => h('ul', { class: 'checks' }, ...ORDER.flatMap((verdict)
       h('span', { class: 'soft' }, check.text),
       check.remedy && h('span', { class: 'remedy' }, check.remedy)));
 }));
+
+/** Who waits, what is ready for them, and what nobody gets more of. @param {{ figures: Figures | null, sessions: readonly Session[] }} props */
+function Places({ figures, sessions }) {
+  const inLine = sessions.flatMap(({ queue }) => (queue ? [queue] : [])).toSorted((a, b) => b.position - a.position);
+  const last = inLine[0]?.eta_s ?? null;
+  const count = inLine.length;
+  const line = count === 0 ? t('machine.line-none') : last === null ? t('machine.line-unknown', { count }) : t('machine.line-some', { count, span: span(last) });
+  const row = (/** @type {TextKey} */ name, /** @type {string | number} */ value) => h('div', { key: name }, h('dt', null, t(name)), h('dd', null, value));
+  return h('section', { class: 'panel rows', 'aria-labelledby': 'p-places', 'aria-busy': String(!figures) },
+    h('h2', { id: 'p-places' }, t('machine.places')),
+    figures && h('dl', { class: 'facts' },
+      row('machine.ready', figures.pool && figures.pool.wanted > 0 ? t('machine.ready-of', figures.pool) : t('machine.ready-none')),
+      row('machine.line', line),
+      row('machine.starts', figures.limits.starts),
+      row('machine.reserve', amount(figures.limits.reserve_bytes)),
+      row('machine.most-viewers', figures.limits.viewers),
+      row('machine.encoders', figures.limits.encoders || t('machine.encoders-none'))));
+}
 
 /** @param {{ sessions: readonly Session[] }} props */
 function Busiest({ sessions }) {

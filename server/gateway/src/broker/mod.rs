@@ -378,6 +378,7 @@ async fn answer(desktops: &Arc<Desktops>, request: Request) -> Reply {
         }
         Request::Images => return or_refused(desktops.images().await.map(Reply::Images)),
         Request::Volumes => return or_refused(desktops.volumes().await.map(Reply::Volumes)),
+        Request::Pool => return or_refused(desktops.pool().await.map(Reply::Pool)),
         Request::RemoveImage(image) => desktops.remove_image(&image).await,
         Request::Reserve => {
             return or_refused(desktops.reserve().await.map(|id| Reply::Reserved(id.map(Id))));

@@ -9,7 +9,7 @@
 //! know, remove images that nothing needs, and not more: no mount, no capability, no user id, no network
 //! without walls.
 
-pub use super::stock::{ImageId, ImageKind, SeenImage, Volumes};
+pub use super::stock::{ImageId, ImageKind, Pool, SeenImage, Volumes};
 use crate::auth::Token;
 use crate::logs::{PartName, Window};
 use lattice_engine::session::SessionId;
@@ -75,6 +75,8 @@ pub enum Request {
     RemoveImage(ImageId),
     /// What everybody keeps.
     Volumes,
+    /// How many desktops are half started ahead of time.
+    Pool,
     /// All there are.
     List,
     /// Say [`Reply::Changed`] whenever the list may differ, until the connection ends.
@@ -131,6 +133,8 @@ pub enum Reply {
     Images(Vec<SeenImage>),
     /// What everybody keeps.
     Volumes(Volumes),
+    /// How many desktops are half started ahead of time.
+    Pool(Pool),
     /// What a keeper answers follows, as it gives it.
     Keeps,
     /// So much of an image is here; more lines follow, and at last [`Reply::Done`] or a refusal.

@@ -93,6 +93,15 @@ impl TryFrom<String> for ImageId {
     }
 }
 
+/// Desktops that are half started before anybody has asked for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Pool {
+    /// How many are there.
+    pub ready: usize,
+    /// How many are to be there.
+    pub wanted: usize,
+}
+
 /// What people keep, also those who have no desktop at this moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Volumes {

@@ -347,6 +347,7 @@ pub(super) fn odd(reply: &Reply) -> RuntimeError {
         Reply::Recipe(_) => "a template",
         Reply::Images(_) => "images",
         Reply::Volumes(_) => "volumes",
+        Reply::Pool(_) => "a pool",
         Reply::Keeps => "what a keeper says",
         Reply::Pulling(_) => "how far a pull is",
         Reply::Says => "a log",

@@ -1,7 +1,7 @@
-//! What a runtime holds beside desktops: images, and what people keep.
+//! What a runtime holds beside desktops that run: images, what people keep, and what is ready ahead of time.
 
 use super::{Docker, Fake, Runtime, RuntimeError};
-use crate::broker::protocol::{ImageId, Reply, Request, SeenImage, Volumes};
+use crate::broker::protocol::{ImageId, Pool, Reply, Request, SeenImage, Volumes};
 
 /// Why there are no images where desktops are sandboxes.
 pub(crate) const NO_IMAGES: &str =
@@ -37,6 +37,14 @@ impl Runtime {
             Self::Fake(fake) => fake.volumes().map(Some),
         }
     }
+
+    /// How many desktops are half started ahead of time; nothing where none ever are.
+    pub async fn pool(&self) -> Result<Option<Pool>, RuntimeError> {
+        match self {
+            Self::Process(_) | Self::Fake(_) => Ok(None),
+            Self::Docker(docker) => docker.pool().await.map(Some),
+        }
+    }
 }
 
 impl Docker {
@@ -54,6 +62,13 @@ impl Docker {
     async fn volumes(&self) -> Result<Volumes, RuntimeError> {
         match self.ask(&Request::Volumes).await? {
             Reply::Volumes(volumes) => Ok(volumes),
+            other => Err(super::docker::odd(&other)),
+        }
+    }
+
+    async fn pool(&self) -> Result<Pool, RuntimeError> {
+        match self.ask(&Request::Pool).await? {
+            Reply::Pool(pool) => Ok(pool),
             other => Err(super::docker::odd(&other)),
         }
     }

@@ -1,7 +1,7 @@
 //! What administrators see of the machine, as numbers without names.
 
-use crate::broker::protocol::{Held, ImageKind, SeenImage, Stored};
-use crate::host::{Load, Room};
+use crate::broker::protocol::{Held, ImageKind, Pool, SeenImage, Stored};
+use crate::host::{Limits, Load, Room};
 use metrics::{Unit, describe_gauge, gauge};
 
 const PLACES: [&str; 3] = ["data", "home", "apps"];
@@ -22,6 +22,25 @@ pub fn count_load(load: &Load, desktops: u64) {
     if let Some(percent) = load.pressure_percent {
         gauge!("lattice_machine_pressure_ratio").set(f64::from(percent) / 100.0);
     }
+}
+
+/// What this server gives at most.
+pub fn count_limits(limits: &Limits) {
+    gauge!("lattice_limit_reserve_bytes").set(limits.reserve_bytes as f64);
+    for (of, limit) in [
+        ("starts", limits.starts),
+        ("viewers", limits.viewers.into()),
+        ("encoders", limits.encoders.into()),
+    ] {
+        gauge!("lattice_limit", "of" => of).set(f64::from(limit));
+    }
+}
+
+/// Desktops that are half started ahead of time; none where none ever are, or nobody knows.
+pub fn count_pool(pool: Option<Pool>) {
+    let Pool { ready, wanted } = pool.unwrap_or(Pool { ready: 0, wanted: 0 });
+    gauge!("lattice_pool", "of" => "ready").set(ready as f64);
+    gauge!("lattice_pool", "of" => "wanted").set(wanted as f64);
 }
 
 /// The images that there are.
@@ -65,6 +84,9 @@ pub(super) fn describe() {
     describe_gauge!("lattice_machine_load", "Programs that run or wait to, over a minute");
     describe_gauge!("lattice_machine_pressure_ratio", "How often something waits for a processor");
     bytes("lattice_desktops_memory_bytes", "What desktops take of the memory, as far as known");
+    bytes("lattice_limit_reserve_bytes", "Memory that no desktop gets that is about to start");
+    describe_gauge!("lattice_limit", "What is given at most: starts at a time, viewers, encoders");
+    describe_gauge!("lattice_pool", "Desktops that are half started ahead of time");
     describe_gauge!("lattice_images", "Images of desktops and apps by where they are from");
     bytes("lattice_images_bytes", "Their sizes; layers that several have are counted for each");
     bytes("lattice_volumes_bytes", "What everybody keeps");
@@ -88,6 +110,8 @@ mod tests {
             |data| Stored { data, home: held(1, None), apps: held(0, Some(8)), is_enforced: true };
         count_volumes(&[(7, stored(held(3, Some(10)))), (8, stored(held(9, Some(10))))]);
         count_images(&[]);
+        count_pool(Some(Pool { ready: 1, wanted: 3 }));
+        count_limits(&Limits { reserve_bytes: 5, starts: 4, viewers: 100, encoders: 2 });
         let text = metrics.render(None);
         for line in [
             "lattice_volumes_bytes{place=\"data\"} 12",
@@ -97,6 +121,11 @@ mod tests {
             "lattice_volumes_highest_ratio{place=\"home\"} 0",
             "lattice_volumes_near_people{place=\"data\"} 1",
             "lattice_volumes_people 2",
+            "lattice_pool{of=\"ready\"} 1",
+            "lattice_pool{of=\"wanted\"} 3",
+            "lattice_limit{of=\"starts\"} 4",
+            "lattice_limit{of=\"encoders\"} 2",
+            "lattice_limit_reserve_bytes 5",
             "lattice_images{kind=\"stale\"} 0",
         ] {
             assert!(text.contains(line), "{line} is missing in:\n{text}");

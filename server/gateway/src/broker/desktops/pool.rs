@@ -5,6 +5,7 @@
 //! beginning, and a broker that starts finds it as it finds desktops.
 
 use super::{Container, Core, Desktops, Found, Parts, State, group};
+use crate::broker::protocol::Pool;
 use crate::runtime::RuntimeError;
 use futures_util::future::join_all;
 use lattice_engine::session::SessionId;
@@ -37,6 +38,15 @@ impl Desktops {
         drop(reserved);
         self.bump();
         Ok(free)
+    }
+
+    /// How many slots nobody has reserved, and how many there are to be.
+    pub(in crate::broker) async fn pool(&self) -> Result<Pool, RuntimeError> {
+        let wanted = self.settings.pool;
+        let slots = if wanted == 0 { HashMap::new() } else { self.slots().await? };
+        let reserved = self.reserved();
+        let ready = slots.keys().filter(|session| !reserved.contains_key(session)).count();
+        Ok(Pool { ready, wanted })
     }
 
     /// Whether what there is of a session is a slot that works.

@@ -3,8 +3,9 @@
 use super::gate::Pass;
 use super::{Api, backups};
 use crate::accept::Guard;
+use crate::broker::protocol::Pool;
 use crate::doctor::Finding;
-use crate::host::Load;
+use crate::host::{Limits, Load};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue};
@@ -36,6 +37,11 @@ pub(super) struct Figures {
     viewers: usize,
     /// What desktops take of the memory, as far as that is known, in bytes.
     desktops_bytes: u64,
+    /// Desktops that are half started ahead of time, as they were counted within the last quarter of a
+    /// minute; nothing where none ever are, or nobody knows.
+    pool: Option<Pool>,
+    /// What this server gives at most.
+    limits: Limits,
 }
 
 /// What is right or wrong with the machine.
@@ -121,6 +127,8 @@ impl Api {
             sessions,
             viewers: shown.live.values().map(|live| live.viewers).sum(),
             desktops_bytes: memory.sum(),
+            pool: self.pool(),
+            limits: self.host().limits(),
         }
     }
 }

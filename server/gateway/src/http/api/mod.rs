@@ -46,6 +46,7 @@ pub use previews::Target;
 
 use crate::auth::Auth;
 use crate::backup::Backups;
+use crate::broker::protocol::Pool;
 use crate::catalogues::install::Installer;
 use crate::host::Host;
 use crate::logs::Logs;
@@ -133,6 +134,8 @@ struct Parts {
     host: Host,
     /// The images that there were when it was last looked; nothing before the first look.
     present: Mutex<Option<Arc<Present>>>,
+    /// The desktops that were half started when it was last looked.
+    pool: Mutex<Option<Pool>>,
     /// Bumped whenever the store may say something else than before.
     changed: watch::Sender<u64>,
 }
@@ -186,6 +189,7 @@ impl Api {
             backups,
             host,
             present: Mutex::default(),
+            pool: Mutex::default(),
             changed,
         }))
     }

@@ -47,8 +47,9 @@ impl Api {
         if !matches!(state, Some(Stands::Running | Stands::Idle)) {
             return None;
         }
-        self.desktops().want_picture(session).await;
+        // Looked at before it is asked for: the first may come while this waits for its turn.
         let is_first = gallery.picture(session).is_none();
+        self.desktops().want_picture(session).await;
         if is_first && state == Some(Stands::Running) {
             let first = changes.wait_for(|_| gallery.picture(session).is_some());
             let _ = timeout(PATIENCE, first).await;

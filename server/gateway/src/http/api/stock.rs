@@ -5,7 +5,7 @@ use super::answers::{conflict, no_such};
 use super::gate::Pass;
 use super::session_view::{OwnerView, StorageView};
 use super::{Api, MEASURE_EVERY};
-use crate::broker::protocol::{Held, ImageId, SeenImage, Stored, Volumes};
+use crate::broker::protocol::{Held, ImageId, Pool, SeenImage, Stored, Volumes};
 use crate::catalogues::pinned;
 use crate::http::problem::Problem;
 use crate::runtime::RuntimeError;
@@ -240,6 +240,11 @@ impl Api {
         self.0.present.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The desktops that were half started when it was last looked.
+    pub(super) fn pool(&self) -> Option<Pool> {
+        *self.0.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn note_present(&self, images: Option<&[SeenImage]>) {
         let present = images.map(|images| Arc::new(Present::of(images)));
         *self.0.present.lock().unwrap_or_else(PoisonError::into_inner) = present;
@@ -251,6 +256,11 @@ impl Api {
             let desktops =
                 self.desktops().shown().live.values().filter_map(|live| live.usage.memory).sum();
             telemetry::machine::count_load(&self.host().load(), desktops);
+            telemetry::machine::count_limits(&self.host().limits());
+            // Where the engine is away, or a broker is older, nobody knows.
+            let pool = self.installer().runtime().pool().await.unwrap_or(None);
+            telemetry::machine::count_pool(pool);
+            *self.0.pool.lock().unwrap_or_else(PoisonError::into_inner) = pool;
             // What does not change every quarter of a minute. Where the engine is away, what was last seen
             // stays, and `lattice_stock_seen_timestamp_seconds` says when that was.
             if round.is_multiple_of(4) {
