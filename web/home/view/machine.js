@@ -187,7 +187,7 @@ function Busiest({ sessions }) {
   const most = known.toSorted((a, b) => (b.usage?.memory_bytes ?? 0) - (a.usage?.memory_bytes ?? 0)).slice(0, MOST);
   return h('section', { class: 'panel rows', 'aria-labelledby': 'p-busiest' },
     h('h2', { id: 'p-busiest' }, t('machine.busiest')),
-    most.length === 0 ? h('p', { class: 'soft' }, t('machine.none-run'))
+    most.length === 0 ? h('p', { class: 'soft' }, t(sessions.some(({ state }) => state === 'running') ? 'project.unknown' : 'machine.none-run'))
       : h('ul', null, ...most.map((session) => h('li', { key: session.id },
         h('span', { class: 'row-main' },
           h('a', { class: 'clip', href: `#desktop/${session.id}` }, titled(session)),
