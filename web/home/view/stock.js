@@ -17,36 +17,55 @@ const MOST = 8;
 const PATIENCE_MS = 60_000;
 
 /**
- * A list that is read once, and again whenever `again` changes.
+ * What is known of a list, and what is done to it.
  * @template T
  * @typedef {{ value: T | null, problem: Problem | null, isAsking: boolean, isWhole: boolean, removing: string, refused: Problem | null }} Known
  */
 
-/** @template T @returns {Known<T>} */
-const nothing = () => ({ value: null, problem: null, isAsking: false, isWhole: false, removing: '', refused: null });
+/**
+ * A list that is read once, and again whenever `again` changes.
+ * @template T
+ * @extends {Component<Props, Known<T>>}
+ */
+class Listed extends Component {
+  #path;
 
-/** @extends {Component<Props, Known<AllImages>>} */
-export class Images extends Component {
-  /** @param {Props} props */
-  constructor(props) {
+  /** @param {Props} props @param {string} path below the API's */
+  constructor(props, path) {
     super(props);
-    this.state = /** @type {Known<AllImages>} */ (nothing());
+    this.#path = path;
+    /** @type {Known<T>} */
+    const nothing = { value: null, problem: null, isAsking: false, isWhole: false, removing: '', refused: null };
+    this.state = nothing;
   }
 
   componentDidMount() {
-    void this.#read();
+    void this.read();
   }
 
   /** @param {Props} before */
   componentDidUpdate(before) {
-    if (before.again !== this.props.again) void this.#read();
+    if (before.again !== this.props.again) void this.read();
   }
 
-  async #read() {
+  async read() {
     this.setState({ isAsking: true });
-    /** @type {Answer<AllImages>} */
-    const answer = await this.props.actions.ask('GET', 'machine/images', undefined, PATIENCE_MS);
+    /** @type {Answer<T>} */
+    const answer = await this.props.actions.ask('GET', this.#path, undefined, PATIENCE_MS);
     this.setState(answer.ok ? { value: answer.value, problem: null, isAsking: false } : { problem: answer.problem, isAsking: false });
+  }
+
+  /** Each list draws itself. @returns {import('../../vendor/preact/preact.mjs').Child} */
+  render() {
+    return null;
+  }
+}
+
+/** @extends {Listed<AllImages>} */
+export class Images extends Listed {
+  /** @param {Props} props */
+  constructor(props) {
+    super(props, 'machine/images');
   }
 
   /** One after the other: the engine does no more at once either. @param {readonly Image[]} images */
@@ -57,13 +76,13 @@ export class Images extends Component {
       this.setState({ removing: image.id });
       const answer = await this.props.actions.ask('DELETE', `machine/images/${encodeURIComponent(image.id)}`, undefined, PATIENCE_MS);
       if (!answer.ok && answer.problem.trouble !== 'missing') {
-        await this.#read();
+        await this.read();
         this.setState({ removing: '', refused: answer.problem });
         return;
       }
       freed += image.size_bytes;
     }
-    await this.#read();
+    await this.read();
     this.setState({ removing: '' });
     this.props.actions.say(t(images.length === 1 ? 'stock.removed-one' : 'stock.removed', { count: images.length, amount: amount(freed) }));
     document.getElementById('p-images')?.focus();
@@ -77,7 +96,7 @@ export class Images extends Component {
         h('h2', { id: 'p-images', tabindex: -1 }, t('stock.images')),
         free.length > 0 && h('button', { type: 'button', class: 'button small', disabled: removing !== '', onClick: () => void this.#remove(free) },
           icon('bin'), t(removing === '' ? 'stock.remove-all' : 'stock.removing', { count: free.length, amount: amount(value?.removable_bytes ?? 0) }))),
-      problem ? h(Failed, { title: t('stock.images-unread'), problem, onRetry: () => void this.#read() })
+      problem ? h(Failed, { title: t('stock.images-unread'), problem, onRetry: () => void this.read() })
         : value ? this.#whole(value) : h('p', { class: 'soft row-ghost' }, t('stock.images-reading')),
       h(Trouble, { problem: refused }));
   }
@@ -127,28 +146,11 @@ function users({ desktops, core, templates, installed, kept }) {
   return words.length > 0 ? words.join(' · ') : kept ?? t('stock.unused');
 }
 
-/** @extends {Component<Props, Known<AllVolumes>>} */
-export class Volumes extends Component {
+/** @extends {Listed<AllVolumes>} */
+export class Volumes extends Listed {
   /** @param {Props} props */
   constructor(props) {
-    super(props);
-    this.state = /** @type {Known<AllVolumes>} */ (nothing());
-  }
-
-  componentDidMount() {
-    void this.#read();
-  }
-
-  /** @param {Props} before */
-  componentDidUpdate(before) {
-    if (before.again !== this.props.again) void this.#read();
-  }
-
-  async #read() {
-    this.setState({ isAsking: true });
-    /** @type {Answer<AllVolumes>} */
-    const answer = await this.props.actions.ask('GET', 'machine/volumes', undefined, PATIENCE_MS);
-    this.setState(answer.ok ? { value: answer.value, problem: null, isAsking: false } : { problem: answer.problem, isAsking: false });
+    super(props, 'machine/volumes');
   }
 
   render() {
@@ -158,7 +160,7 @@ export class Volumes extends Component {
       h('div', { class: 'panel-head' },
         h('h2', { id: 'p-volumes' }, t('stock.volumes')),
         near > 0 && h('span', { class: 'warn' }, t(near === 1 ? 'stock.near-one' : 'stock.near', { count: near }))),
-      problem ? h(Failed, { title: t('stock.volumes-unread'), problem, onRetry: () => void this.#read() })
+      problem ? h(Failed, { title: t('stock.volumes-unread'), problem, onRetry: () => void this.read() })
         : value ? this.#whole(value) : h('p', { class: 'soft row-ghost' }, t('stock.volumes-reading')));
   }
 
