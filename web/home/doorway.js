@@ -1,6 +1,7 @@
 /** What a share link and a one-time sign-in have in common: one question, asked again where that is of use. */
 
-import { h, render } from '../vendor/preact/preact.mjs';
+import { render } from '../vendor/preact/preact.mjs';
+import { html } from './html.js';
 import { backoffMs } from './backoff.js';
 import { asSentence, linkTrouble } from './problems.js';
 import { Shut } from './view/door.js';
@@ -44,11 +45,9 @@ export class Doorway {
   shut(trouble, detail = '', waitMs = 0) {
     const mayRetry = trouble === 'away' || trouble === 'slow-down';
     document.documentElement.dataset.reason = trouble;
-    this.draw('shut', h(Shut, {
-      words: this.#words[trouble], detail, home: this.#home, onRetry: mayRetry ? this.#ask : null,
-      // A server that is away may be back before the wait is over; one that is crowded is not to be asked.
-      retryAt: trouble === 'slow-down' ? Date.now() + waitMs : 0,
-    }));
+    // A server that is away may be back before the wait is over; one that is crowded is not to be asked.
+    const retryAt = trouble === 'slow-down' ? Date.now() + waitMs : 0;
+    this.draw('shut', html`<${Shut} words=${this.#words[trouble]} detail=${detail} home=${this.#home} retryAt=${retryAt} onRetry=${mayRetry ? this.#ask : null} />`);
     if (mayRetry) this.#timer = setTimeout(this.#ask, waitMs);
   }
 }

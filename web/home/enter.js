@@ -1,7 +1,7 @@
 /** A one-time sign-in (`/enter#<token>`): swaps it for a cookie, then offers to set a password. */
 
 import { base, next, secret } from './secret-hash.js';
-import { h } from '../vendor/preact/preact.mjs';
+import { html } from './html.js';
 import { desktopAt } from './addresses.js';
 import { Api } from './api.js';
 import { ENTER_WORDS } from './doors.js';
@@ -21,7 +21,7 @@ const goHome = () => location.replace(base);
 
 async function enter() {
   if (!secret) return door.shut('missing');
-  door.draw('entering', h(Waiting, { text: t('enter.entering') }));
+  door.draw('entering', html`<${Waiting} text=${t('enter.entering')} />`);
   const answer = await api.ask('POST', 'enter', { token: secret });
   if (!answer.ok) return door.refuse(answer.problem);
   if (desktop) return location.replace(desktop);
@@ -35,19 +35,23 @@ async function enter() {
 /** @param {Me} me @param {boolean} busy @param {Problem | null} problem */
 function offerPassword(me, busy, problem) {
   const isFirst = document.documentElement.dataset.state !== 'password';
-  door.draw('password', h('main', { class: 'door' },
-    h('div', { class: 'door-card' },
-      h('div', { class: 'door-head' },
-        h('span', { class: 'mark', 'aria-hidden': 'true' }),
-        h('h1', null, t('enter.welcome', { name: called(me) })),
-        h('p', { class: 'soft' }, t('enter.choose'))),
-      h('form', { onSubmit: (event) => void setPassword(me, filledIn(event).fresh ?? '') },
-        h('input', { class: 'away', name: 'username', autocomplete: 'username', value: me.name, readonly: true, tabindex: -1, 'aria-hidden': 'true' }),
-        h(Password, { label: t('password.new'), name: 'fresh', autocomplete: 'new-password', minlength: 8, hint: t('password.hint') }),
-        h('p', { class: 'hint' }, t('enter.name'), ' ', h('b', null, me.name)),
-        h(Trouble, { problem }),
-        h('button', { class: 'button primary wide', disabled: busy }, t(busy ? 'rename.busy' : 'enter.set')),
-        h('button', { type: 'button', class: 'button quiet wide', onClick: goHome }, t('common.not-now'))))));
+  door.draw('password', html`<main class="door">
+    <div class="door-card">
+      <div class="door-head">
+        <span class="mark" aria-hidden="true" />
+        <h1>${t('enter.welcome', { name: called(me) })}</h1>
+        <p class="soft">${t('enter.choose')}</p>
+      </div>
+      <form onSubmit=${(event) => void setPassword(me, filledIn(event).fresh ?? '')}>
+        <input class="away" name="username" autocomplete="username" value=${me.name} readonly tabindex=${-1} aria-hidden="true" />
+        <${Password} label=${t('password.new')} name="fresh" autocomplete="new-password" minlength=${8} hint=${t('password.hint')} />
+        <p class="hint">${t('enter.name')}${' '}<b>${me.name}</b></p>
+        <${Trouble} problem=${problem} />
+        <button class="button primary wide" disabled=${busy}>${t(busy ? 'rename.busy' : 'enter.set')}</button>
+        <button type="button" class="button quiet wide" onClick=${goHome}>${t('common.not-now')}</button>
+      </form>
+    </div>
+  </main>`);
   if (isFirst) document.getElementById('f-fresh')?.focus();
 }
 

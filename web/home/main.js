@@ -4,7 +4,8 @@
  */
 
 import { newer, releaseOf } from '../client/release.js';
-import { h, render } from '../vendor/preact/preact.mjs';
+import { render } from '../vendor/preact/preact.mjs';
+import { html } from './html.js';
 import { desktopUrl, previewUrl } from './addresses.js';
 import { Api, path } from './api.js';
 import { beginnings } from './begin.js';
@@ -82,7 +83,7 @@ function draw() {
   const { state } = document.documentElement.dataset;
   document.documentElement.dataset.state = model.phase;
   document.title = model.phase === 'in' ? t('page.at', { title: titleOf(model) }) : t(model.phase === 'out' ? 'page.at-door' : 'page.product');
-  render(h(Page, { model, actions }), root);
+  render(html`<${Page} model=${model} actions=${actions} />`, root);
   // Whatever had the focus is gone with it: go on from where the page begins.
   const isAnew = state !== model.phase || hadDialog !== (model.dialog !== null);
   hadDialog = model.dialog !== null;

@@ -3,7 +3,8 @@
  * signed in here, and goes to the preview's own address with it.
  */
 
-import { h, render } from '../vendor/preact/preact.mjs';
+import { render } from '../vendor/preact/preact.mjs';
+import { html } from './html.js';
 import { Api, path } from './api.js';
 import { backoffMs } from './backoff.js';
 import { PREVIEW_WORDS } from './doors.js';
@@ -25,7 +26,7 @@ async function enter() {
   clearTimeout(timer);
   if (!wanted) return shut('missing');
   document.documentElement.dataset.state = 'opening';
-  render(h(Waiting, { text: t('preview.opening') }), root);
+  render(html`<${Waiting} text=${t('preview.opening')} />`, root);
   /** @type {Answer<{ url?: string }>} */
   const answer = await api.ask('POST', path('sessions', wanted.session, 'previews'), { port: wanted.port });
   if (!answer.ok) return refuse(answer.problem);
@@ -53,7 +54,7 @@ function refuse({ trouble, detail, retryAfterS }) {
 function shut(reason, detail = '') {
   document.documentElement.dataset.state = 'shut';
   document.documentElement.dataset.reason = reason;
-  render(h(Shut, { words: PREVIEW_WORDS[reason], detail, home: base, retryAt: 0, onRetry: reason === 'away' ? () => void enter() : null }), root);
+  render(html`<${Shut} words=${PREVIEW_WORDS[reason]} detail=${detail} home=${base} retryAt=${0} onRetry=${reason === 'away' ? () => void enter() : null} />`, root);
 }
 
 window.addEventListener('online', () => { if (document.documentElement.dataset.reason === 'away') void enter(); });

@@ -4,7 +4,7 @@
  */
 
 import { base, secret } from './secret-path.js';
-import { h } from '../vendor/preact/preact.mjs';
+import { html } from './html.js';
 import { desktopAt } from './addresses.js';
 import { entranceAt } from './previews.js';
 import { Api } from './api.js';
@@ -20,7 +20,7 @@ const door = new Doorway(LINK_WORDS, base, () => void join());
 
 async function join() {
   if (!secret) return door.shut('missing');
-  door.draw('joining', h(Waiting, { text: t('redeem.opening') }));
+  door.draw('joining', html`<${Waiting} text=${t('redeem.opening')} />`);
   /** @type {Answer<{ url?: string, role?: string }>} */
   const answer = await api.ask('POST', 'redeem', { token: secret });
   if (!answer.ok) return door.refuse(answer.problem);

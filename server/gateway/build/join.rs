@@ -8,14 +8,15 @@
 //! - what is exported never changes: there is no `export let` and no `export default`;
 //! - modules do not import each other, and no name starts with `$`;
 //! - `import.meta` is asked for only in the directory of the script itself;
-//! - nothing but a comment spans lines: no template literal, no string.
+//! - nothing but a comment and a template of the tag `html` spans lines: no other literal.
 //!
 //! A module whose name ends in `.mjs` is other people's: it stays a file of its own, as it was
 //! published, and the script imports it.
 //!
-//! By the last rule, comments that start a line and indentation can be left out without knowing more
-//! of the language.
+//! By the last rule, comments that start a line and indentation can be left out without knowing much
+//! of the language: htm makes nothing of the white space around the end of a line.
 
+use super::open::Open;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -134,8 +135,10 @@ impl Join<'_> {
 fn code(source: &str) -> Result<Vec<&str>, String> {
     let mut lines = Vec::new();
     let mut in_comment = false;
+    let mut open = Open::default();
     for mut line in source.lines().map(str::trim_end) {
-        loop {
+        // What looks like a comment in a template's text is text.
+        while !open.is_in_text() {
             if in_comment {
                 let Some((_, rest)) = line.split_once("*/") else { break };
                 line = rest;
@@ -146,13 +149,19 @@ fn code(source: &str) -> Result<Vec<&str>, String> {
             };
             (line, in_comment) = (comment, true);
         }
-        if in_comment || line.trim_start().is_empty() || line.trim_start().starts_with("//") {
+        let is_comment = line.trim_start().starts_with("//") && !open.is_in_text();
+        if in_comment || line.trim_start().is_empty() || is_comment {
             continue;
         }
         check(line)?;
+        open.read(line)?;
         lines.push(line);
     }
-    if in_comment { Err("a comment does not end".into()) } else { Ok(lines) }
+    match (in_comment, open.is_code()) {
+        (true, _) => Err("a comment does not end".into()),
+        (_, false) => Err("a template does not end".into()),
+        _ => Ok(lines),
+    }
 }
 
 /// Whether a line ends what it begins, and names nothing that the joiner might.
@@ -163,8 +172,11 @@ fn check(line: &str) -> Result<(), String> {
         starts && after.is_some_and(char::is_alphabetic)
     });
     let opened = line.rfind("/*").is_some_and(|at| !line[at..].contains("*/"));
-    let is_plain = line.matches('`').count().is_multiple_of(2) && !line.ends_with('\\') && !opened;
-    if named || !is_plain { Err(format!("code is not written so: {line}")) } else { Ok(()) }
+    if named || line.ends_with('\\') || opened {
+        Err(format!("code is not written so: {line}"))
+    } else {
+        Ok(())
+    }
 }
 
 /// What a declaration names.

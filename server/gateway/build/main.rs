@@ -7,6 +7,7 @@
 //! Scripts name each other relatively and so stay there.
 
 mod join;
+mod open;
 
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};

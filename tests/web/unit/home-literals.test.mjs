@@ -4,6 +4,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import ts from 'typescript';
+import { CALLED, asCalls } from '../lib/templates.mjs';
 
 const home = new URL('../../../web/home/', import.meta.url).pathname;
 const FILES = [...readdirSync(join(home, 'view')).map((name) => `view/${name}`), 'enter.js', 'main.js', 'others.js', 'preview.js', 'redeem.js', 'state.js'];
@@ -36,7 +37,7 @@ function shown(node) {
 
 /** The literals of a file that somebody reads, each with its line. @param {string} name @param {string} text */
 function literals(name, text) {
-  const file = ts.createSourceFile(name, text, ts.ScriptTarget.Latest, true, ts.ScriptKind.JS);
+  const file = ts.createSourceFile(name, asCalls(name, text), ts.ScriptTarget.Latest, true, ts.ScriptKind.JS);
   /** @type {string[]} */
   const found = [];
   const note = (/** @type {ts.Node} */ node) => {
@@ -46,7 +47,7 @@ function literals(name, text) {
   const visit = (/** @type {ts.Node} */ node) => {
     if (ts.isCallExpression(node)) {
       const called = ts.isPropertyAccessExpression(node.expression) ? node.expression.name.text : node.expression.getText();
-      if (called === 'h') node.arguments.slice(2).forEach(note);
+      if (called === CALLED) node.arguments.slice(2).forEach(note);
       if (SAYING.has(called) && node.arguments[0]) note(node.arguments[0]);
     }
     if (ts.isPropertyAssignment(node) && (ts.isIdentifier(node.name) || ts.isStringLiteral(node.name)) && READ.has(node.name.text)) note(node.initializer);
@@ -64,14 +65,16 @@ test('no view says anything that is not in the tables of words', () => {
 });
 
 for (const [what, text, count] of /** @type {const} */ ([
-  ['a child', "h('p', null, 'Words')", 1],
-  ['a child of a condition', "h('p', null, is ? 'One' : 'Two', other && 'Three')", 3],
-  ['a child made of pieces', 'h("p", null, `made ${when} by ${name}`)', 2],
-  ['a label', "h('button', { 'aria-label': `Stop ${name}`, class: 'button' })", 1],
-  ['a prop of a component', "h(Field, { label: 'Name', name: 'name', hint: far ? 'Far' : '' })", 2],
+  ['a child', 'html`<p>Words</p>`', 1],
+  ['a child of a condition', "html`<p>${is ? 'One' : 'Two'}${other && 'Three'}</p>`", 3],
+  ['a child made of pieces', 'html`<p>${`made ${when} by ${name}`}</p>`', 2],
+  ['a child among others', 'html`<div>\n  <b>${t("a.b")}</b>\n  and more\n</div>`', 1],
+  ['a child of a template within', 'html`<ul>${items.map(() => html`<li>Words</li>`)}</ul>`', 1],
+  ['a label', 'html`<button aria-label="Stop ${name}" class="button" />`', 1],
+  ['a prop of a component', `html\`<\${Field} label="Name" name="name" hint=\${far ? 'Far' : ''} />\``, 2],
   ['what is said', "actions.say('Done')", 1],
   ['a table', "const BUSY = { queued: 'Waiting…' };", 1],
-  ['what only a program reads', "h('p', { class: 'soft', key: 'Some key', role: 'note' }, t('a.b'), ' · ', name)", 1],
+  ['a sentence, whoever reads it', `html\`<p class="soft" key="Some key" role="note">\${t('a.b')} · \${name}</p>\``, 1],
 ])) {
   test(`the search finds ${what}`, () => assert.equal(literals('x.js', text).length, count, JSON.stringify(literals('x.js', text))));
 }

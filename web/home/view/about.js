@@ -1,6 +1,7 @@
 /** What whoever made a desktop's template wrote about it: the server's, or that of the desktop's own newest version. */
 
-import { Component, h } from '../../vendor/preact/preact.mjs';
+import { Component } from '../../vendor/preact/preact.mjs';
+import { html } from '../html.js';
 import { path as joined } from '../api.js';
 import { t } from '../words.js';
 import { Readme } from './readme.js';
@@ -47,8 +48,9 @@ export class About extends Component {
 
   render() {
     const tokens = this.props.model.readmes[this.#id];
-    return tokens ? h('section', { class: 'panel rows', 'aria-labelledby': 'p-readme' },
-      h('h2', { id: 'p-readme' }, t('project.readme')), h(Readme, { tokens })) : null;
+    return tokens ? html`<section class="panel rows" aria-labelledby="p-readme">
+      <h2 id="p-readme">${t('project.readme')}</h2><${Readme} tokens=${tokens} />
+    </section>` : null;
   }
 }
 

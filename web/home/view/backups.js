@@ -1,6 +1,7 @@
 /** Backups, for administrators: how the last ones went, whether one can be put back, and another one now. */
 
-import { Component, h } from '../../vendor/preact/preact.mjs';
+import { Component } from '../../vendor/preact/preact.mjs';
+import { html } from '../html.js';
 import { amount, since, span, t } from '../words.js';
 import { Trouble, icon } from './parts.js';
 
@@ -41,42 +42,48 @@ export class Backups extends Component {
     const { asking, problem } = this.state;
     const mayAsk = backup?.configured && backup.made_here;
     const isBusy = asking !== '' || Boolean(backup?.now);
-    return h('section', { class: 'panel backups', 'aria-labelledby': 'p-backups', 'aria-busy': String(isBusy || !backup) },
-      h('div', { class: 'panel-head' },
-        h('h2', { id: 'p-backups' }, t('backups.title')),
-        mayAsk && h('span', { class: 'backups-buttons' },
-          h('button', { type: 'button', class: 'button small', disabled: isBusy || !backup.last, onClick: () => void this.#ask('backup/drill') }, icon('undo'), t('backups.drill-now')),
-          h('button', { type: 'button', class: 'button small', disabled: isBusy, onClick: () => void this.#ask('backup') }, icon('copy'), t('backups.now')))),
-      h(Trouble, { problem }),
-      !backup ? h('p', { class: 'soft' }, t(isOld ? 'backups.unread' : 'backups.reading'))
-        : backup.configured ? h(Known, { backup, now }) : none());
+    return html`<section class="panel backups" aria-labelledby="p-backups" aria-busy=${String(isBusy || !backup)}>
+      <div class="panel-head">
+        <h2 id="p-backups">${t('backups.title')}</h2>
+        ${mayAsk && html`<span class="backups-buttons">
+          <button type="button" class="button small" disabled=${isBusy || !backup.last} onClick=${() => void this.#ask('backup/drill')}>${icon('undo')}${t('backups.drill-now')}</button>
+          <button type="button" class="button small" disabled=${isBusy} onClick=${() => void this.#ask('backup')}>${icon('copy')}${t('backups.now')}</button>
+        </span>`}
+      </div>
+      <${Trouble} problem=${problem} />
+      ${!backup ? html`<p class="soft">${t(isOld ? 'backups.unread' : 'backups.reading')}</p>`
+        : backup.configured ? html`<${Known} backup=${backup} now=${now} />` : none()}
+    </section>`;
   }
 }
 
-const none = () => h('div', { class: 'backups-none' },
-  h('p', null, h('b', null, t('backups.none')), ' ', t('backups.none-why')),
-  h('p', { class: 'soft' }, t('backups.none-how')),
-  h('pre', { tabIndex: 0, 'aria-label': t('backups.none-lines') }, LINES.join('\n')),
-  h('p', { class: 'soft' }, t('backups.none-then')));
+const none = () => html`<div class="backups-none">
+  <p><b>${t('backups.none')}</b>${' '}${t('backups.none-why')}</p>
+  <p class="soft">${t('backups.none-how')}</p>
+  <pre tabIndex=${0} aria-label=${t('backups.none-lines')}>${LINES.join('\n')}</pre>
+  <p class="soft">${t('backups.none-then')}</p>
+</div>`;
 
 /** @param {{ backup: Backup, now: number }} props */
 function Known({ backup, now }) {
   const { last, drill, repository, error, tried_at: tried } = backup;
-  return h('div', { class: 'backups-known' },
-    h(Doing, { backup, now }),
-    error && failure('backups.failed', error, tried, now),
-    drill?.error && failure('backups.drill-failed', drill.error, drill.at, now),
-    h('dl', { class: 'backups-facts' },
-      fact('backups.last', last ? since(last.at, now) : t('backups.never'), last ? error ? 'warn' : 'good' : 'warn',
+  return html`<div class="backups-known">
+    <${Doing} backup=${backup} now=${now} />
+    ${error && failure('backups.failed', error, tried, now)}
+    ${drill?.error && failure('backups.drill-failed', drill.error, drill.at, now)}
+    <dl class="backups-facts">
+      ${fact('backups.last', last ? since(last.at, now) : t('backups.never'), last ? error ? 'warn' : 'good' : 'warn',
         last && soft('backups.last-what', { people: last.people, files: last.files.toLocaleString(), amount: amount(last.bytes), added: amount(last.added_bytes), span: took(last.seconds) }),
         last && last.left_out > 0 && soft('backups.left-out', { count: last.left_out }),
-        last && last.moving > 0 && soft('backups.moving', { count: last.moving })),
-      fact('backups.drill', drill ? since(drill.at, now) : t('backups.no-drill'), drill ? drill.ok ? 'good' : 'stop' : 'warn',
+        last && last.moving > 0 && soft('backups.moving', { count: last.moving }))}
+      ${fact('backups.drill', drill ? since(drill.at, now) : t('backups.no-drill'), drill ? drill.ok ? 'good' : 'stop' : 'warn',
         drill ? drill.ok && soft('backups.drill-what', { files: drill.files.toLocaleString(), amount: amount(drill.bytes), span: took(drill.seconds) })
-          : soft('backups.no-drill-why')),
-      fact('backups.next', planned(backup, now), '',
-        soft(next(backup), { every: backup.every ?? '', drill: backup.drill_every ?? '' })),
-      repository && fact('backups.where', t(/** @type {TextKey} */ (`backups.kind-${repository.kind}`)), '', h('span', { class: 'soft' }, repository.place))));
+          : soft('backups.no-drill-why'))}
+      ${fact('backups.next', planned(backup, now), '',
+        soft(next(backup), { every: backup.every ?? '', drill: backup.drill_every ?? '' }))}
+      ${repository && fact('backups.where', t(/** @type {TextKey} */ (`backups.kind-${repository.kind}`)), '', html`<span class="soft">${repository.place}</span>`)}
+    </dl>
+  </div>`;
 }
 
 /** @param {Backup} backup @param {number} now */
@@ -98,25 +105,29 @@ function next({ made_here: isHere, every, drill_every: drill }) {
 const took = (seconds) => (seconds < 60 ? t('backups.seconds', { count: Math.max(Math.round(seconds), 1) }) : span(seconds));
 
 /** @param {TextKey} key @param {Record<string, string | number>} [values] */
-const soft = (key, values) => h('span', { class: 'soft', key }, t(key, values));
+const soft = (key, values) => html`<span class="soft" key=${key}>${t(key, values)}</span>`;
 
 /** @param {TextKey} name @param {string} value @param {'' | 'good' | 'warn' | 'stop'} tone @param {...import('../../vendor/preact/preact.mjs').Child} more */
-const fact = (name, value, tone, ...more) => h('div', { key: name },
-  h('dt', null, t(name)),
-  h('dd', null,
-    h('b', { class: 'state', 'data-tone': tone }, tone && icon(tone === 'good' ? 'state-good' : 'alert'), value),
-    ...more));
+const fact = (name, value, tone, ...more) => html`<div key=${name}>
+  <dt>${t(name)}</dt>
+  <dd>
+    <b class="state" data-tone=${tone}>${tone && icon(tone === 'good' ? 'state-good' : 'alert')}${value}</b>
+    ${more}
+  </dd>
+</div>`;
 
 /** What it comes from, and what helps: a semicolon is between. @param {TextKey} name @param {string} why @param {string | null} at @param {number} now */
 function failure(name, why, at, now) {
   const place = why.indexOf('; ');
   const remedy = place < 0 ? '' : why.slice(place + 2);
-  return h('div', { class: 'backups-failed', key: name },
-    h('span', { class: 'state', 'data-tone': 'stop' }, icon('alert')),
-    h('span', null,
-      h('b', null, t(name, { since: at ? since(at, now) : '' })),
-      h('span', null, capital(place < 0 ? why : why.slice(0, place))),
-      remedy && h('span', { class: 'remedy' }, capital(remedy))));
+  return html`<div class="backups-failed" key=${name}>
+    <span class="state" data-tone="stop">${icon('alert')}</span>
+    <span>
+      <b>${t(name, { since: at ? since(at, now) : '' })}</b>
+      <span>${capital(place < 0 ? why : why.slice(0, place))}</span>
+      ${remedy && html`<span class="remedy">${capital(remedy)}</span>`}
+    </span>
+  </div>`;
 }
 
 /** @param {string} text */
@@ -128,7 +139,8 @@ function Doing({ backup: { now: step, progress }, now }) {
     ? t(step === 'drill' ? progress.done > 0 ? 'backups.checking' : 'backups.drilling' : progress.of > 0 ? 'backups.making-of' : 'backups.making', {
       done: progress.done, of: progress.of, span: span(Math.max((now - Date.parse(progress.since)) / 1000, 0)),
     }) : '';
-  return h('div', { class: 'backups-doing', role: 'status' },
-    text && h('span', null, icon('state-busy'), text),
-    text && progress && h('progress', { 'aria-label': text, ...(progress.of > 0 && { value: progress.done, max: progress.of }) }));
+  return html`<div class="backups-doing" role="status">
+    ${text && html`<span>${icon('state-busy')}${text}</span>`}
+    ${text && progress && html`<progress aria-label=${text} ...${progress.of > 0 && { value: progress.done, max: progress.of }} />`}
+  </div>`;
 }

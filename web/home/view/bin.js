@@ -1,6 +1,6 @@
 /** What was thrown away lately, and the way back. */
 
-import { h } from '../../vendor/preact/preact.mjs';
+import { html } from '../html.js';
 import { titled } from '../state.js';
 import { span, t, wallpaper } from '../words.js';
 import { icon } from './parts.js';
@@ -14,9 +14,10 @@ import { icon } from './parts.js';
 export function Bin(props) {
   const { thrown } = props.model;
   if (thrown.length === 0) return null;
-  return h('section', { class: 'bin', 'aria-labelledby': 'bin-title' },
-    h('div', { class: 'bin-head' }, h('h2', { id: 'bin-title' }, t('bin.title')), h('p', { class: 'soft' }, t('bin.hint'))),
-    h('ul', { class: 'people' }, ...thrown.map((session) => h(Thrown, { key: session.id, session, ...props }))));
+  return html`<section class="bin" aria-labelledby="bin-title">
+    <div class="bin-head"><h2 id="bin-title">${t('bin.title')}</h2><p class="soft">${t('bin.hint')}</p></div>
+    <ul class="people">${thrown.map((session) => html`<${Thrown} key=${session.id} session=${session} ...${props} />`)}</ul>
+  </section>`;
 }
 
 /** @param {Props & { session: Session }} props */
@@ -26,14 +27,17 @@ function Thrown({ session, model: { now, acting }, actions }) {
   const left = (/** @type {string} */ at) => (Date.parse(at) - now) / 1000;
   const programs = discarded?.programs_until ? left(discarded.programs_until) : 0;
   const isActing = acting.has(id);
-  return h('li', { class: 'thrown', 'aria-label': name },
-    h('span', { class: 'chip', 'data-paper': wallpaper(id), 'aria-hidden': 'true' }, icon('screen')),
-    h('div', { class: 'person-name' },
-      h('b', { class: 'clip', title: name }, name),
-      h('span', { class: 'soft' }, programs > 0 && isUp(session) ? t('bin.programs', { span: span(programs) }) : t('bin.until', { span: span(Math.max(left(discarded?.until ?? ''), 0)) }))),
-    h('div', { class: 'person-actions' },
-      h('button', { type: 'button', class: 'button small', disabled: isActing, 'aria-label': t('bin.recover-name', { name }), onClick: () => void actions.recover(id) }, icon('undo'), t('bin.recover')),
-      h('button', { type: 'button', class: 'button small danger', disabled: isActing, 'aria-label': t('bin.delete-name', { name }), onClick: () => actions.openForget(session) }, t('bin.delete'))));
+  return html`<li class="thrown" aria-label=${name}>
+    <span class="chip" data-paper=${wallpaper(id)} aria-hidden="true">${icon('screen')}</span>
+    <div class="person-name">
+      <b class="clip" title=${name}>${name}</b>
+      <span class="soft">${programs > 0 && isUp(session) ? t('bin.programs', { span: span(programs) }) : t('bin.until', { span: span(Math.max(left(discarded?.until ?? ''), 0)) })}</span>
+    </div>
+    <div class="person-actions">
+      <button type="button" class="button small" disabled=${isActing} aria-label=${t('bin.recover-name', { name })} onClick=${() => void actions.recover(id)}>${icon('undo')}${t('bin.recover')}</button>
+      <button type="button" class="button small danger" disabled=${isActing} aria-label=${t('bin.delete-name', { name })} onClick=${() => actions.openForget(session)}>${t('bin.delete')}</button>
+    </div>
+  </li>`;
 }
 
 /** @param {Session} session */

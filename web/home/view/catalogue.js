@@ -1,6 +1,7 @@
 /** Apps that can be installed: what there is, what each may do, and what is on its way. */
 
-import { Component, h } from '../../vendor/preact/preact.mjs';
+import { Component } from '../../vendor/preact/preact.mjs';
+import { html } from '../html.js';
 import { amount, initials, powerWords, shortDigest, since, t } from '../words.js';
 import { Failed, IconButton, icon } from './parts.js';
 
@@ -20,13 +21,15 @@ export class Apps extends Component {
   render() {
     const { model, actions } = this.props;
     const { known, problem } = model.shop;
-    return h('main', { class: 'content catalogue', id: 'content' },
-      h('div', { class: 'section-head' },
-        h('h1', null, t('apps.title')),
-        known && known.apps.length > 0 && h('span', { class: 'soft' }, t('apps.hint'))),
-      known ? h(Shelf, { ...this.props, known })
-        : problem ? h(Failed, { title: t('apps.unread'), problem, onRetry: () => void actions.readCatalogue() })
-          : h('ul', { class: 'cards', 'aria-busy': 'true', 'aria-label': t('apps.reading') }, ...[1, 2, 3].map((key) => h('li', { key, class: 'panel ghost app' }))));
+    return html`<main class="content catalogue" id="content">
+      <div class="section-head">
+        <h1>${t('apps.title')}</h1>
+        ${known && known.apps.length > 0 && html`<span class="soft">${t('apps.hint')}</span>`}
+      </div>
+      ${known ? html`<${Shelf} ...${this.props} known=${known} />`
+        : problem ? html`<${Failed} title=${t('apps.unread')} problem=${problem} onRetry=${() => void actions.readCatalogue()} />`
+          : html`<ul class="cards" aria-busy="true" aria-label=${t('apps.reading')}>${[1, 2, 3].map((key) => html`<li key=${key} class="panel ghost app" />`)}</ul>`}
+    </main>`;
   }
 }
 
@@ -35,30 +38,35 @@ function Shelf(props) {
   const { known, model } = props;
   const refused = known.catalogues.filter((one) => one.refused !== null);
   return [
-    known.obstacle && h('p', { key: 'obstacle', class: 'notice', role: 'note' }, icon('alert'), h('span', null, t('apps.obstacle'), ' ', known.obstacle, '.')),
-    refused.length > 0 && h('div', { key: 'refused', class: 'refusals' }, ...refused.map(refusal)),
-    known.apps.length === 0 ? refused.length === 0 && h(Empty, { key: 'empty', isAdmin: model.me?.role === 'admin' })
-      : h('ul', { key: 'cards', class: 'cards' }, ...known.apps.map((app) => h(Card, { ...props, app, key: `${app.catalogue} ${app.app}` }))),
+    known.obstacle && html`<p key="obstacle" class="notice" role="note">${icon('alert')}<span>${t('apps.obstacle')}${' '}${known.obstacle}.</span></p>`,
+    refused.length > 0 && html`<div key="refused" class="refusals">${refused.map(refusal)}</div>`,
+    known.apps.length === 0 ? refused.length === 0 && html`<${Empty} key="empty" isAdmin=${model.me?.role === 'admin'} />`
+      : html`<ul key="cards" class="cards">${known.apps.map((app) => html`<${Card} ...${props} app=${app} key="${app.catalogue} ${app.app}" />`)}</ul>`,
   ];
 }
 
 /** Somebody has changed what the administrator's key signed. @param {Catalogue} catalogue */
-const refusal = ({ name, refused }) => h('section', { key: name, class: 'panel refusal', role: 'alert', 'aria-label': t('apps.refused', { name }) },
-  icon('alert'),
-  h('div', null,
-    h('h2', null, t('apps.refused', { name })),
-    h('p', null, refused),
-    h('p', { class: 'soft' }, t('apps.refused-hint'))));
+const refusal = ({ name, refused }) => html`<section key=${name} class="panel refusal" role="alert" aria-label=${t('apps.refused', { name })}>
+  ${icon('alert')}
+  <div>
+    <h2>${t('apps.refused', { name })}</h2>
+    <p>${refused}</p>
+    <p class="soft">${t('apps.refused-hint')}</p>
+  </div>
+</section>`;
 
 /** @param {{ isAdmin: boolean }} props */
-const Empty = ({ isAdmin }) => h('div', { class: 'empty' },
-  h('span', { class: 'glyph' }, icon('grid')),
-  h('h2', null, t(isAdmin ? 'apps.none' : 'apps.none-yet')),
-  h('p', null, t(isAdmin ? 'apps.none-hint' : 'apps.none-yet-hint')),
-  isAdmin && h('ol', { class: 'how' },
-    ...['keygen', 'sign', 'add'].map((step) => h('li', { key: step },
-      h('span', null, t(/** @type {import('../words.js').TextKey} */ (`apps.how-${step}`))),
-      h('code', { class: 'mono' }, COMMANDS[/** @type {keyof typeof COMMANDS} */ (step)])))));
+const Empty = ({ isAdmin }) => html`<div class="empty">
+  <span class="glyph">${icon('grid')}</span>
+  <h2>${t(isAdmin ? 'apps.none' : 'apps.none-yet')}</h2>
+  <p>${t(isAdmin ? 'apps.none-hint' : 'apps.none-yet-hint')}</p>
+  ${isAdmin && html`<ol class="how">
+    ${['keygen', 'sign', 'add'].map((step) => html`<li key=${step}>
+      <span>${t(/** @type {import('../words.js').TextKey} */ (`apps.how-${step}`))}</span>
+      <code class="mono">${COMMANDS[/** @type {keyof typeof COMMANDS} */ (step)]}</code>
+    </li>`)}
+  </ol>`}
+</div>`;
 
 const COMMANDS = Object.freeze({
   keygen: 'lattice catalogue keygen school.key',
@@ -74,44 +82,52 @@ function Card(props) {
   const powers = offer?.powers ?? mine?.powers ?? everybody?.powers ?? [];
   const pulls = props.model.pulls.filter((pull) => pull.app === app.app && pull.catalogue === app.catalogue);
   const id = `a-${app.catalogue}-${app.app}`;
-  return h('li', { class: 'panel app', 'aria-labelledby': id, 'data-app': app.app },
-    h('div', { class: 'app-head' },
-      h('span', { class: 'app-icon', 'aria-hidden': 'true' }, initials(title)),
-      h('div', { class: 'row-main' },
-        h('h2', { id, class: 'clip' }, title),
-        h('span', { class: 'soft clip' }, offer ? t('apps.version', { version, license: offer.license }) : t('apps.version-only', { version })))),
-    summary && h('p', null, summary),
-    description && h('details', null, h('summary', null, t('apps.about')), h('p', { class: 'soft told' }, description)),
-    h(Powers, { powers, title: t('apps.can') }),
-    offer ? h(Facts, { offer, catalogue: known.catalogues.find(({ name }) => name === app.catalogue) })
-      : h('p', { class: 'soft' }, t('apps.left', { catalogue: app.catalogue })),
-    app.shadowed_by.length > 0 && h('p', { class: 'hint' }, t('apps.shadowed', { kinds: app.shadowed_by.join(', ') })),
-    h('div', { class: 'app-foot' },
-      ...pulls.map((pull) => h(Way, { ...props, pull, key: pull.for })),
-      everybody && h(Has, { ...props, installed: everybody, audience: 'all', pulls }),
-      mine && h(Has, { ...props, installed: mine, audience: 'me', pulls }),
-      h(Install, { ...props, pulls })));
+  return html`<li class="panel app" aria-labelledby=${id} data-app=${app.app}>
+    <div class="app-head">
+      <span class="app-icon" aria-hidden="true">${initials(title)}</span>
+      <div class="row-main">
+        <h2 id=${id} class="clip">${title}</h2>
+        <span class="soft clip">${offer ? t('apps.version', { version, license: offer.license }) : t('apps.version-only', { version })}</span>
+      </div>
+    </div>
+    ${summary && html`<p>${summary}</p>`}
+    ${description && html`<details><summary>${t('apps.about')}</summary><p class="soft told">${description}</p></details>`}
+    <${Powers} powers=${powers} title=${t('apps.can')} />
+    ${offer ? html`<${Facts} offer=${offer} catalogue=${known.catalogues.find(({ name }) => name === app.catalogue)} />`
+      : html`<p class="soft">${t('apps.left', { catalogue: app.catalogue })}</p>`}
+    ${app.shadowed_by.length > 0 && html`<p class="hint">${t('apps.shadowed', { kinds: app.shadowed_by.join(', ') })}</p>`}
+    <div class="app-foot">
+      ${pulls.map((pull) => html`<${Way} ...${props} pull=${pull} key=${pull.for} />`)}
+      ${everybody && html`<${Has} ...${props} installed=${everybody} audience="all" pulls=${pulls} />`}
+      ${mine && html`<${Has} ...${props} installed=${mine} audience="me" pulls=${pulls} />`}
+      <${Install} ...${props} pulls=${pulls} />
+    </div>
+  </li>`;
 }
 
 /** What an app may do, in words. @param {{ powers: readonly Power[], title: string, isNew?: boolean }} props */
-export const Powers = ({ powers, title, isNew = false }) => h('div', { class: 'powers' },
-  h('h3', null, title),
-  powers.length === 0 ? h('p', { class: 'soft' }, icon('state-good'), h('span', null, t('power.none')))
-    : h('ul', null, ...powers.map((power) => h('li', { key: power.what, 'data-risky': String(power.risky) },
-      icon(power.risky ? 'alert' : 'check'),
-      h('span', null, isNew && h('b', null, t('apps.new'), ' '), powerWords(power),
-        power.risky && h('span', { class: 'away' }, ` (${t('power.risky')})`))))));
+export const Powers = ({ powers, title, isNew = false }) => html`<div class="powers">
+  <h3>${title}</h3>
+  ${powers.length === 0 ? html`<p class="soft">${icon('state-good')}<span>${t('power.none')}</span></p>`
+    : html`<ul>${powers.map((power) => html`<li key=${power.what} data-risky=${String(power.risky)}>
+      ${icon(power.risky ? 'alert' : 'check')}
+      <span>${isNew && html`<b>${t('apps.new')}${' '}</b>`}${powerWords(power)}
+        ${power.risky && html`<span class="away">${` (${t('power.risky')})`}</span>`}
+      </span>
+    </li>`)}</ul>`}
+</div>`;
 
 /** @param {{ offer: Offer, catalogue: Catalogue | undefined }} props */
-const Facts = ({ offer, catalogue }) => h('dl', { class: 'facts' },
-  fact('apps.size', amount(offer.size_bytes)),
-  fact('apps.memory', amount(offer.memory_bytes)),
-  h('div', { key: 'digest' }, h('dt', null, t('apps.digest')), h('dd', null, h(Digest, { digest: offer.digest }))),
-  fact('apps.source', offer.source),
-  catalogue && fact('apps.signed', t('apps.signed-by', { title: catalogue.title ?? catalogue.name, name: catalogue.signed_by ?? '' })));
+const Facts = ({ offer, catalogue }) => html`<dl class="facts">
+  ${fact('apps.size', amount(offer.size_bytes))}
+  ${fact('apps.memory', amount(offer.memory_bytes))}
+  <div key="digest"><dt>${t('apps.digest')}</dt><dd><${Digest} digest=${offer.digest} /></dd></div>
+  ${fact('apps.source', offer.source)}
+  ${catalogue && fact('apps.signed', t('apps.signed-by', { title: catalogue.title ?? catalogue.name, name: catalogue.signed_by ?? '' }))}
+</dl>`;
 
 /** @param {import('../words.js').TextKey} name @param {string} value */
-const fact = (name, value) => h('div', { key: name }, h('dt', null, t(name)), h('dd', null, value));
+const fact = (name, value) => html`<div key=${name}><dt>${t(name)}</dt><dd>${value}</dd></div>`;
 
 /**
  * The first of its letters; all of them go to the clipboard.
@@ -137,21 +153,23 @@ class Digest extends Component {
   render() {
     const { digest } = this.props;
     const { isCopied } = this.state;
-    return h('span', { class: 'digest' },
-      h('code', { class: 'mono', title: digest }, shortDigest(digest)),
-      h(IconButton, { label: t(isCopied ? 'apps.digest-copied' : 'apps.digest-copy'), icon: isCopied ? 'check' : 'copy', onClick: () => void this.#copy() }));
+    return html`<span class="digest">
+      <code class="mono" title=${digest}>${shortDigest(digest)}</code>
+      <${IconButton} label=${t(isCopied ? 'apps.digest-copied' : 'apps.digest-copy')} icon=${isCopied ? 'check' : 'copy'} onClick=${() => void this.#copy()} />
+    </span>`;
   }
 }
 
 /** An app on its way, or what it came to. @param {OfApp & { pull: Pull }} props */
 function Way({ pull, app }) {
   const { done_bytes: done, total_bytes: total, error } = pull;
-  if (error !== null) return h('div', { class: 'trouble', role: 'alert' }, icon('alert'), h('span', null, t('apps.failed', { name: app.title }), ' ', error));
+  if (error !== null) return html`<div class="trouble" role="alert">${icon('alert')}<span>${t('apps.failed', { name: app.title })}${' '}${error}</span></div>`;
   const isHere = total > 0 && done >= total;
   const words = isHere ? t('apps.unpacking') : t('apps.fetching', { done: amount(done), total: amount(total) });
-  return h('div', { class: 'progress' },
-    h('progress', { 'aria-label': t('apps.progress', { name: app.title }), ...(!isHere && total > 0 && { max: total, value: done }) }),
-    h('p', { class: 'hint' }, words));
+  return html`<div class="progress">
+    <progress aria-label=${t('apps.progress', { name: app.title })} ...${!isHere && total > 0 && { max: total, value: done }} />
+    <p class="hint">${words}</p>
+  </div>`;
 }
 
 /** @param {readonly Pull[]} pulls @param {Audience} audience */
@@ -162,14 +180,17 @@ function Has({ app, installed, audience, pulls, known, model, actions }) {
   const may = audience === 'all' ? known.may_install_for_all : known.may_install;
   const { version, update, previous, by, at } = installed;
   const busy = isComing(pulls, audience);
-  return h('div', { class: 'app-has' },
-    h('p', null, icon('state-good'), h('span', null,
-      h('b', null, t(audience === 'all' ? 'apps.has-all' : 'apps.has-mine', { version })),
-      h('span', { class: 'soft' }, t('apps.has-by', { by, since: since(at, model.now) })))),
-    h('div', { class: 'app-actions' },
-      may && update && app.offer && h('button', { type: 'button', class: 'button primary small', disabled: busy, onClick: () => actions.openApp(app, 'update', audience) }, icon('update'), t('apps.update', { version: app.offer.version })),
-      may && previous && h('button', { type: 'button', class: 'button small', disabled: busy, onClick: () => actions.openApp(app, 'rollback', audience) }, icon('undo'), t('apps.rollback', { version: previous.version })),
-      (may || audience === 'me') && h('button', { type: 'button', class: 'button small', disabled: busy, onClick: () => actions.openApp(app, 'remove', audience) }, icon('bin'), t('apps.remove'))));
+  return html`<div class="app-has">
+    <p>${icon('state-good')}<span>
+      <b>${t(audience === 'all' ? 'apps.has-all' : 'apps.has-mine', { version })}</b>
+      <span class="soft">${t('apps.has-by', { by, since: since(at, model.now) })}</span>
+    </span></p>
+    <div class="app-actions">
+      ${may && update && app.offer && html`<button type="button" class="button primary small" disabled=${busy} onClick=${() => actions.openApp(app, 'update', audience)}>${icon('update')}${t('apps.update', { version: app.offer.version })}</button>`}
+      ${may && previous && html`<button type="button" class="button small" disabled=${busy} onClick=${() => actions.openApp(app, 'rollback', audience)}>${icon('undo')}${t('apps.rollback', { version: previous.version })}</button>`}
+      ${(may || audience === 'me') && html`<button type="button" class="button small" disabled=${busy} onClick=${() => actions.openApp(app, 'remove', audience)}>${icon('bin')}${t('apps.remove')}</button>`}
+    </div>
+  </div>`;
 }
 
 /** @param {OfApp & { pulls: readonly Pull[] }} props */
@@ -177,10 +198,11 @@ function Install({ app, pulls, known, actions }) {
   if (!app.offer || known.obstacle) return null;
   const forMe = known.may_install && !app.mine && !app.everybody;
   const forAll = known.may_install_for_all && !app.everybody;
-  if (!forMe && !forAll) return app.mine || app.everybody || known.may_install ? null : h('p', { class: 'soft' }, t('apps.ask'));
+  if (!forMe && !forAll) return app.mine || app.everybody || known.may_install ? null : html`<p class="soft">${t('apps.ask')}</p>`;
   const install = (/** @type {Audience} */ audience, /** @type {import('../words.js').TextKey} */ word, /** @type {string} */ kind) => (
-    h('button', { type: 'button', class: `button small ${kind}`, disabled: isComing(pulls, audience), onClick: () => actions.openApp(app, 'install', audience) }, t(word)));
-  return h('div', { class: 'app-actions' },
-    forMe && install('me', 'apps.install-me', forAll ? '' : 'primary'),
-    forAll && install('all', 'apps.install-all', app.mine ? '' : 'primary'));
+    html`<button type="button" class="button small ${kind}" disabled=${isComing(pulls, audience)} onClick=${() => actions.openApp(app, 'install', audience)}>${t(word)}</button>`);
+  return html`<div class="app-actions">
+    ${forMe && install('me', 'apps.install-me', forAll ? '' : 'primary')}
+    ${forAll && install('all', 'apps.install-all', app.mine ? '' : 'primary')}
+  </div>`;
 }

@@ -1,6 +1,7 @@
 /** A text with the numbers of its lines, and marks where something is wrong with one. */
 
-import { Component, h } from '../../vendor/preact/preact.mjs';
+import { Component } from '../../vendor/preact/preact.mjs';
+import { html } from '../html.js';
 import { offsetOf } from '../lines.js';
 
 const INDENT = '  ';
@@ -97,17 +98,20 @@ export class Editor extends Component {
   render() {
     const { label, describedBy, text, readonly, isBad, faults, onType } = this.props;
     const lines = text.split('\n').length;
-    return h('div', { class: 'editor', style: { '--digits': String(lines).length } },
-      h('div', { class: 'editor-lines', 'aria-hidden': 'true' },
-        h('div', { ref: (/** @type {HTMLElement | null} */ behind) => { this.#behind = behind; } },
-          ...Array.from({ length: lines }, (_, at) => h('div', { key: at, title: faults.get(at + 1), ...(faults.has(at + 1) && { 'data-fault': '' }) }, at + 1)))),
-      h('textarea', {
-        'aria-label': label, 'aria-describedby': describedBy, 'aria-invalid': String(isBad), value: text, readonly, wrap: 'off', rows: 18,
-        spellcheck: false, autocapitalize: 'off', autocomplete: 'off', autocorrect: 'off',
-        ref: (/** @type {HTMLTextAreaElement | null} */ area) => { this.#area = area; },
-        onInput: () => onType(this.#area?.value ?? ''), onScroll: () => this.#follow(), onFocus: () => { this.#leaves = false; },
-        onKeyDown: (event) => this.#key(event),
-      }));
+    return html`<div class="editor" style=${{ '--digits': String(lines).length }}>
+      <div class="editor-lines" aria-hidden="true">
+        <div ref=${(/** @type {HTMLElement | null} */ behind) => { this.#behind = behind; }}>
+          ${Array.from({ length: lines }, (_, at) => html`<div key=${at} title=${faults.get(at + 1)} ...${faults.has(at + 1) && { 'data-fault': '' }}>${at + 1}</div>`)}
+        </div>
+      </div>
+      <textarea
+        aria-label=${label} aria-describedby=${describedBy} aria-invalid=${String(isBad)} value=${text} readonly=${readonly} wrap="off" rows=${18}
+        spellcheck=${false} autocapitalize="off" autocomplete="off" autocorrect="off"
+        ref=${(/** @type {HTMLTextAreaElement | null} */ area) => { this.#area = area; }}
+        onInput=${() => onType(this.#area?.value ?? '')} onScroll=${() => this.#follow()} onFocus=${() => { this.#leaves = false; }}
+        onKeyDown=${(event) => this.#key(event)}
+      />
+    </div>`;
   }
 }
 

@@ -1,6 +1,7 @@
 /** What the parts of a desktop say, as they say it. Nothing is asked for before somebody wants to see it. */
 
-import { Component, h } from '../../vendor/preact/preact.mjs';
+import { Component } from '../../vendor/preact/preact.mjs';
+import { html } from '../html.js';
 import { path as joined } from '../api.js';
 import { backoffMs } from '../backoff.js';
 import { MOST, apply, fresh, initial, pieces, visible } from '../logs.js';
@@ -151,37 +152,42 @@ export class Logs extends Component {
 
   render() {
     const { isOpen } = this.#model;
-    return h('section', { class: 'panel logs', 'aria-labelledby': 'p-logs' },
-      h('div', { class: 'panel-head' },
-        h('h2', { id: 'p-logs' }, t('logs.title')),
-        h('button', { type: 'button', class: 'button small', 'aria-expanded': String(isOpen), onClick: () => this.#toggle() }, t(isOpen ? 'logs.hide' : 'logs.show'))),
-      isOpen ? this.#whole() : h('p', { class: 'soft' }, t('logs.hint')));
+    return html`<section class="panel logs" aria-labelledby="p-logs">
+      <div class="panel-head">
+        <h2 id="p-logs">${t('logs.title')}</h2>
+        <button type="button" class="button small" aria-expanded=${String(isOpen)} onClick=${() => this.#toggle()}>${t(isOpen ? 'logs.hide' : 'logs.show')}</button>
+      </div>
+      ${isOpen ? this.#whole() : html`<p class="soft">${t('logs.hint')}</p>`}
+    </section>`;
   }
 
   #whole() {
     const { parts, part, problem, state, query } = this.#model;
-    if (state === 'refused' && problem) return h(Failed, { title: t('logs.unread'), problem, onRetry: () => void this.#begin() });
-    if (parts === null) return h('p', { class: 'soft', 'aria-busy': 'true' }, t('logs.reading'));
-    if (part === '') return h('p', { class: 'soft' }, t('logs.none'));
+    if (state === 'refused' && problem) return html`<${Failed} title=${t('logs.unread')} problem=${problem} onRetry=${() => void this.#begin()} />`;
+    if (parts === null) return html`<p class="soft" aria-busy="true">${t('logs.reading')}</p>`;
+    if (part === '') return html`<p class="soft">${t('logs.none')}</p>`;
     const download = new URLSearchParams({ part, tail: String(MOST_DOWNLOADED), download: '1' });
     return [
-      h('div', { key: 'bar', class: 'logs-bar' },
-        h('select', { class: 'input', 'aria-label': t('logs.part'), value: part, onChange: (event) => this.#choose(of(event)) },
-          ...options(parts, part)),
-        h('input', {
-          class: 'input', type: 'search', 'aria-label': t('logs.search'), placeholder: t('logs.search'), value: query, maxlength: 200,
-          onInput: (event) => this.#dispatch({ type: 'query', query: of(event) }),
-        }),
-        h('a', { class: 'button small', href: this.props.actions.url(`${this.#root}?${download}`), download: '' }, t('logs.download'))),
-      h('div', {
-        key: 'box', class: 'logs-box mono', role: 'region', tabindex: 0, 'aria-label': t('logs.of', { part: named({ part, ...parts.find((one) => one.part === part) }) }), 'aria-busy': String(state === 'reading'),
-        ref: (/** @type {HTMLElement | null} */ box) => { this.#box = box; }, onScroll: () => this.#onScroll(),
-      }, ...this.#lines()),
-      h('div', { key: 'foot', class: 'logs-foot' },
-        h('span', { class: 'soft', role: 'status' }, this.#said()),
-        h('span', { class: 'push' }),
-        this.#model.held && h('button', { type: 'button', class: 'button small', onClick: () => this.#dispatch({ type: 'followed' }) }, icon('down'), t('logs.newest')),
-        state === 'ended' && h('button', { type: 'button', class: 'button small', onClick: () => void this.#again() }, icon('update'), t('logs.again'))),
+      html`<div key="bar" class="logs-bar">
+        <select class="input" aria-label=${t('logs.part')} value=${part} onChange=${(event) => this.#choose(of(event))}>
+          ${options(parts, part)}
+        </select>
+        <input
+          class="input" type="search" aria-label=${t('logs.search')} placeholder=${t('logs.search')} value=${query} maxlength=${200}
+          onInput=${(event) => this.#dispatch({ type: 'query', query: of(event) })}
+        />
+        <a class="button small" href=${this.props.actions.url(`${this.#root}?${download}`)} download="">${t('logs.download')}</a>
+      </div>`,
+      html`<div
+        key="box" class="logs-box mono" role="region" tabindex=${0} aria-label=${t('logs.of', { part: named({ part, ...parts.find((one) => one.part === part) }) })} aria-busy=${String(state === 'reading')}
+        ref=${(/** @type {HTMLElement | null} */ box) => { this.#box = box; }} onScroll=${() => this.#onScroll()}
+      >${this.#lines()}</div>`,
+      html`<div key="foot" class="logs-foot">
+        <span class="soft" role="status">${this.#said()}</span>
+        <span class="push" />
+        ${this.#model.held && html`<button type="button" class="button small" onClick=${() => this.#dispatch({ type: 'followed' })}>${icon('down')}${t('logs.newest')}</button>`}
+        ${state === 'ended' && html`<button type="button" class="button small" onClick=${() => void this.#again()}>${icon('update')}${t('logs.again')}</button>`}
+      </div>`,
     ];
   }
 
@@ -193,9 +199,9 @@ export class Logs extends Component {
   #lines() {
     const lines = visible(this.#model);
     const { state, query, count } = this.#model;
-    if (lines.length > 0) return lines.map((line) => h('p', { key: line.number }, ...shown(line, query)));
+    if (lines.length > 0) return lines.map((line) => html`<p key=${line.number}>${shown(line, query)}</p>`);
     const said = query !== '' && count > 0 ? t('logs.no-match', { query }) : t(state === 'reading' ? 'logs.reading' : 'logs.empty');
-    return [h('p', { key: 'empty', class: 'soft' }, said)];
+    return [html`<p key="empty" class="soft">${said}</p>`];
   }
 
   #said() {
@@ -216,7 +222,7 @@ const of = ({ currentTarget: field }) => (field instanceof HTMLInputElement || f
 function options(parts, chosen) {
   const isGone = parts.every(({ part }) => part !== chosen);
   const all = isGone ? [...parts, { part: chosen }] : parts;
-  return all.map((one) => h('option', { key: one.part, value: one.part, selected: one.part === chosen }, named(one)));
+  return all.map((one) => html`<option key=${one.part} value=${one.part} selected=${one.part === chosen}>${named(one)}</option>`);
 }
 
 /** @param {LogPart} one */
@@ -227,6 +233,6 @@ function named({ part, title }) {
 
 /** Text and nothing else: whoever wrote it may have meant harm. @param {LogLine} line @param {string} query */
 const shown = ({ at, text }, query) => [
-  at !== null && h('time', { key: 'at', dateTime: at, title: at }, TIME.format(new Date(at)), ' '),
-  ...pieces(text, query).map((piece, index) => (index % 2 === 1 ? h('mark', { key: index }, piece) : piece)),
+  at !== null && html`<time key="at" dateTime=${at} title=${at}>${TIME.format(new Date(at))}${' '}</time>`,
+  ...pieces(text, query).map((piece, index) => (index % 2 === 1 ? html`<mark key=${index}>${piece}</mark>` : piece)),
 ];

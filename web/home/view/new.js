@@ -1,6 +1,6 @@
 /** The dialog that makes a desktop: of which kind, and what it begins with. */
 
-import { h } from '../../vendor/preact/preact.mjs';
+import { html } from '../html.js';
 import { amount, t } from '../words.js';
 import { FIRST, Field, Modal, Trouble, filledIn, icon } from './parts.js';
 
@@ -15,41 +15,49 @@ export function NewDesktop({ model, dialog, actions }) {
   const { origin, busy, step } = dialog;
   // What is under way can be left off until the desktop itself is asked for.
   const isComing = busy && step !== '' && step !== 'starting';
-  return h(Modal, { title: t('new.title'), model, actions },
-    h('form', {
-      onSubmit: (event) => {
+  return html`<${Modal} title=${t('new.title')} model=${model} actions=${actions}>
+    <form
+      onSubmit=${(event) => {
         const form = event.currentTarget;
         const { name = '', template = '', url = '' } = filledIn(event);
         const field = form instanceof HTMLFormElement ? form.elements.namedItem('zip') : null;
         const file = (field instanceof HTMLInputElement && field.files?.[0]) || null;
         void actions.begin({ template, name: name.trim(), url: url.trim(), file });
-      },
-    },
-    h('fieldset', { class: 'plain', disabled: busy, 'aria-label': t('new.title') },
-      h(Field, { label: t('new.name'), name: 'name', maxlength: 64, autocomplete: 'off', placeholder: t('new.example'), ...FIRST, hint: t('new.name-hint') }),
-      h('fieldset', { class: 'choices in-a-row' },
-        h('legend', null, t('new.origin')),
-        ...ORIGINS.map((one) => h('label', { key: one, class: 'choice' },
-          h('input', { type: 'radio', name: 'origin', value: one, checked: one === origin, onChange: () => actions.setOrigin(one) }),
-          h('span', null, h('b', null, t(`new.from-${one}`)))))),
-      origin === 'git' && h(Field, {
-        key: 'git', label: t('new.url'), name: 'url', type: 'url', required: true, maxlength: 1024, autocomplete: 'off', spellcheck: false,
-        placeholder: t('new.url-example'), hint: t('new.url-hint'),
-      }),
-      origin === 'zip' && h(Field, {
-        key: 'zip', label: t('new.zip'), name: 'zip', type: 'file', required: true, accept: '.zip,application/zip', hint: t('new.zip-hint'),
-      }),
-      h('fieldset', { class: 'choices' },
-        h('legend', null, t('new.kind')),
-        ...model.templates.map(({ id, title, summary, missing_images }, at) => h('label', { key: id, class: 'choice' },
-          h('input', { type: 'radio', name: 'template', value: id, defaultChecked: at === 0, required: true }),
-          h('span', null, h('b', null, title), h('small', null, summary), ...lacks(missing_images, model)))))),
-    isComing && h(Progress, { dialog }),
-    dialog.made && dialog.problem && h('p', { class: 'hint' }, t('new.made-only', { folder: dialog.made.folder })),
-    h(Trouble, { problem: dialog.problem }),
-    h('div', { class: 'modal-foot' },
-      h('button', { type: 'button', class: 'button', onClick: isComing ? actions.stopBeginning : actions.close }, t(isComing ? 'new.stop' : 'new.cancel')),
-      h('button', { class: 'button primary', disabled: busy || model.templates.length === 0 }, icon('play'), t(busy ? 'new.busy' : 'new.go')))));
+      }}
+    >
+    <fieldset class="plain" disabled=${busy} aria-label=${t('new.title')}>
+      <${Field} label=${t('new.name')} name="name" maxlength=${64} autocomplete="off" placeholder=${t('new.example')} ...${FIRST} hint=${t('new.name-hint')} />
+      <fieldset class="choices in-a-row">
+        <legend>${t('new.origin')}</legend>
+        ${ORIGINS.map((one) => html`<label key=${one} class="choice">
+          <input type="radio" name="origin" value=${one} checked=${one === origin} onChange=${() => actions.setOrigin(one)} />
+          <span><b>${t(`new.from-${one}`)}</b></span>
+        </label>`)}
+      </fieldset>
+      ${origin === 'git' && html`<${Field}
+        key="git" label=${t('new.url')} name="url" type="url" required maxlength=${1024} autocomplete="off" spellcheck=${false}
+        placeholder=${t('new.url-example')} hint=${t('new.url-hint')}
+      />`}
+      ${origin === 'zip' && html`<${Field}
+        key="zip" label=${t('new.zip')} name="zip" type="file" required accept=".zip,application/zip" hint=${t('new.zip-hint')}
+      />`}
+      <fieldset class="choices">
+        <legend>${t('new.kind')}</legend>
+        ${model.templates.map(({ id, title, summary, missing_images }, at) => html`<label key=${id} class="choice">
+          <input type="radio" name="template" value=${id} defaultChecked=${at === 0} required />
+          <span><b>${title}</b><small>${summary}</small>${lacks(missing_images, model)}</span>
+        </label>`)}
+      </fieldset>
+    </fieldset>
+    ${isComing && html`<${Progress} dialog=${dialog} />`}
+    ${dialog.made && dialog.problem && html`<p class="hint">${t('new.made-only', { folder: dialog.made.folder })}</p>`}
+    <${Trouble} problem=${dialog.problem} />
+    <div class="modal-foot">
+      <button type="button" class="button" onClick=${isComing ? actions.stopBeginning : actions.close}>${t(isComing ? 'new.stop' : 'new.cancel')}</button>
+      <button class="button primary" disabled=${busy || model.templates.length === 0}>${icon('play')}${t(busy ? 'new.busy' : 'new.go')}</button>
+    </div>
+    </form>
+  <//>`;
 }
 
 /** Commands, which are the same in every language. @param {readonly string[]} names */
@@ -61,12 +69,12 @@ const fetchOf = (image) => `docker pull ${image}`;
 /** What of it is not on the machine, and how it gets there. @param {readonly string[] | undefined} images @param {Model} model */
 function lacks(images = [], { me }) {
   if (images.length === 0) return [];
-  if (me?.role !== 'admin') return [h('small', { key: 'lacks', class: 'warn' }, t('new.lacks'))];
+  if (me?.role !== 'admin') return [html`<small key="lacks" class="warn">${t('new.lacks')}</small>`];
   const own = images.filter((image) => image.startsWith('lattice/')).map((image) => image.slice('lattice/'.length));
   const others = images.filter((image) => !image.startsWith('lattice/'));
   return [
-    own.length > 0 && h('small', { key: 'build', class: 'warn' }, t('new.lacks-build'), ' ', h('code', { class: 'mono' }, build(own))),
-    ...others.map((image) => h('small', { key: image, class: 'warn' }, t('new.lacks-fetch'), ' ', h('code', { class: 'mono' }, fetchOf(image)))),
+    own.length > 0 && html`<small key="build" class="warn">${t('new.lacks-build')}${' '}<code class="mono">${build(own)}</code></small>`,
+    ...others.map((image) => html`<small key=${image} class="warn">${t('new.lacks-fetch')}${' '}<code class="mono">${fetchOf(image)}</code></small>`),
   ];
 }
 
@@ -74,7 +82,8 @@ function lacks(images = [], { me }) {
 function Progress({ dialog: { step, sent, total } }) {
   const isSending = step === 'sending';
   const words = isSending ? t('new.sending', { sent: amount(sent), total: amount(total) }) : t(step === 'cloning' ? 'new.cloning' : 'new.unpacking');
-  return h('div', { class: 'progress' },
-    h('progress', { 'aria-label': t('new.progress'), ...(isSending && { max: total, value: sent }) }),
-    h('p', { class: 'hint', role: 'status' }, words));
+  return html`<div class="progress">
+    <progress aria-label=${t('new.progress')} ...${isSending && { max: total, value: sent }} />
+    <p class="hint" role="status">${words}</p>
+  </div>`;
 }

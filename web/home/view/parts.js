@@ -1,6 +1,7 @@
 /** What several views are made of. */
 
-import { Component, h } from '../../vendor/preact/preact.mjs';
+import { Component } from '../../vendor/preact/preact.mjs';
+import { html } from '../html.js';
 import { ICONS } from './icons.js';
 import { sentence } from '../problems.js';
 import { initials, t } from '../words.js';
@@ -15,33 +16,35 @@ const takeFocus = (element) => { if (element?.closest('dialog[open]')) element.f
 export const FIRST = Object.freeze({ 'data-first': '', ref: takeFocus });
 
 /** @param {keyof typeof ICONS} name */
-export const icon = (name) => h('svg', { class: `icon i-${name}`, viewBox: '0 0 24 24', 'aria-hidden': 'true', focusable: 'false' }, h('path', { d: ICONS[name] }));
+export const icon = (name) => html`<svg class="icon i-${name}" viewBox="0 0 24 24" aria-hidden="true" focusable="false"><path d=${ICONS[name]} /></svg>`;
 
 /** A button that is only an icon. @param {{ label: string, icon: keyof typeof ICONS, onClick: () => void, disabled?: boolean, tone?: string }} props */
 export const IconButton = ({ label, icon: name, onClick, disabled = false, tone = '' }) => (
-  h('button', { type: 'button', class: `icon-button ${tone}`, 'aria-label': label, title: label, disabled, onClick }, icon(name)));
+  html`<button type="button" class="icon-button ${tone}" aria-label=${label} title=${label} disabled=${disabled} onClick=${onClick}>${icon(name)}</button>`);
 
 /** Two letters in place of a picture. @param {{ name: string }} props */
-export const Avatar = ({ name }) => h('span', { class: 'avatar', 'aria-hidden': 'true', 'data-initials': initials(name) });
+export const Avatar = ({ name }) => html`<span class="avatar" aria-hidden="true" data-initials=${initials(name)} />`;
 
 /** What went wrong, read out at once. @param {{ problem: Problem | null, words?: (problem: Problem) => string }} props */
 export const Trouble = ({ problem, words = sentence }) => (
-  h('p', { class: 'trouble', role: 'alert' }, problem && icon('alert'), problem && h('span', null, words(problem))));
+  html`<p class="trouble" role="alert">${problem && icon('alert')}${problem && html`<span>${words(problem)}</span>`}</p>`);
 
 /** A list that could not be read. @param {{ title: string, problem: Problem, onRetry: () => void }} props */
 export const Failed = ({ title, problem, onRetry }) => (
-  h('div', { class: 'empty', role: 'alert' },
-    h('span', { class: 'glyph', 'data-tone': 'warn' }, icon('signal')),
-    h('h3', null, title),
-    h('p', null, sentence(problem)),
-    h('button', { type: 'button', class: 'button', onClick: onRetry }, t('common.again'))));
+  html`<div class="empty" role="alert">
+    <span class="glyph" data-tone="warn">${icon('signal')}</span>
+    <h3>${title}</h3>
+    <p>${sentence(problem)}</p>
+    <button type="button" class="button" onClick=${onRetry}>${t('common.again')}</button>
+  </div>`);
 
 /** @param {{ label: string, name: string, hint?: string, [attribute: string]: unknown }} props */
 export const Field = ({ label, name, hint = '', ...attributes }) => (
-  h('div', { class: 'field' },
-    h('label', { for: `f-${name}` }, label),
-    h('input', { id: `f-${name}`, name, class: 'input', ...(hint && { 'aria-describedby': `h-${name}` }), ...attributes }),
-    hint && h('p', { class: 'hint', id: `h-${name}` }, hint)));
+  html`<div class="field">
+    <label for="f-${name}">${label}</label>
+    <input id="f-${name}" name=${name} class="input" ...${hint && { 'aria-describedby': `h-${name}` }} ...${attributes} />
+    ${hint && html`<p class="hint" id="h-${name}">${hint}</p>`}
+  </div>`);
 
 /**
  * A password that can be shown, and a word when Caps Lock is on.
@@ -65,20 +68,22 @@ export class Password extends Component {
     const { label, name, hint = '', first = false, ...attributes } = this.props;
     const { isShown, isCaps } = this.state;
     const note = isCaps ? t('password.caps') : hint;
-    return h('div', { class: 'field' },
-      h('label', { for: `f-${name}` }, label),
-      h('div', { class: 'with-button' },
-        h('input', {
-          id: `f-${name}`, name, class: 'input', type: isShown ? 'text' : 'password', required: true,
-          spellcheck: false, autocapitalize: 'off', 'aria-describedby': `h-${name}`, ...attributes, ...(first && FIRST),
-          onKeyUp: (event) => this.#watch(event), onKeyDown: (event) => this.#watch(event),
-        }),
-        h('button', {
-          type: 'button', class: 'in-field', 'aria-pressed': String(isShown), 'aria-controls': `f-${name}`,
-          'aria-label': t('password.show-name', { label: label.toLowerCase() }), title: t(isShown ? 'password.hide' : 'password.show'),
-          onClick: () => this.setState({ isShown: !isShown }),
-        }, icon(isShown ? 'eye-off' : 'eye'))),
-      h('p', { class: isCaps ? 'hint warn' : 'hint', id: `h-${name}`, 'aria-live': 'polite' }, note));
+    return html`<div class="field">
+      <label for="f-${name}">${label}</label>
+      <div class="with-button">
+        <input
+          id="f-${name}" name=${name} class="input" type=${isShown ? 'text' : 'password'} required
+          spellcheck=${false} autocapitalize="off" aria-describedby="h-${name}" ...${attributes} ...${first && FIRST}
+          onKeyUp=${(event) => this.#watch(event)} onKeyDown=${(event) => this.#watch(event)}
+        />
+        <button
+          type="button" class="in-field" aria-pressed=${String(isShown)} aria-controls="f-${name}"
+          aria-label=${t('password.show-name', { label: label.toLowerCase() })} title=${t(isShown ? 'password.hide' : 'password.show')}
+          onClick=${() => this.setState({ isShown: !isShown })}
+        >${icon(isShown ? 'eye-off' : 'eye')}</button>
+      </div>
+      <p class=${isCaps ? 'hint warn' : 'hint'} id="h-${name}" aria-live="polite">${note}</p>
+    </div>`;
   }
 }
 
@@ -141,14 +146,16 @@ export class CopyField extends Component {
   render() {
     const { label, url } = this.props;
     const { isCopied } = this.state;
-    return h('div', { class: 'copy' },
-      h('input', {
-        class: 'input mono', readonly: true, value: url, 'aria-label': label,
-        ref: (/** @type {HTMLInputElement | null} */ input) => { this.#input = input; },
-        onClick: () => this.#input?.select(),
-      }),
-      h('button', { type: 'button', class: 'button primary', ...FIRST, onClick: () => void this.#copy() },
-        icon(isCopied ? 'check' : 'copy'), t(isCopied ? 'common.copied' : 'common.copy')));
+    return html`<div class="copy">
+      <input
+        class="input mono" readonly value=${url} aria-label=${label}
+        ref=${(/** @type {HTMLInputElement | null} */ input) => { this.#input = input; }}
+        onClick=${() => this.#input?.select()}
+      />
+      <button type="button" class="button primary" ...${FIRST} onClick=${() => void this.#copy()}>
+        ${icon(isCopied ? 'check' : 'copy')}${t(isCopied ? 'common.copied' : 'common.copy')}
+      </button>
+    </div>`;
   }
 }
 
@@ -175,10 +182,11 @@ function offer(button) {
  * @param {{ model: Model, dismiss: () => void, recover?: (session: string) => void }} props
  */
 export const Toast = ({ model: { toast, dialog }, dismiss, recover = () => {} }) => toast && (
-  h('div', { key: `toast-${toast.id}`, class: 'toast', 'data-tone': toast.tone },
-    icon(toast.tone === 'stop' ? 'alert' : 'check'), h('span', null, toast.text),
-    toast.undo !== '' && !dialog && h('button', { type: 'button', class: 'button small', ref: offer, onClick: () => { dismiss(); recover(toast.undo); } }, t('bin.undo')),
-    h('button', { type: 'button', class: 'icon-button', 'aria-label': t('common.dismiss'), onClick: dismiss }, icon('close'))));
+  html`<div key="toast-${toast.id}" class="toast" data-tone=${toast.tone}>
+    ${icon(toast.tone === 'stop' ? 'alert' : 'check')}<span>${toast.text}</span>
+    ${toast.undo !== '' && !dialog && html`<button type="button" class="button small" ref=${offer} onClick=${() => { dismiss(); recover(toast.undo); }}>${t('bin.undo')}</button>`}
+    <button type="button" class="icon-button" aria-label=${t('common.dismiss')} onClick=${dismiss}>${icon('close')}</button>
+  </div>`);
 
 /**
  * A dialog that is open as long as it is drawn. What the page says is said within it: everything
@@ -204,17 +212,19 @@ export class Modal extends Component {
 
   render() {
     const { title, class: kind = '', model, actions, children } = this.props;
-    return h('dialog', {
-      class: `modal ${kind}`, 'aria-labelledby': 'modal-title',
-      ref: (/** @type {HTMLDialogElement | null} */ dialog) => { if (dialog) this.#dialog = dialog; },
-      onCancel: (event) => { event.preventDefault(); actions.close(); },
-    },
-    h('header', { class: 'modal-head' },
-      h('h2', { id: 'modal-title' }, title),
-      h(IconButton, { label: t('common.close'), icon: 'close', onClick: actions.close })),
-    h('div', { class: 'modal-body' }, children),
-    h('p', { class: 'away', role: 'status' }, model.said),
-    h(Toast, { model, dismiss: actions.dismiss }));
+    return html`<dialog
+      class="modal ${kind}" aria-labelledby="modal-title"
+      ref=${(/** @type {HTMLDialogElement | null} */ dialog) => { if (dialog) this.#dialog = dialog; }}
+      onCancel=${(event) => { event.preventDefault(); actions.close(); }}
+    >
+    <header class="modal-head">
+      <h2 id="modal-title">${title}</h2>
+      <${IconButton} label=${t('common.close')} icon="close" onClick=${actions.close} />
+    </header>
+    <div class="modal-body">${children}</div>
+    <p class="away" role="status">${model.said}</p>
+    <${Toast} model=${model} dismiss=${actions.dismiss} />
+    </dialog>`;
   }
 }
 

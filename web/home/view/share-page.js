@@ -1,6 +1,7 @@
 /** Sharing one page of a desktop: a link that shows what listens on one port, and nothing else. */
 
-import { Component, h } from '../../vendor/preact/preact.mjs';
+import { Component } from '../../vendor/preact/preact.mjs';
+import { html } from '../html.js';
 import { path as joined } from '../api.js';
 import { left, t } from '../words.js';
 import { CopyField, FIRST, Modal, Trouble, filledIn, icon } from './parts.js';
@@ -63,51 +64,60 @@ export class SharePage extends Component {
   render() {
     const { model, dialog: { port }, actions } = this.props;
     const { made } = this.state;
-    return h(Modal, { title: t('page.title', { port }), class: 'share', model, actions },
-      made?.url ? this.#made(made, made.url) : this.#form(),
-      this.#links());
+    return html`<${Modal} title=${t('page.title', { port })} class="share" model=${model} actions=${actions}>
+      ${made?.url ? this.#made(made, made.url) : this.#form()}
+      ${this.#links()}
+    <//>`;
   }
 
   #form() {
     const { busy, problem } = this.state;
-    return h('form', { key: 'form', class: 'new-link', onSubmit: (event) => void this.#make(Number(filledIn(event).span)) },
-      h('p', { class: 'question' }, t('page.text')),
-      h('div', { class: 'field' },
-        h('label', { for: 'f-span' }, t('page.span')),
-        h('select', { id: 'f-span', name: 'span', class: 'input', ...FIRST },
-          ...SPANS.map(([seconds, word]) => h('option', { key: seconds, value: String(seconds), selected: seconds === SPAN_AT_FIRST }, t(word))))),
-      h(Trouble, { problem }),
-      h('button', { class: 'button primary wide', disabled: busy }, icon('link'), t(busy ? 'page.creating' : 'page.create')));
+    return html`<form key="form" class="new-link" onSubmit=${(event) => void this.#make(Number(filledIn(event).span))}>
+      <p class="question">${t('page.text')}</p>
+      <div class="field">
+        <label for="f-span">${t('page.span')}</label>
+        <select id="f-span" name="span" class="input" ...${FIRST}>
+          ${SPANS.map(([seconds, word]) => html`<option key=${seconds} value=${String(seconds)} selected=${seconds === SPAN_AT_FIRST}>${t(word)}</option>`)}
+        </select>
+      </div>
+      <${Trouble} problem=${problem} />
+      <button class="button primary wide" disabled=${busy}>${icon('link')}${t(busy ? 'page.creating' : 'page.create')}</button>
+    </form>`;
   }
 
   /** @param {PreviewLink} link @param {string} url */
   #made({ port, expires_at: end }, url) {
     const { model, actions } = this.props;
-    return h('section', { key: 'made', class: 'made', 'aria-label': t('page.made') },
-      h('div', { class: 'made-text' },
-        h('h3', null, t('page.made')),
-        h('p', { class: 'soft' }, t('page.made-text', { port, left: left(end, model.now) })),
-        h(CopyField, { label: t('share.link'), url, onCopied: actions.copied }),
-        h('p', { class: 'hint' }, t('page.once')),
-        h('button', { type: 'button', class: 'button small', onClick: () => this.setState({ made: null }) }, icon('plus'), t('page.another'))),
-      h(QrCode, { text: url, label: t('share.qr') }));
+    return html`<section key="made" class="made" aria-label=${t('page.made')}>
+      <div class="made-text">
+        <h3>${t('page.made')}</h3>
+        <p class="soft">${t('page.made-text', { port, left: left(end, model.now) })}</p>
+        <${CopyField} label=${t('share.link')} url=${url} onCopied=${actions.copied} />
+        <p class="hint">${t('page.once')}</p>
+        <button type="button" class="button small" onClick=${() => this.setState({ made: null })}>${icon('plus')}${t('page.another')}</button>
+      </div>
+      <${QrCode} text=${url} label=${t('share.qr')} />
+    </section>`;
   }
 
   #links() {
     const { links, busy } = this.state;
     const { now } = this.props.model;
     const used = (/** @type {PreviewLink} */ { uses: count }) => t(count === 1 ? 'page.used-one' : 'page.used', { count });
-    return h('section', { key: 'links', class: 'rows', 'aria-labelledby': 'page-links' },
-      h('h3', { id: 'page-links', tabindex: -1 }, t('page.links')),
-      links === null && h('p', { class: 'soft row-ghost' }, t('page.reading')),
-      links?.length === 0 && h('p', { class: 'soft' }, t('page.none')),
-      links !== null && links.length > 0 && h('ul', null, ...links.map((link) => h('li', { key: link.id },
-        h('span', { class: 'row-main' },
-          h('b', null, t('page.port', { port: link.port })),
-          h('span', { class: 'soft' }, `${used(link)}, ${left(link.expires_at, now)}`)),
-        h('button', {
-          type: 'button', class: 'button small danger', disabled: busy, 'aria-label': t('page.revoke-name', { port: link.port, used: used(link) }),
-          onClick: () => void this.#revoke(link),
-        }, t('page.revoke'))))));
+    return html`<section key="links" class="rows" aria-labelledby="page-links">
+      <h3 id="page-links" tabindex=${-1}>${t('page.links')}</h3>
+      ${links === null && html`<p class="soft row-ghost">${t('page.reading')}</p>`}
+      ${links?.length === 0 && html`<p class="soft">${t('page.none')}</p>`}
+      ${links !== null && links.length > 0 && html`<ul>${links.map((link) => html`<li key=${link.id}>
+        <span class="row-main">
+          <b>${t('page.port', { port: link.port })}</b>
+          <span class="soft">${`${used(link)}, ${left(link.expires_at, now)}`}</span>
+        </span>
+        <button
+          type="button" class="button small danger" disabled=${busy} aria-label=${t('page.revoke-name', { port: link.port, used: used(link) })}
+          onClick=${() => void this.#revoke(link)}
+        >${t('page.revoke')}</button>
+      </li>`)}</ul>`}
+    </section>`;
   }
 }

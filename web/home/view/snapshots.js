@@ -1,6 +1,7 @@
 /** The snapshots of what a person keeps: which there are, what is in them, and putting it back. */
 
-import { Component, h } from '../../vendor/preact/preact.mjs';
+import { Component } from '../../vendor/preact/preact.mjs';
+import { html } from '../html.js';
 import { path as joined } from '../api.js';
 import { MOST_PICTURE, MOST_TEXT, apply, crumbs, initial, pictureType, size, textOf, within } from '../snapshots.js';
 import { sessionOf, titled } from '../state.js';
@@ -115,22 +116,26 @@ export class Snapshots extends Component {
     const { model, dialog, actions } = this.props;
     const { asked, folder, preview, problem } = this.state;
     const name = titled(sessionOf(model, dialog.session) ?? { name: '' });
-    return h(Modal, { title: t('snapshots.title', { name }), class: 'share snapshots', model, actions },
-      asked ? this.#question(asked) : folder && preview ? this.#shown(folder, preview) : folder ? this.#folder(folder) : this.#all(),
-      h(Trouble, { problem }));
+    return html`<${Modal} title=${t('snapshots.title', { name })} class="share snapshots" model=${model} actions=${actions}>
+      ${asked ? this.#question(asked) : folder && preview ? this.#shown(folder, preview) : folder ? this.#folder(folder) : this.#all()}
+      <${Trouble} problem=${problem} />
+    <//>`;
   }
 
   #all() {
     const { busy, kind, snapshots, problem } = this.state;
-    return h('section', { key: 'all', class: 'rows', 'aria-labelledby': 'snapshots-title' },
-      h('p', { class: 'soft' }, t('snapshots.hint'), ' ', kind && SNAPSHOT_KINDS[kind]),
-      h('div', { class: 'snapshots-head' },
-        h('h3', { id: 'snapshots-title', tabindex: -1 }, t('snapshots.kept')),
-        h('button', { type: 'button', class: 'button primary small', disabled: busy !== '', ...FIRST, onClick: () => void this.#take() },
-          icon('plus'), t(busy === 'take' ? 'snapshots.making' : 'snapshots.make'))),
-      snapshots === null && !problem && h('p', { class: 'soft row-ghost' }, t('snapshots.reading')),
-      snapshots?.length === 0 && h('p', { class: 'soft' }, t('snapshots.none')),
-      snapshots !== null && snapshots.length > 0 && h('ul', null, ...snapshots.map((snapshot) => this.#row(snapshot))));
+    return html`<section key="all" class="rows" aria-labelledby="snapshots-title">
+      <p class="soft">${t('snapshots.hint')}${' '}${kind && SNAPSHOT_KINDS[kind]}</p>
+      <div class="snapshots-head">
+        <h3 id="snapshots-title" tabindex=${-1}>${t('snapshots.kept')}</h3>
+        <button type="button" class="button primary small" disabled=${busy !== ''} ...${FIRST} onClick=${() => void this.#take()}>
+          ${icon('plus')}${t(busy === 'take' ? 'snapshots.making' : 'snapshots.make')}
+        </button>
+      </div>
+      ${snapshots === null && !problem && html`<p class="soft row-ghost">${t('snapshots.reading')}</p>`}
+      ${snapshots?.length === 0 && html`<p class="soft">${t('snapshots.none')}</p>`}
+      ${snapshots !== null && snapshots.length > 0 && html`<ul>${snapshots.map((snapshot) => this.#row(snapshot))}</ul>`}
+    </section>`;
   }
 
   /** @param {Snapshot} snapshot */
@@ -138,41 +143,45 @@ export class Snapshots extends Component {
     const { model } = this.props;
     const when = since(snapshot.created_at, model.now);
     const isBusy = this.state.busy !== '';
-    return h('li', { key: snapshot.id, 'data-snapshot': snapshot.id },
-      h('span', { class: 'row-main' },
-        h('b', { title: new Date(snapshot.created_at).toLocaleString() }, when),
-        snapshot.name !== undefined && h('span', { class: 'snapshot-name' }, snapshot.name),
-        h('span', { class: 'soft' }, [SNAPSHOT_CAUSES[snapshot.cause], t(snapshot.files === 1 ? 'snapshots.file' : 'snapshots.files', { count: snapshot.files }), size(snapshot.bytes)].filter(Boolean).join(', '))),
-      h('button', { type: 'button', class: 'button small', disabled: isBusy, 'aria-label': t('snapshots.look-name', { when }), onClick: () => void this.#browse(snapshot, '') }, t('snapshots.look')),
-      h('button', {
-        type: 'button', class: 'button small', disabled: isBusy, 'aria-label': t('snapshots.restore-all-name', { when }),
-        onClick: () => this.#dispatch({ type: 'ask', asked: { snapshot, path: '' } }),
-      }, t('snapshots.restore')));
+    return html`<li key=${snapshot.id} data-snapshot=${snapshot.id}>
+      <span class="row-main">
+        <b title=${new Date(snapshot.created_at).toLocaleString()}>${when}</b>
+        ${snapshot.name !== undefined && html`<span class="snapshot-name">${snapshot.name}</span>`}
+        <span class="soft">${[SNAPSHOT_CAUSES[snapshot.cause], t(snapshot.files === 1 ? 'snapshots.file' : 'snapshots.files', { count: snapshot.files }), size(snapshot.bytes)].filter(Boolean).join(', ')}</span>
+      </span>
+      <button type="button" class="button small" disabled=${isBusy} aria-label=${t('snapshots.look-name', { when })} onClick=${() => void this.#browse(snapshot, '')}>${t('snapshots.look')}</button>
+      <button
+        type="button" class="button small" disabled=${isBusy} aria-label=${t('snapshots.restore-all-name', { when })}
+        onClick=${() => this.#dispatch({ type: 'ask', asked: { snapshot, path: '' } })}
+      >${t('snapshots.restore')}</button>
+    </li>`;
   }
 
   /** @param {Browsed} folder */
   #folder(folder) {
     const { snapshot, path, entries, cut } = folder;
     // Drawn anew for each, so that the keyboard goes on at its top.
-    return h('section', { key: `folder ${path}`, class: 'rows', 'aria-labelledby': 'folder-title' },
-      h('h3', { id: 'folder-title', class: 'away' }, t('snapshots.data-at', { when: since(snapshot.created_at, this.props.model.now) })),
-      h('nav', { class: 'crumbs', 'aria-label': t('snapshots.folder') },
-        h('button', { type: 'button', class: 'button small', ...FIRST, onClick: () => this.#dispatch({ type: 'back' }) }, t('snapshots.all')),
-        this.#crumb(snapshot, '', t('project.data'), path === ''),
-        ...crumbs(path).map((crumb) => this.#crumb(snapshot, crumb.path, crumb.name, crumb.path === path)),
-        h('span', { class: 'push' }),
-        this.#download(this.#path(snapshot, 'zip', { path }), t('snapshots.download-folder')),
-        path !== '' && this.#restoreButton(snapshot, path)),
-      entries.length === 0 && h('p', { class: 'soft' }, t('snapshots.empty')),
-      entries.length > 0 && h('ul', null, ...entries.map((entry) => this.#entry(folder, entry))),
-      cut && h('p', { class: 'hint' }, t('snapshots.cut')));
+    return html`<section key="folder ${path}" class="rows" aria-labelledby="folder-title">
+      <h3 id="folder-title" class="away">${t('snapshots.data-at', { when: since(snapshot.created_at, this.props.model.now) })}</h3>
+      <nav class="crumbs" aria-label=${t('snapshots.folder')}>
+        <button type="button" class="button small" ...${FIRST} onClick=${() => this.#dispatch({ type: 'back' })}>${t('snapshots.all')}</button>
+        ${this.#crumb(snapshot, '', t('project.data'), path === '')}
+        ${crumbs(path).map((crumb) => this.#crumb(snapshot, crumb.path, crumb.name, crumb.path === path))}
+        <span class="push" />
+        ${this.#download(this.#path(snapshot, 'zip', { path }), t('snapshots.download-folder'))}
+        ${path !== '' && this.#restoreButton(snapshot, path)}
+      </nav>
+      ${entries.length === 0 && html`<p class="soft">${t('snapshots.empty')}</p>`}
+      ${entries.length > 0 && html`<ul>${entries.map((entry) => this.#entry(folder, entry))}</ul>`}
+      ${cut && html`<p class="hint">${t('snapshots.cut')}</p>`}
+    </section>`;
   }
 
   /** @param {Snapshot} snapshot @param {string} path @param {string} name @param {boolean} isHere */
-  #crumb = (snapshot, path, name, isHere) => h('button', {
-    key: path, type: 'button', class: 'button small clip', disabled: this.state.busy !== '', ...(isHere && { 'aria-current': 'true' }),
-    onClick: () => void this.#browse(snapshot, path),
-  }, name);
+  #crumb = (snapshot, path, name, isHere) => html`<button
+    key=${path} type="button" class="button small clip" disabled=${this.state.busy !== ''} ...${isHere && { 'aria-current': 'true' }}
+    onClick=${() => void this.#browse(snapshot, path)}
+  >${name}</button>`;
 
   /** @param {Browsed} folder @param {SnapshotEntry} entry */
   #entry(folder, entry) {
@@ -180,37 +189,41 @@ export class Snapshots extends Component {
     const { snapshot } = folder;
     const open = entry.what === 'folder' ? () => void this.#browse(snapshot, path) : () => void this.#look(folder, entry);
     const act = t(entry.what === 'folder' ? 'snapshots.open-folder' : 'snapshots.look-at');
-    return h('li', { key: `${entry.what} ${entry.name}`, 'data-entry': entry.name },
-      icon(entry.what === 'folder' ? 'folder' : entry.what === 'link' ? 'link' : 'file'),
-      entry.what === 'link'
-        ? h('span', { class: 'row-main' }, h('span', { class: 'clip' }, entry.name), h('span', { class: 'soft' }, t('snapshots.link')))
-        : h('button', { type: 'button', class: 'row-main plain', disabled: this.state.busy !== '', onClick: open },
-          h('span', { class: 'away' }, act, ' '), h('span', { class: 'clip' }, entry.name), entry.what === 'file' && h('span', { class: 'soft' }, size(entry.bytes))),
-      this.#restoreButton(snapshot, path, entry.name));
+    return html`<li key="${entry.what} ${entry.name}" data-entry=${entry.name}>
+      ${icon(entry.what === 'folder' ? 'folder' : entry.what === 'link' ? 'link' : 'file')}
+      ${entry.what === 'link'
+        ? html`<span class="row-main"><span class="clip">${entry.name}</span><span class="soft">${t('snapshots.link')}</span></span>`
+        : html`<button type="button" class="row-main plain" disabled=${this.state.busy !== ''} onClick=${open}>
+          <span class="away">${act}${' '}</span><span class="clip">${entry.name}</span>${entry.what === 'file' && html`<span class="soft">${size(entry.bytes)}</span>`}
+        </button>`}
+      ${this.#restoreButton(snapshot, path, entry.name)}
+    </li>`;
   }
 
   /** @param {Snapshot} snapshot @param {string} path @param {string} [name] */
-  #restoreButton = (snapshot, path, name = t('snapshots.this-folder')) => h('button', {
-    type: 'button', class: 'button small', 'aria-label': t('snapshots.restore-name', { name }), disabled: this.state.busy !== '',
-    onClick: () => this.#dispatch({ type: 'ask', asked: { snapshot, path } }),
-  }, t('snapshots.restore'));
+  #restoreButton = (snapshot, path, name = t('snapshots.this-folder')) => html`<button
+    type="button" class="button small" aria-label=${t('snapshots.restore-name', { name })} disabled=${this.state.busy !== ''}
+    onClick=${() => this.#dispatch({ type: 'ask', asked: { snapshot, path } })}
+  >${t('snapshots.restore')}</button>`;
 
   /** @param {string} path @param {string} label */
-  #download = (path, label) => h('a', { class: 'button small', href: this.props.actions.url(path), download: '', 'aria-label': label }, t('snapshots.download'));
+  #download = (path, label) => html`<a class="button small" href=${this.props.actions.url(path)} download="" aria-label=${label}>${t('snapshots.download')}</a>`;
 
   /** @param {Browsed} folder @param {Preview} preview */
   #shown(folder, { name, path, picture, text, cut }) {
-    return h('section', { key: 'preview', class: 'preview', 'aria-labelledby': 'preview-title' },
-      h('nav', { class: 'crumbs', 'aria-label': t('snapshots.a-file') },
-        h('button', { type: 'button', class: 'button small', ...FIRST, onClick: () => this.#dispatch({ type: 'back' }) }, t('snapshots.back')),
-        h('h3', { id: 'preview-title', class: 'clip' }, name),
-        h('span', { class: 'push' }),
-        this.#download(this.#path(folder.snapshot, 'file', { path }), t('snapshots.download-name', { name })),
-        this.#restoreButton(folder.snapshot, path, name)),
-      picture ? h('img', { src: picture, alt: name })
-        : text !== null ? h('pre', { tabindex: 0, 'aria-label': t('snapshots.text-of', { name }) }, text)
-          : h('p', { class: 'soft' }, t('snapshots.neither')),
-      cut && text !== null && h('p', { class: 'hint' }, t('snapshots.first', { size: size(MOST_TEXT) })));
+    return html`<section key="preview" class="preview" aria-labelledby="preview-title">
+      <nav class="crumbs" aria-label=${t('snapshots.a-file')}>
+        <button type="button" class="button small" ...${FIRST} onClick=${() => this.#dispatch({ type: 'back' })}>${t('snapshots.back')}</button>
+        <h3 id="preview-title" class="clip">${name}</h3>
+        <span class="push" />
+        ${this.#download(this.#path(folder.snapshot, 'file', { path }), t('snapshots.download-name', { name }))}
+        ${this.#restoreButton(folder.snapshot, path, name)}
+      </nav>
+      ${picture ? html`<img src=${picture} alt=${name} />`
+        : text !== null ? html`<pre tabindex=${0} aria-label=${t('snapshots.text-of', { name })}>${text}</pre>`
+          : html`<p class="soft">${t('snapshots.neither')}</p>`}
+      ${cut && text !== null && html`<p class="hint">${t('snapshots.first', { size: size(MOST_TEXT) })}</p>`}
+    </section>`;
   }
 
   /** @param {{ snapshot: Snapshot, path: string }} asked @returns {Child} */
@@ -218,10 +231,12 @@ export class Snapshots extends Component {
     const when = since(snapshot.created_at, this.props.model.now);
     const isBusy = this.state.busy !== '';
     const what = path === '' ? t('snapshots.ask-all', { when }) : t('snapshots.ask', { path, when });
-    return h('section', { key: 'question', 'aria-label': t('snapshots.restore-verb') },
-      h('p', { class: 'question' }, what, ' ', t('snapshots.ask-first')),
-      h('div', { class: 'modal-foot' },
-        h('button', { type: 'button', class: 'button', disabled: isBusy, ...FIRST, onClick: () => this.#dispatch({ type: 'back' }) }, t('new.cancel')),
-        h('button', { type: 'button', class: 'button primary', disabled: isBusy, onClick: () => void this.#restore() }, t(isBusy ? 'snapshots.restoring' : 'snapshots.restore-verb'))));
+    return html`<section key="question" aria-label=${t('snapshots.restore-verb')}>
+      <p class="question">${what}${' '}${t('snapshots.ask-first')}</p>
+      <div class="modal-foot">
+        <button type="button" class="button" disabled=${isBusy} ...${FIRST} onClick=${() => this.#dispatch({ type: 'back' })}>${t('new.cancel')}</button>
+        <button type="button" class="button primary" disabled=${isBusy} onClick=${() => void this.#restore()}>${t(isBusy ? 'snapshots.restoring' : 'snapshots.restore-verb')}</button>
+      </div>
+    </section>`;
   }
 }

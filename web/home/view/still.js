@@ -1,6 +1,7 @@
 /** What a desktop shows, small and as it changes: only while its card is looked at. */
 
-import { Component, h } from '../../vendor/preact/preact.mjs';
+import { Component } from '../../vendor/preact/preact.mjs';
+import { html } from '../html.js';
 import { isBlank, stillSize } from '../still.js';
 
 /** @import { Actions } from '../main.js' */
@@ -110,9 +111,9 @@ export class Still extends Component {
   }
 
   render() {
-    return h('canvas', {
-      class: 'still', width: 16, height: 9, 'data-shown': String(this.state.isShown),
-      ref: (/** @type {HTMLCanvasElement | null} */ canvas) => { if (canvas) this.#canvas = canvas; },
-    });
+    return html`<canvas
+      class="still" width=${16} height=${9} data-shown=${String(this.state.isShown)}
+      ref=${(/** @type {HTMLCanvasElement | null} */ canvas) => { if (canvas) this.#canvas = canvas; }}
+    />`;
   }
 }

@@ -1,6 +1,7 @@
 /** What the machine holds, for administrators: the images that desktops are made of, and what everybody keeps. */
 
-import { Component, h } from '../../vendor/preact/preact.mjs';
+import { Component } from '../../vendor/preact/preact.mjs';
+import { html } from '../html.js';
 import { called } from '../state.js';
 import { amount, shortDigest, since, t } from '../words.js';
 import { Failed, Trouble, icon } from './parts.js';
@@ -91,24 +92,27 @@ export class Images extends Listed {
   render() {
     const { value, problem, isAsking, removing, refused } = this.state;
     const free = value?.images.filter(({ kept }) => kept === null) ?? [];
-    return h('section', { class: 'panel rows stock', 'aria-labelledby': 'p-images', 'aria-busy': String(isAsking) },
-      h('div', { class: 'panel-head' },
-        h('h2', { id: 'p-images', tabindex: -1 }, t('stock.images')),
-        free.length > 0 && h('button', { type: 'button', class: 'button small', disabled: removing !== '', onClick: () => void this.#remove(free) },
-          icon('bin'), t(removing === '' ? 'stock.remove-all' : 'stock.removing', { count: free.length, amount: amount(value?.removable_bytes ?? 0) }))),
-      problem ? h(Failed, { title: t('stock.images-unread'), problem, onRetry: () => void this.read() })
-        : value ? this.#whole(value) : h('p', { class: 'soft row-ghost' }, t('stock.images-reading')),
-      h(Trouble, { problem: refused }));
+    return html`<section class="panel rows stock" aria-labelledby="p-images" aria-busy=${String(isAsking)}>
+      <div class="panel-head">
+        <h2 id="p-images" tabindex=${-1}>${t('stock.images')}</h2>
+        ${free.length > 0 && html`<button type="button" class="button small" disabled=${removing !== ''} onClick=${() => void this.#remove(free)}>
+          ${icon('bin')}${t(removing === '' ? 'stock.remove-all' : 'stock.removing', { count: free.length, amount: amount(value?.removable_bytes ?? 0) })}
+        </button>`}
+      </div>
+      ${problem ? html`<${Failed} title=${t('stock.images-unread')} problem=${problem} onRetry=${() => void this.read()} />`
+        : value ? this.#whole(value) : html`<p class="soft row-ghost">${t('stock.images-reading')}</p>`}
+      <${Trouble} problem=${refused} />
+    </section>`;
   }
 
   /** @param {AllImages} all */
   #whole({ images, total_bytes: total, obstacle }) {
-    if (images.length === 0) return h('p', { class: 'soft' }, obstacle ? sentence(obstacle) : t('stock.images-none'));
+    if (images.length === 0) return html`<p class="soft">${obstacle ? sentence(obstacle) : t('stock.images-none')}</p>`;
     const { isWhole, removing } = this.state;
     const shown = isWhole ? images : images.slice(0, MOST);
     return [
-      h('p', { key: 'total', class: 'soft' }, t('stock.images-total', { count: images.length, amount: amount(total) })),
-      h('ul', { key: 'list' }, ...shown.map((image) => this.#row(image, removing))),
+      html`<p key="total" class="soft">${t('stock.images-total', { count: images.length, amount: amount(total) })}</p>`,
+      html`<ul key="list">${shown.map((image) => this.#row(image, removing))}</ul>`,
       more(images.length, isWhole, () => this.setState({ isWhole: true })),
     ];
   }
@@ -118,17 +122,20 @@ export class Images extends Listed {
     const { id, names, kind, other_release: release, size_bytes: size, made_at: made, kept } = image;
     const name = names[0] ?? shortDigest(id);
     const others = names.length > 1 ? t('stock.and-more', { count: names.length - 1 }) : '';
-    return h('li', { key: id, 'data-kind': kind },
-      h('span', { class: 'row-main' },
-        h('span', { class: 'stock-name' },
-          h('b', { title: names.join('\n') }, name), others && h('span', { class: 'soft' }, others),
-          kind !== 'shipped' && h('span', { class: kind === 'stale' ? 'tag stop' : 'tag accent' }, t(KINDS[kind])),
-          release !== null && h('span', { class: 'tag' }, t('stock.release', { release }))),
-        h('span', { class: 'soft' }, h('code', { class: 'mono', title: id }, shortDigest(id)), ` · ${since(made, this.props.model.now)} · ${users(image)}`)),
-      h('span', { class: 'numbers' }, h('b', null, amount(size))),
-      kept === null && h('button', {
-        type: 'button', class: 'button small danger', disabled: removing !== '', 'aria-label': t('stock.remove-name', { name, digest: shortDigest(id) }), onClick: () => void this.#remove([image]),
-      }, t(removing === id ? 'stock.removing' : 'stock.remove')));
+    return html`<li key=${id} data-kind=${kind}>
+      <span class="row-main">
+        <span class="stock-name">
+          <b title=${names.join('\n')}>${name}</b>${others && html`<span class="soft">${others}</span>`}
+          ${kind !== 'shipped' && html`<span class=${kind === 'stale' ? 'tag stop' : 'tag accent'}>${t(KINDS[kind])}</span>`}
+          ${release !== null && html`<span class="tag">${t('stock.release', { release })}</span>`}
+        </span>
+        <span class="soft"><code class="mono" title=${id}>${shortDigest(id)}</code>${` · ${since(made, this.props.model.now)} · ${users(image)}`}</span>
+      </span>
+      <span class="numbers"><b>${amount(size)}</b></span>
+      ${kept === null && html`<button
+        type="button" class="button small danger" disabled=${removing !== ''} aria-label=${t('stock.remove-name', { name, digest: shortDigest(id) })} onClick=${() => void this.#remove([image])}
+      >${t(removing === id ? 'stock.removing' : 'stock.remove')}</button>`}
+    </li>`;
   }
 }
 
@@ -156,12 +163,14 @@ export class Volumes extends Listed {
   render() {
     const { value, problem, isAsking } = this.state;
     const near = value?.people.filter((person) => person.near).length ?? 0;
-    return h('section', { class: 'panel rows stock', 'aria-labelledby': 'p-volumes', 'aria-busy': String(isAsking) },
-      h('div', { class: 'panel-head' },
-        h('h2', { id: 'p-volumes' }, t('stock.volumes')),
-        near > 0 && h('span', { class: 'warn' }, t(near === 1 ? 'stock.near-one' : 'stock.near', { count: near }))),
-      problem ? h(Failed, { title: t('stock.volumes-unread'), problem, onRetry: () => void this.read() })
-        : value ? this.#whole(value) : h('p', { class: 'soft row-ghost' }, t('stock.volumes-reading')));
+    return html`<section class="panel rows stock" aria-labelledby="p-volumes" aria-busy=${String(isAsking)}>
+      <div class="panel-head">
+        <h2 id="p-volumes">${t('stock.volumes')}</h2>
+        ${near > 0 && html`<span class="warn">${t(near === 1 ? 'stock.near-one' : 'stock.near', { count: near })}</span>`}
+      </div>
+      ${problem ? html`<${Failed} title=${t('stock.volumes-unread')} problem=${problem} onRetry=${() => void this.read()} />`
+        : value ? this.#whole(value) : html`<p class="soft row-ghost">${t('stock.volumes-reading')}</p>`}
+    </section>`;
   }
 
   /** @param {AllVolumes} all */
@@ -169,10 +178,10 @@ export class Volumes extends Listed {
     const { isWhole } = this.state;
     const shown = isWhole ? people : people.slice(0, MOST);
     return [
-      keeper !== null && h('p', { key: 'keeper', class: 'soft' }, t(enforced ? 'stock.kept-enforced' : 'stock.kept', { keeper })),
-      obstacle && h('p', { key: 'obstacle', class: keeper === null ? 'soft' : 'hint warn' }, sentence(obstacle)),
-      people.length === 0 ? keeper !== null && h('p', { key: 'none', class: 'soft' }, t('stock.volumes-none'))
-        : h('ul', { key: 'list' }, ...shown.map(volume)),
+      keeper !== null && html`<p key="keeper" class="soft">${t(enforced ? 'stock.kept-enforced' : 'stock.kept', { keeper })}</p>`,
+      obstacle && html`<p key="obstacle" class=${keeper === null ? 'soft' : 'hint warn'}>${sentence(obstacle)}</p>`,
+      people.length === 0 ? keeper !== null && html`<p key="none" class="soft">${t('stock.volumes-none')}</p>`
+        : html`<ul key="list">${shown.map(volume)}</ul>`,
       more(people.length, isWhole, () => this.setState({ isWhole: true })),
     ];
   }
@@ -185,20 +194,23 @@ function volume({ id, owner, storage, used_bytes: used, near }) {
   const part = data.limit_bytes ? Math.min(data.used_bytes / data.limit_bytes, 1) : null;
   const text = data.limit_bytes === null ? t('stock.data', { used: amount(data.used_bytes) }) : t('machine.of-data', { used: amount(data.used_bytes), limit: amount(data.limit_bytes) });
   const isFull = data.full || home.full || apps.full;
-  return h('li', { key: id, 'data-near': String(near) },
-    h('span', { class: 'row-main' },
-      h('b', { class: 'clip' }, name),
-      h('span', { class: 'soft' }, `${text} · ${t('stock.rest', { home: amount(home.used_bytes), apps: amount(apps.used_bytes) })}`),
-      part !== null && h('div', {
-        class: 'meter-bar', role: 'meter', 'aria-label': t('stock.data-of', { name }), 'aria-valuemin': 0, 'aria-valuemax': 100, 'aria-valuenow': Math.round(part * 100), 'aria-valuetext': text, 'data-full': String(data.full),
-      }, h('div', { style: { inlineSize: `${part * 100}%` } }))),
-    h('span', { class: 'numbers' },
-      h('b', null, amount(used)),
-      (isFull || near) && h('span', { class: 'warn' }, t(isFull ? 'machine.full' : 'stock.is-near'))));
+  return html`<li key=${id} data-near=${String(near)}>
+    <span class="row-main">
+      <b class="clip">${name}</b>
+      <span class="soft">${`${text} · ${t('stock.rest', { home: amount(home.used_bytes), apps: amount(apps.used_bytes) })}`}</span>
+      ${part !== null && html`<div
+        class="meter-bar" role="meter" aria-label=${t('stock.data-of', { name })} aria-valuemin=${0} aria-valuemax=${100} aria-valuenow=${Math.round(part * 100)} aria-valuetext=${text} data-full=${String(data.full)}
+      ><div style=${{ inlineSize: `${part * 100}%` }} /></div>`}
+    </span>
+    <span class="numbers">
+      <b>${amount(used)}</b>
+      ${(isFull || near) && html`<span class="warn">${t(isFull ? 'machine.full' : 'stock.is-near')}</span>`}
+    </span>
+  </li>`;
 }
 
 /** @param {number} count @param {boolean} isWhole @param {() => void} show */
-const more = (count, isWhole, show) => !isWhole && count > MOST && h('button', { key: 'more', type: 'button', class: 'button small', onClick: show }, t('stock.all', { count }));
+const more = (count, isWhole, show) => !isWhole && count > MOST && html`<button key="more" type="button" class="button small" onClick=${show}>${t('stock.all', { count })}</button>`;
 
 /** @param {string} text */
 const sentence = (text) => `${text.charAt(0).toLocaleUpperCase()}${text.slice(1)}.`;

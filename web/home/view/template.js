@@ -1,6 +1,7 @@
 /** What one desktop is made of, on its page: to be read, changed, and gone back from. */
 
-import { Component, h } from '../../vendor/preact/preact.mjs';
+import { Component } from '../../vendor/preact/preact.mjs';
+import { html } from '../html.js';
 import { path as joined } from '../api.js';
 import { apply, initial, isChanged } from '../template.js';
 import { since, t } from '../words.js';
@@ -142,16 +143,17 @@ export class Template extends Component {
   render() {
     const { session, model, actions } = this.props;
     const { view, review, problem, busy } = this.state;
-    return h('section', { class: 'panel rows template', 'aria-labelledby': 'p-template' },
-      h('h2', { id: 'p-template' }, t('template.title')),
-      view ? this.#whole(view)
-        : problem ? h(Failed, { title: t('template.unread'), problem, onRetry: () => void this.#read() })
-          : h('p', { class: 'soft row-ghost', 'aria-busy': 'true' }, t('template.reading')),
-      review && h(Review, {
-        review, session, model, actions, busy, problem,
-        onBack: () => this.#dispatch({ type: 'back' }),
-        onApply: (/** @type {boolean} */ restart, /** @type {string} */ note) => void this.#apply(review, restart, note),
-      }));
+    return html`<section class="panel rows template" aria-labelledby="p-template">
+      <h2 id="p-template">${t('template.title')}</h2>
+      ${view ? this.#whole(view)
+        : problem ? html`<${Failed} title=${t('template.unread')} problem=${problem} onRetry=${() => void this.#read()} />`
+          : html`<p class="soft row-ghost" aria-busy="true">${t('template.reading')}</p>`}
+      ${review && html`<${Review}
+        review=${review} session=${session} model=${model} actions=${actions} busy=${busy} problem=${problem}
+        onBack=${() => this.#dispatch({ type: 'back' })}
+        onApply=${(/** @type {boolean} */ restart, /** @type {string} */ note) => void this.#apply(review, restart, note)}
+      />`}
+    </section>`;
   }
 
   /** @param {TemplateView} view */
@@ -160,21 +162,22 @@ export class Template extends Component {
     const isFaulty = (faults?.length ?? 0) > 0;
     const lines = new Map((faults ?? []).map(({ line, place, message }) => [line, [place, message].filter(Boolean).join(' ')]));
     return [
-      h('p', { key: 'hint', class: 'soft' }, t('template.hint'), ' ', !view.may_edit && t('template.read-only')),
-      view.text === null && h('p', { key: 'gone', class: 'hint warn' }, t(view.may_edit ? 'template.gone-edit' : 'template.gone', { name: view.base })),
-      view.running === false && h('p', { key: 'later', class: 'hint warn template-later' }, icon('clock'), t('template.later')),
-      theirs && h('div', { key: 'theirs', class: 'template-theirs', role: 'alert' },
-        h('p', null, icon('alert'), t('template.overtaken', { number: theirs.version })),
-        h('button', { type: 'button', class: 'button small', onClick: () => this.#settle('keep') }, t('template.keep')),
-        h('button', { type: 'button', class: 'button small', onClick: () => this.#settle('take') }, t('template.take'))),
-      h(Editor, {
-        key: 'editor', label: t('template.editor'), describedBy: 'template-keys template-said', text: draft, readonly: !view.may_edit, isBad: isFaulty, faults: lines,
-        hold: (/** @type {Editor | null} */ editor) => { this.#editor = editor; },
-        onType: (/** @type {string} */ text) => this.#type(text),
-      }),
-      view.may_edit && h('p', { key: 'keys', class: 'hint', id: 'template-keys' }, t('template.keys')),
+      html`<p key="hint" class="soft">${t('template.hint')}${' '}${!view.may_edit && t('template.read-only')}</p>`,
+      view.text === null && html`<p key="gone" class="hint warn">${t(view.may_edit ? 'template.gone-edit' : 'template.gone', { name: view.base })}</p>`,
+      view.running === false && html`<p key="later" class="hint warn template-later">${icon('clock')}${t('template.later')}</p>`,
+      theirs && html`<div key="theirs" class="template-theirs" role="alert">
+        <p>${icon('alert')}${t('template.overtaken', { number: theirs.version })}</p>
+        <button type="button" class="button small" onClick=${() => this.#settle('keep')}>${t('template.keep')}</button>
+        <button type="button" class="button small" onClick=${() => this.#settle('take')}>${t('template.take')}</button>
+      </div>`,
+      html`<${Editor}
+        key="editor" label=${t('template.editor')} describedBy="template-keys template-said" text=${draft} readonly=${!view.may_edit} isBad=${isFaulty} faults=${lines}
+        hold=${(/** @type {Editor | null} */ editor) => { this.#editor = editor; }}
+        onType=${(/** @type {string} */ text) => this.#type(text)}
+      />`,
+      view.may_edit && html`<p key="keys" class="hint" id="template-keys">${t('template.keys')}</p>`,
       view.may_edit && this.#said(view),
-      h(Trouble, { key: 'trouble', problem: review ? null : problem }),
+      html`<${Trouble} key="trouble" problem=${review ? null : problem} />`,
       this.#versions(view),
     ];
   }
@@ -184,41 +187,49 @@ export class Template extends Component {
     const { faults, theirs } = this.state;
     const isDirty = isChanged(this.state);
     const count = faults?.length ?? 0;
-    return h('div', { key: 'said', class: 'template-said' },
-      h('p', { id: 'template-said', class: count > 0 ? 'hint warn' : 'hint', 'aria-live': 'polite' },
-        count > 0 ? t(count === 1 ? 'template.fault' : 'template.faults', { count }) : isDirty && faults !== null ? t('template.good') : ''),
-      count > 0 && h('ol', null, ...(faults ?? []).map(({ line, place, message }, at) => h('li', { key: at },
-        line > 0
-          ? h('button', { type: 'button', class: 'button small', onClick: () => this.#editor?.goTo(line) }, t('template.line', { line }))
-          : h('b', null, t('template.whole')),
-        h('span', null, place && h('code', null, place), place && ' ', message)))),
-      h('div', { class: 'template-acts' },
-        h('button', {
-          type: 'button', class: 'button primary', disabled: !isDirty || count > 0 || theirs !== null,
-          onClick: () => this.#dispatch({ type: 'review', review: { what: 'apply', number: view.version + 1, from: view.text ?? '', to: this.state.draft } }),
-        }, t('template.review')),
-        isDirty && h('button', { type: 'button', class: 'button', onClick: () => this.#settle('drop') }, t('template.drop'))));
+    return html`<div key="said" class="template-said">
+      <p id="template-said" class=${count > 0 ? 'hint warn' : 'hint'} aria-live="polite">
+        ${count > 0 ? t(count === 1 ? 'template.fault' : 'template.faults', { count }) : isDirty && faults !== null ? t('template.good') : ''}
+      </p>
+      ${count > 0 && html`<ol>${(faults ?? []).map(({ line, place, message }, at) => html`<li key=${at}>
+        ${line > 0
+          ? html`<button type="button" class="button small" onClick=${() => this.#editor?.goTo(line)}>${t('template.line', { line })}</button>`
+          : html`<b>${t('template.whole')}</b>`}
+        <span>${place && html`<code>${place}</code>`}${place && ' '}${message}</span>
+      </li>`)}</ol>`}
+      <div class="template-acts">
+        <button
+          type="button" class="button primary" disabled=${!isDirty || count > 0 || theirs !== null}
+          onClick=${() => this.#dispatch({ type: 'review', review: { what: 'apply', number: view.version + 1, from: view.text ?? '', to: this.state.draft } })}
+        >${t('template.review')}</button>
+        ${isDirty && html`<button type="button" class="button" onClick=${() => this.#settle('drop')}>${t('template.drop')}</button>`}
+      </div>
+    </div>`;
   }
 
   /** @param {TemplateView} view */
   #versions(view) {
     const { versions, busy } = this.state;
-    return h('section', { key: 'versions', class: 'template-versions', 'aria-labelledby': 'template-versions' },
-      h('h3', { id: 'template-versions' }, t('template.versions')),
-      versions === null ? null : versions.length < 2 ? h('p', { class: 'soft' }, t('template.no-versions'))
-        : h('ul', null, ...versions.map(({ number, author, created_at: made, note }) => h('li', { key: number, 'data-version': number },
-          h('span', { class: 'row-main' },
-            h('b', { class: 'clip' }, [number === 0 ? t('template.as-server') : t('template.version', { number }), note].filter(Boolean).join(': ')),
-            h('span', { class: 'soft', title: new Date(made).toLocaleString() }, number === 0 ? t('template.first')
-              : t('template.by', { author: author ?? '', when: since(made, this.props.model.now) }))),
-          number === versions[0]?.number ? h('span', { class: 'tag' }, t('template.current')) : h('span', { class: 'template-acts' },
-            h('button', {
-              type: 'button', class: 'button small', disabled: busy !== '', 'aria-label': t('template.compare-name', { number }),
-              onClick: () => void this.#compare(number, 'look'),
-            }, t('template.compare')),
-            view.may_edit && h('button', {
-              type: 'button', class: 'button small', disabled: busy !== '', 'aria-label': t('template.restore-name', { number }),
-              onClick: () => void this.#compare(number, 'back'),
-            }, t('template.restore')))))));
+    return html`<section key="versions" class="template-versions" aria-labelledby="template-versions">
+      <h3 id="template-versions">${t('template.versions')}</h3>
+      ${versions === null ? null : versions.length < 2 ? html`<p class="soft">${t('template.no-versions')}</p>`
+        : html`<ul>${versions.map(({ number, author, created_at: made, note }) => html`<li key=${number} data-version=${number}>
+          <span class="row-main">
+            <b class="clip">${[number === 0 ? t('template.as-server') : t('template.version', { number }), note].filter(Boolean).join(': ')}</b>
+            <span class="soft" title=${new Date(made).toLocaleString()}>${number === 0 ? t('template.first')
+              : t('template.by', { author: author ?? '', when: since(made, this.props.model.now) })}</span>
+          </span>
+          ${number === versions[0]?.number ? html`<span class="tag">${t('template.current')}</span>` : html`<span class="template-acts">
+            <button
+              type="button" class="button small" disabled=${busy !== ''} aria-label=${t('template.compare-name', { number })}
+              onClick=${() => void this.#compare(number, 'look')}
+            >${t('template.compare')}</button>
+            ${view.may_edit && html`<button
+              type="button" class="button small" disabled=${busy !== ''} aria-label=${t('template.restore-name', { number })}
+              onClick=${() => void this.#compare(number, 'back')}
+            >${t('template.restore')}</button>`}
+          </span>`}
+        </li>`)}</ul>`}
+    </section>`;
   }
 }
