@@ -10,10 +10,8 @@ import { dirname, join, relative } from 'node:path';
 import ts from 'typescript';
 import { CALLED, asCalls } from './lib/templates.mjs';
 
-const web = fileURLToPath(new URL('../../web', import.meta.url));
-
-/** The text of a module as it is checked. @param {string} path @param {string} text */
-export function checked(path, text) {
+/** The text of a module as it is checked. @param {string} web @param {string} path @param {string} text */
+function checked(web, path, text) {
   const calls = text.includes('html`') ? asCalls(path, text) : text;
   if (calls === text) return text;
   const preact = relative(dirname(path), join(web, 'vendor/preact/preact.mjs'));
@@ -21,15 +19,16 @@ export function checked(path, text) {
   return `${calls}\nvoid html; var ${CALLED} = /** @type {typeof import('./${preact}').h} */ (/** @type {unknown} */ (null));\n`;
 }
 
-/** What is wrong with the modules that a jsconfig names, a line each. @param {string} config */
-function problems(config) {
+/** What is wrong with the modules of a directory that its jsconfig names, a line each. @param {string} web a path without links @returns {string[]} */
+export function problems(web) {
+  const config = join(web, 'jsconfig.json');
   const parsed = ts.getParsedCommandLineOfConfigFile(config, { allowJs: true }, { ...ts.sys, onUnRecoverableConfigFileDiagnostic: (error) => { throw new Error(text(error)); } });
   if (!parsed) throw new Error(`${config} cannot be read`);
   const host = ts.createCompilerHost(parsed.options);
   const read = host.readFile;
   host.readFile = (path) => {
     const found = read(path);
-    return found !== undefined && path.startsWith(web) && path.endsWith('.js') ? checked(path, found) : found;
+    return found !== undefined && path.startsWith(web) && path.endsWith('.js') ? checked(web, path, found) : found;
   };
   host.getSourceFile = (path, options) => {
     const found = host.readFile(path);
@@ -45,7 +44,7 @@ function text({ file, start, messageText }) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const found = problems(join(web, 'jsconfig.json'));
+  const found = problems(fileURLToPath(new URL('../../web', import.meta.url)));
   for (const problem of found) console.error(problem);
   process.exitCode = found.length > 0 ? 1 : 0;
 }

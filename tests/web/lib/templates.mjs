@@ -73,7 +73,10 @@ export function asCalls(name, text) {
     const made = make(/** @type {any} */ (strings), ...spans.map((_, index) => new Value(index)));
     if (!(made instanceof Element)) throw new Error(`${name}:${lineAt(node.getStart()) + 1}: a template is one element`);
 
+    // Expressions come in the order in which they are written.
+    let next = 0;
     const expression = (/** @type {number} */ index) => {
+      next = index + 1;
       const { expression: inner } = /** @type {ts.TemplateSpan} */ (spans[index]);
       // With the comments before it: they may be its type.
       goTo(inner.getStart());
@@ -82,7 +85,11 @@ export function asCalls(name, text) {
       write(')');
     };
     const value = (/** @type {unknown} */ known) => {
-      if (known instanceof Element) return element(known);
+      if (known instanceof Element) {
+        // What is wrong with a call as a whole is told where it starts: not before the first expression in it.
+        if (next < spans.length) goTo(/** @type {ts.TemplateSpan} */ (spans[next]).expression.getStart());
+        return element(known);
+      }
       if (known instanceof Value) return expression(/** @type {any} */ (known).index);
       if (typeof known !== 'string') return write(String(known));
       const pieces = known.split(/\u0001(\d+)\u0002/);

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask bench         latency, bytes, processor time, memory (--help names its options)
 cargo xtask ci            format, lints, layers, licences, web types
-cargo xtask check-web     the types of web/, by tsc
+cargo xtask check-web     the types of web/, by tsc, within templates too
 cargo xtask deny-layers   the arrows between the crates
 cargo xtask test          all suites, with a summary (make test installs what it needs)";
 

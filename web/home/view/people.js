@@ -43,7 +43,10 @@ function Person({ user, isActing, isMe, actions }) {
       ${!isOff && !user.has_password && html`<span class="tag">${t('people.no-password')}</span>`}
     </div>
     <div class="person-actions">
-      ${!isMe && html`<button type="button" class="button small" disabled=${isActing} aria-label=${t(isOff ? 'people.switch-on-name' : 'people.switch-off-name', { name })} onClick=${() => void actions.setDisabled(user, !isOff)}>${t(isOff ? 'people.switch-on' : 'people.switch-off')}</button>`}
+      ${!isMe && html`<button
+        type="button" class="button small" disabled=${isActing} onClick=${() => void actions.setDisabled(user, !isOff)}
+        aria-label=${t(isOff ? 'people.switch-on-name' : 'people.switch-off-name', { name })}
+      >${t(isOff ? 'people.switch-on' : 'people.switch-off')}</button>`}
       ${!isMe && html`<${IconButton} label=${t('people.delete-name', { name })} icon="bin" disabled=${isActing} onClick=${() => actions.openDeletePerson(user)} />`}
     </div>
   </li>`;
