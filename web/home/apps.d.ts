@@ -4,7 +4,7 @@ import type { Problem } from './types.js';
 
 /** Something that an app may do. */
 export interface Power {
-  /** `display`, `clipboard`, `network`, `read-data`, `write-data`, `bus`, `ports`, or what a newer server has. */
+  /** `display`, `clipboard`, `network`, `read-data`, `write-data`, `manager`, `bus`, `ports`, or what a newer server has. */
   readonly what: string;
   readonly text: string;
   readonly about: readonly string[];

@@ -457,6 +457,7 @@ const TEXT = Object.freeze({
   'power.network': 'can use the network',
   'power.read-data': 'can read your files',
   'power.write-data': 'can read and change your files',
+  'power.manager': 'can ask for snapshots, for links by which others see the desktop, and for its other apps',
   'power.display': 'can show windows, and see what is typed into others on the desktop',
   'power.clipboard': 'can read and change the clipboard',
   'power.bus': 'can talk to {about} on the desktop',

@@ -90,6 +90,13 @@ impl Connection {
         };
         connect().map_err(|error: io::Error| {
             let path = socket.display();
+            // An app that was not granted it has not even the directory.
+            if socket.parent().is_some_and(|directory| !directory.exists()) {
+                return format!(
+                    "this app may not ask its desktop's manager: there is no {path}; its template, or the \
+                     catalogue that it is from, can grant that by manager: true among its permissions"
+                );
+            }
             format!(
                 "Lattice cannot be asked from here: connect to {path}: {error}; this works in a desktop \
                  of Lattice, see lattice --help"
@@ -114,5 +121,21 @@ impl Connection {
         }
         serde_json::from_slice(&line)
             .map_err(|error| format!("understand the desktop's relay: {error}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_app_that_may_not_ask_learns_who_can_let_it() {
+        let none = std::env::temp_dir().join(format!("lattice-none-{}", std::process::id()));
+        let refused = |socket: &Path| Connection::open(socket).err().expect("nobody listens");
+        let said = refused(&none.join("desktop.sock"));
+        assert!(said.contains("may not ask") && said.contains("manager: true"), "{said}");
+        // Where there is a place for it, the relay is only not there yet.
+        let said = refused(&std::env::temp_dir().join("lattice-no-such-relay.sock"));
+        assert!(said.contains("cannot be asked") && !said.contains("manager: true"), "{said}");
     }
 }

@@ -23,6 +23,7 @@ services:
   reader: { image: lattice/terminal, command: [sleep, infinity] }
   writer: { image: lattice/terminal, command: [sleep, infinity] }
   ports: { image: lattice/terminal, command: [sleep, infinity] }
+  asker: { image: lattice/terminal, command: [sleep, infinity] }
   sized:
     image: lattice/terminal
     command: [sleep, infinity]
@@ -46,6 +47,7 @@ x-lattice:
     reader: { title: F }
     writer: { title: G }
     ports: { title: H }
+    asker: { title: I }
     sized: { title: J }
     all: { title: K }
   permissions:
@@ -55,7 +57,8 @@ x-lattice:
     reader: { data: read }
     writer: { data: write }
     ports: { ports: [8000, 9000] }
-    all: { display: true, clipboard: true, dbus: [org.example.*], network: internet, data: write, ports: [8000] }
+    asker: { manager: true }
+    all: { display: true, clipboard: true, dbus: [org.example.*], network: internet, data: write, ports: [8000], manager: true }
 ";
 const OWNER: i64 = 7;
 /// The owner's, on a machine where the first owner has 100001.
@@ -189,6 +192,9 @@ impl Desk<'_> {
         }
         if !may.dbus.is_empty() {
             self.own(&mut wanted, &format!("proxy/{name}"), "/run/lattice/bus", false);
+        }
+        if may.manager {
+            self.own(&mut wanted, "api", "/run/lattice/api", false);
         }
         if may.network == Network::Internet {
             wanted.network = format!("lattice-{}", self.session);

@@ -261,7 +261,7 @@ impl Subject<'_> {
         let mut plan = self.plan("app", app.size);
         plan.name = format!("lattice-{}-app-{name}", self.site.session);
         plan.label(APP, name);
-        let Permissions { display, network, data, dbus, .. } = &app.permissions;
+        let Permissions { display, network, data, dbus, manager, .. } = &app.permissions;
         if *display {
             self.display(&mut plan);
         }
@@ -277,6 +277,9 @@ impl Subject<'_> {
         if !dbus.is_empty() {
             plan.bind(self.site.place.join("proxy").join(name), "/run/lattice/bus", true);
             plan.set("DBUS_SESSION_BUS_ADDRESS", "unix:path=/run/lattice/bus/bus");
+        }
+        if *manager {
+            plan.bind(self.site.place.join("api"), "/run/lattice/api", true);
         }
         if *network == Network::Internet {
             plan.host().network_mode = Some(network_name(self.site.session));

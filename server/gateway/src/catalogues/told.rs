@@ -7,8 +7,8 @@ use utoipa::ToSchema;
 /// Something that an app may do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Power {
-    /// Which, for programs: `display`, `clipboard`, `network`, `read-data`, `write-data`, `bus` or
-    /// `ports`.
+    /// Which, for programs: `display`, `clipboard`, `network`, `read-data`, `write-data`, `manager`, `bus`
+    /// or `ports`.
     #[schema(example = "network")]
     pub what: &'static str,
     /// The same for people, as the rest of a sentence that begins with the app.
@@ -33,6 +33,10 @@ pub fn powers(may: &Permissions) -> Vec<Power> {
         Access::None => {}
         Access::Read => tell("read-data", true, "can read your files".into(), &[]),
         Access::Write => tell("write-data", true, "can read and change your files".into(), &[]),
+    }
+    if may.manager {
+        let text = "can ask for snapshots, for links by which others see the desktop, and for its other apps";
+        tell("manager", true, text.into(), &[]);
     }
     if may.display {
         let text = "can show windows, and see what is typed into others on the desktop";
@@ -66,6 +70,7 @@ mod tests {
             data: Access::None,
             clipboard: false,
             ports: Vec::new(),
+            manager: false,
         };
         assert_eq!(powers(&none), []);
         let all = Permissions {
@@ -75,10 +80,12 @@ mod tests {
             data: Access::Write,
             clipboard: true,
             ports: vec![8000, 8001],
+            manager: true,
         };
         let told: Vec<_> = powers(&all).into_iter().map(|power| power.text).collect();
         let words = ["can use the network", "change your files", "can show windows", "clipboard"];
-        for word in words.into_iter().chain(["org.example.App", "8000, 8001"]) {
+        for word in words.into_iter().chain(["org.example.App", "8000, 8001", "ask for snapshots"])
+        {
             assert!(told.iter().any(|text| text.contains(word)), "{word} is not in {told:?}");
         }
         let read = Permissions { data: Access::Read, ..none };

@@ -119,6 +119,7 @@ struct RawPermissions {
     clipboard: bool,
     audio: bool,
     ports: Vec<Spanned<u16>>,
+    manager: bool,
 }
 
 #[derive(Deserialize, Default)]
@@ -583,6 +584,7 @@ impl RawPermissions {
             data: self.data,
             clipboard: self.clipboard,
             ports,
+            manager: self.manager,
         }
     }
 }

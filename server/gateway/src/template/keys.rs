@@ -197,6 +197,7 @@ static PERMISSIONS: Table = Table {
         ("clipboard", Value),
         ("audio", Value),
         ("ports", Value),
+        ("manager", Value),
     ],
     refused: &[("devices", DEVICES)],
 };

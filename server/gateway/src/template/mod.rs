@@ -181,6 +181,9 @@ pub struct Permissions {
     pub clipboard: bool,
     /// Ports of its own that its owner may look at.
     pub ports: Vec<u16>,
+    /// Ask the manager, by `lattice`, what programs of the desktop itself may ask: how it is, for
+    /// snapshots and links, and for its other apps.
+    pub manager: bool,
 }
 
 /// What is reached of the network.

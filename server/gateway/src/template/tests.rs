@@ -59,6 +59,20 @@ fn a_good_template_is_read_whole() {
     assert_eq!(template.starter[0].to, "hello");
 }
 
+#[test]
+fn an_app_asks_the_manager_where_its_template_says_so_and_only_there() {
+    assert!(!read(GOOD).expect("good").apps["code"].permissions.manager);
+    let grants = but("ports: [8080]", "ports: [8080], manager: true");
+    assert!(read(&grants).expect("good").apps["code"].permissions.manager);
+    let said = refused(&but("ports: [8080]", "ports: [8080], manger: true"));
+    assert!(said.contains("manger is not known here; did you mean manager?"), "{said}");
+    // It is granted or it is not: there is no part of it.
+    let said = refused(&but("ports: [8080]", "ports: [8080], manager: [snapshot]"));
+    assert!(said.starts_with("line "), "{said}");
+    // A broker of the release before knows no such key, and need not where nobody uses it.
+    assert!(!write(&read(GOOD).expect("good")).contains("manager"));
+}
+
 /// Each would give an app more than it declares, or less protection than all have.
 #[test]
 fn keys_that_would_loosen_the_walls_are_refused_by_name_with_the_reason() {

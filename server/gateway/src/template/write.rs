@@ -130,14 +130,19 @@ fn granted(may: &Permissions) -> Value {
         Access::Read => "read",
         Access::Write => "write",
     };
-    json!({
+    let mut granted = json!({
         "display": may.display,
         "dbus": may.dbus,
         "network": network,
         "data": data,
         "clipboard": may.clipboard,
         "ports": may.ports,
-    })
+    });
+    // A broker of the release before, which knows no such key, still reads all that does without it.
+    if may.manager {
+        granted["manager"] = json!(true);
+    }
+    granted
 }
 
 fn bytes(count: u64) -> String {
@@ -222,7 +227,7 @@ services:
 x-lattice:
   title: 'true'
   apps: {odd: {title: '12'}}
-  permissions: {odd: {dbus: ['org.example.*'], ports: [8000], data: write}}
+  permissions: {odd: {dbus: ['org.example.*'], ports: [8000], data: write, manager: true}}
 ";
         let odd = read(&text.replace("61s", "59s")).expect("good");
         assert_eq!(odd.apps["odd"].environment["D"], "1.50");
