@@ -2,6 +2,7 @@
 
 import { h } from '../../vendor/preact/preact.mjs';
 import { amount, t } from '../words.js';
+import { Coming } from './builds.js';
 import { FIRST, Field, Modal, Trouble, filledIn, icon } from './parts.js';
 
 /** @import { Actions } from '../main.js' */
@@ -59,13 +60,14 @@ const build = (names) => `make images APPS="${names.join(' ')}"`;
 const fetchOf = (image) => `docker pull ${image}`;
 
 /** What of it is not on the machine, and how it gets there. @param {readonly string[] | undefined} images @param {Model} model */
-function lacks(images = [], { me }) {
+function lacks(images = [], { me, builds }) {
   if (images.length === 0) return [];
   if (me?.role !== 'admin') return [h('small', { key: 'lacks', class: 'warn' }, t('new.lacks'))];
   const own = images.filter((image) => image.startsWith('lattice/')).map((image) => image.slice('lattice/'.length));
   const others = images.filter((image) => !image.startsWith('lattice/'));
   return [
     own.length > 0 && h('small', { key: 'build', class: 'warn' }, t('new.lacks-build'), ' ', h('code', { class: 'mono' }, build(own))),
+    h(Coming, { key: 'coming', builds, images }),
     ...others.map((image) => h('small', { key: image, class: 'warn' }, t('new.lacks-fetch'), ' ', h('code', { class: 'mono' }, fetchOf(image)))),
   ];
 }

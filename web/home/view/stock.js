@@ -3,13 +3,14 @@
 import { Component, h } from '../../vendor/preact/preact.mjs';
 import { called } from '../state.js';
 import { amount, shortDigest, since, t } from '../words.js';
+import { Builds } from './builds.js';
 import { Failed, Trouble, icon } from './parts.js';
 
 /** @import { Actions } from '../main.js' */
-/** @import { Answer, Image, Images as AllImages, Model, PersonVolumes, Problem, Volumes as AllVolumes } from '../types.js' */
+/** @import { Answer, Build, Image, Images as AllImages, Model, PersonVolumes, Problem, Volumes as AllVolumes } from '../types.js' */
 /** @import { TextKey } from '../words.js' */
 
-/** @typedef {{ model: Model, actions: Actions, again: number }} Props */
+/** @typedef {{ model: Model, actions: Actions, again: number, builds: readonly Build[] }} Props */
 
 /** So many lines, until somebody asks for all. */
 const MOST = 8;
@@ -96,6 +97,7 @@ export class Images extends Listed {
         h('h2', { id: 'p-images', tabindex: -1 }, t('stock.images')),
         free.length > 0 && h('button', { type: 'button', class: 'button small', disabled: removing !== '', onClick: () => void this.#remove(free) },
           icon('bin'), t(removing === '' ? 'stock.remove-all' : 'stock.removing', { count: free.length, amount: amount(value?.removable_bytes ?? 0) }))),
+      h(Builds, { builds: this.props.builds }),
       problem ? h(Failed, { title: t('stock.images-unread'), problem, onRetry: () => void this.read() })
         : value ? this.#whole(value) : h('p', { class: 'soft row-ghost' }, t('stock.images-reading')),
       h(Trouble, { problem: refused }));
