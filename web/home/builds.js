@@ -10,11 +10,15 @@ const MINUTE = 60;
 export const what = ({ image, number, of }) => (
   number > 0 && of > 1 ? t('builds.building-of', { image, number, of }) : t('builds.building', { image }));
 
-/** How far it is, which changes by the second. @param {Build} build */
-export function how({ step, steps, seconds }) {
+/** How far it is. @param {Build} build */
+export const where = ({ step, steps }) => (step > 0 ? t('builds.step', { step, steps }) : t('builds.no-step'));
+
+/** The same with for how long, which changes by the second. @param {Build} build */
+export function how(build) {
+  const { seconds } = build;
   const span = seconds < MINUTE ? t('builds.seconds', { count: seconds })
     : t('builds.minutes', { minutes: Math.floor(seconds / MINUTE), seconds: seconds % MINUTE });
-  return step > 0 ? t('builds.step', { step, steps, span }) : t('builds.no-step', { span });
+  return t('builds.for', { where: where(build), span });
 }
 
 /** Of all images that are built one after the other, in images: those that are done, and the part of this one. @param {Build} build */

@@ -1,7 +1,7 @@
 // Images that somebody builds on the machine, as administrators read of them.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { builder, done, failure, how, what } from '../../../web/home/builds.js';
+import { builder, done, failure, how, what, where } from '../../../web/home/builds.js';
 
 const BUILD = Object.freeze({ image: 'lattice/vscode-golang', state: 'running', number: 3, of: 12, step: 4, steps: 9, seconds: 35 });
 const of = (/** @type {object} */ more) => /** @type {any} */ ({ ...BUILD, ...more });
@@ -15,6 +15,7 @@ test('a build is said with its place in the run where there is one', () => {
 test('how far it is has no step before the first', () => {
   assert.equal(how(of({})), 'step 4 of 9, 35 s');
   assert.equal(how(of({ seconds: 3725 })), 'step 4 of 9, 62 min 5 s');
+  assert.deepEqual([where(of({})), where(of({ step: 0 }))], ['step 4 of 9', 'preparing']);
   assert.equal(how(of({ step: 0, steps: 0, seconds: 0 })), 'preparing, 0 s');
 });
 

@@ -1,7 +1,7 @@
 /** Images that somebody builds on the machine, for administrators to watch. Nothing here starts a build. */
 
 import { h } from '../../vendor/preact/preact.mjs';
-import { builder, done, failure, how, what } from '../builds.js';
+import { builder, done, failure, how, what, where } from '../builds.js';
 import { t } from '../words.js';
 import { icon } from './parts.js';
 
@@ -26,8 +26,8 @@ function Failed({ build }) {
     h('span', null, h('b', null, text), h('span', { class: 'remedy' }, remedy)));
 }
 
-/** Where an image is missed: those of them that somebody builds already. @param {{ builds: readonly Build[], images: readonly string[] }} props */
+/** Where an image is missed: those of them that somebody builds already, as far as events told. For how long, they do not. @param {{ builds: readonly Build[], images: readonly string[] }} props */
 export const Coming = ({ builds, images }) => images.flatMap((image) => builder(builds, image) ?? []).map((build) => (
   h('span', { key: build.image, class: 'progress', 'data-image': build.image },
-    h('small', null, t('new.lacks-building'), ' ', what(build), ', ', how(build)),
+    h('small', null, t('new.lacks-building'), ' ', what(build), ', ', where(build)),
     h('progress', { 'aria-label': what(build), ...done({ ...build, number: 1, of: 1 }) }))));

@@ -1,6 +1,7 @@
 /** The dialog that makes a desktop: of which kind, and what it begins with. */
 
 import { h } from '../../vendor/preact/preact.mjs';
+import { builder } from '../builds.js';
 import { amount, t } from '../words.js';
 import { Coming } from './builds.js';
 import { FIRST, Field, Modal, Trouble, filledIn, icon } from './parts.js';
@@ -63,11 +64,11 @@ const fetchOf = (image) => `docker pull ${image}`;
 function lacks(images = [], { me, builds }) {
   if (images.length === 0) return [];
   if (me?.role !== 'admin') return [h('small', { key: 'lacks', class: 'warn' }, t('new.lacks'))];
-  const own = images.filter((image) => image.startsWith('lattice/')).map((image) => image.slice('lattice/'.length));
+  const own = images.filter((image) => image.startsWith('lattice/') && !builder(builds, image)).map((image) => image.slice('lattice/'.length));
   const others = images.filter((image) => !image.startsWith('lattice/'));
   return [
-    own.length > 0 && h('small', { key: 'build', class: 'warn' }, t('new.lacks-build'), ' ', h('code', { class: 'mono' }, build(own))),
     h(Coming, { key: 'coming', builds, images }),
+    own.length > 0 && h('small', { key: 'build', class: 'warn' }, t('new.lacks-build'), ' ', h('code', { class: 'mono' }, build(own))),
     ...others.map((image) => h('small', { key: image, class: 'warn' }, t('new.lacks-fetch'), ' ', h('code', { class: 'mono' }, fetchOf(image)))),
   ];
 }
