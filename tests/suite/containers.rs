@@ -1,6 +1,7 @@
 //! What the walls around desktops made of containers let through: as the engine knows it, and as seen
 //! from inside.
 
+mod builds;
 mod bus;
 mod catalogue;
 mod granted;

@@ -7,6 +7,7 @@ import { backoffMs } from './backoff.js';
 /**
  * @typedef {{ ready(): void, session(session: Session): void, gone(id: string): void,
  *   catalogue(told: { revision: number, pulls: readonly import('./apps.js').Pull[] }): void,
+ *   builds(told: { revision: number, builds: readonly import('./types.js').Build[] }): void,
  *   state(live: Live): void, lost(): void }} Listener
  *   `ready`: what was read before may be old. `lost`: perhaps nobody is signed in any more.
  */
@@ -68,6 +69,10 @@ export class LiveEvents {
     source.addEventListener('catalogue', ({ data }) => {
       const told = parsed(data);
       if (Array.isArray(told?.pulls) && typeof told.revision === 'number') this.#listener.catalogue({ revision: told.revision, pulls: told.pulls });
+    });
+    source.addEventListener('builds', ({ data }) => {
+      const told = parsed(data);
+      if (Array.isArray(told?.builds) && typeof told.revision === 'number') this.#listener.builds({ revision: told.revision, builds: told.builds });
     });
     source.onerror = () => this.#onError(source);
   }

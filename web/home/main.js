@@ -425,13 +425,24 @@ const actions = {
 
 // Start -------------------------------------------------------------------------------------------
 
+/** What events told last of builds. */
+let buildsRevision = -1;
+
 const live = new LiveEvents({
   ready() {
     void readSessions();
     void readThrown();
     if (model.tab === 'apps') void readCatalogue();
+    // What goes on is told after this.
+    if (model.builds.length > 0) dispatch({ type: 'builds', builds: [] });
   },
   catalogue: followPulls,
+  builds({ revision, builds }) {
+    dispatch({ type: 'builds', builds });
+    // One has ended: what kinds of desktop lack may be something else.
+    if (revision !== buildsRevision && model.templates.length > 0) void readTemplates();
+    buildsRevision = revision;
+  },
   session(session) {
     changes += 1;
     dispatch({ type: 'session', session });

@@ -16,7 +16,7 @@ const QUIET = Object.freeze({ busy: false, problem: null, retryAt: 0 });
 export function initial(tab = 'mine', subject = '') {
   return {
     phase: 'checking', now: 0, me: null, guest: null, problem: null, signIn: QUIET, tab, subject,
-    sessions: NOTHING_YET, thrown: [], query: '', people: null, users: NOTHING_YET, templates: [], readmes: {}, live: { state: 'joining', retryAt: 0 }, shop: { known: null, problem: null }, pulls: [],
+    sessions: NOTHING_YET, thrown: [], query: '', people: null, users: NOTHING_YET, templates: [], readmes: {}, live: { state: 'joining', retryAt: 0 }, shop: { known: null, problem: null }, pulls: [], builds: [],
     acting: new Set(), dialog: null, toast: null, said: '', update: '', putOff: '',
   };
 }
@@ -59,6 +59,7 @@ export function apply(before, event) {
     case 'catalogue': return { ...model, shop: { known: event.known, problem: null }, pulls: event.known.pulls };
     case 'catalogue-failed': return { ...model, shop: { ...model.shop, problem: event.problem } };
     case 'pulls': return { ...model, pulls: event.pulls };
+    case 'builds': return { ...model, builds: event.builds };
     case 'acting': return { ...model, acting: new Set([...model.acting, event.id]) };
     case 'acted': return { ...model, acting: minus(model.acting, event.id) };
     case 'live': return { ...model, live: event.live };

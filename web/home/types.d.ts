@@ -108,6 +108,21 @@ export interface Template {
   readonly apps?: readonly { readonly name: string, readonly ports?: readonly number[] }[];
 }
 
+/** An image that somebody builds on the machine, or that could not be built. */
+export interface Build {
+  readonly image: string;
+  readonly state: 'running' | 'failed';
+  /** Which of those that are built one after the other, from 1; 0 where all are made from it. */
+  readonly number: number;
+  readonly of: number;
+  /** From 1; 0 before the first. */
+  readonly step: number;
+  /** 0 where nobody knows yet. */
+  readonly steps: number;
+  /** For how long it is being built, or since when it has failed. */
+  readonly seconds: number;
+}
+
 /** An image of which desktops are made, or were. */
 export interface Image {
   readonly id: string;
@@ -221,6 +236,9 @@ export interface Figures {
   readonly desktops_bytes: number;
   /** Desktops that are half started ahead of time, where there are such. */
   readonly pool: { readonly ready: number, readonly wanted: number } | null;
+  readonly builds: readonly Build[];
+  /** Another whenever a build has ended. */
+  readonly builds_revision: number;
   readonly limits: { readonly reserve_bytes: number, readonly starts: number, readonly viewers: number, readonly encoders: number };
 }
 
@@ -333,6 +351,8 @@ export interface Model {
   readonly shop: import('./apps.js').Shop;
   /** Apps on their way, and what came to nothing. */
   readonly pulls: readonly import('./apps.js').Pull[];
+  /** Images that are being built on the machine, as administrators are told. */
+  readonly builds: readonly Build[];
   /** Sessions and users about which an answer is awaited. */
   readonly acting: ReadonlySet<string>;
   readonly dialog: Dialog | null;
@@ -370,6 +390,7 @@ export type Event = { readonly now?: number } & (
   | { readonly type: 'catalogue', readonly known: import('./apps.js').Catalogues }
   | { readonly type: 'catalogue-failed', readonly problem: Problem }
   | { readonly type: 'pulls', readonly pulls: readonly import('./apps.js').Pull[] }
+  | { readonly type: 'builds', readonly builds: readonly Build[] }
   | { readonly type: 'acting', readonly id: string }
   | { readonly type: 'acted', readonly id: string }
   | { readonly type: 'live', readonly live: Live }

@@ -238,6 +238,7 @@ impl Server {
         let inside = Inside::new(api.clone(), &home, config.desktops.links_from_inside.most());
         tokio::spawn(inside.answer_all(questions));
         tokio::spawn(api.clone().measure());
+        tokio::spawn(api.clone().follow_builds());
         let previews = Previews {
             api: api.clone(),
             runtime: runtime.clone(),

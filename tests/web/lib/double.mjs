@@ -88,7 +88,7 @@ export class Double {
     version: '0.1.0', up_s: 93_000, cores: 8, load: [2.31, 1.9, 1.2], pressure_percent: 4.2,
     memory: { total_bytes: 32 * GIB, free_bytes: 11.5 * GIB }, disk: { total_bytes: 500 * GIB, free_bytes: 31 * GIB },
     sessions: { running: 24, idle: 3, queued: 2, stopped: 9, failed: 1 }, viewers: 26, desktops_bytes: 14.2 * GIB,
-    pool: { ready: 1, wanted: 2 }, limits: { reserve_bytes: 3.2 * GIB, starts: 16, viewers: 100, encoders: 8 },
+    pool: { ready: 1, wanted: 2 }, builds: [], builds_revision: 0, limits: { reserve_bytes: 3.2 * GIB, starts: 16, viewers: 100, encoders: 8 },
   };
   /** How its backups are doing. @type {Record<string, unknown>} */
   backup = {
@@ -247,6 +247,12 @@ export class Double {
       const standing = this.standing(session, login);
       if (standing && (isAll || standing !== 'admin')) event(response, 'session', this.seen(session, login));
     }
+  }
+
+  /** These are being built now, and one has ended where the revision is another. @param {object[]} builds @param {number} revision */
+  tellBuilds(builds, revision) {
+    Object.assign(this.figures, { builds, builds_revision: revision });
+    for (const { response } of this.#listeners) event(response, 'builds', { revision, builds });
   }
 
   /** What is under way in the shop. */

@@ -53,6 +53,7 @@ export class House {
     Object.assign(double, {
       stock: { images: [], total_bytes: 0, removable_bytes: 0, obstacle: null }, volumes: { people: [], keeper: 'plain directories', enforced: false, obstacle: null },
     });
+    Object.assign(double.figures, { builds: [], builds_revision: 0 });
     double.logins.clear();
     double.enters.clear();
     double.templates = [{ id: 'desktop', title: 'Plain desktop', summary: 'Files, a terminal, a browser.' }];

@@ -221,6 +221,18 @@ test('what a kind of desktop lacks on this machine is said before one is started
     await page.getByText('make images APPS="vscode-java"').waitFor();
     await page.getByText('docker pull r.example/draw@sha256:0a').waitFor();
     await look(page, 'new-lacks');
+    const build = { image: 'lattice/vscode-java', state: 'running', number: 3, of: 4, step: 2, steps: 8, seconds: 12 };
+    double.tellBuilds([build, { ...build, image: 'lattice/other' }], 0);
+    const bar = page.getByRole('progressbar', { name: 'Building lattice/vscode-java' });
+    await bar.waitFor();
+    await page.getByText('Somebody is building it on the machine at this moment. Building lattice/vscode-java, 3 of 4, step 2 of 8', { exact: true }).waitFor();
+    assert.equal(await page.getByText('make images APPS').count(), 0, 'nobody has to begin what goes on');
+    assert.deepEqual([await bar.getAttribute('value'), await page.getByRole('progressbar').count()], ['0.125', 1]);
+    await look(page, 'new-building');
+    double.templates = double.templates.map((template) => ({ ...template, missing_images: [] }));
+    double.tellBuilds([], 1);
+    await page.getByText('Not on this machine yet').first().waitFor({ state: 'detached' });
+    assert.equal(await page.getByRole('progressbar').count(), 0);
   });
 });
 

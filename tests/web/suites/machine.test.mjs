@@ -244,6 +244,44 @@ test('where no backup is set up, the page says how, and who makes them where it 
   });
 });
 
+test('a build that somebody runs on the machine is watched, and what it made is seen when it ends', doubleOnly(), async () => {
+  const made = house.reset();
+  busy(made);
+  const { double } = made;
+  const build = { image: 'lattice/vscode-golang', state: 'running', number: 3, of: 12, step: 4, steps: 9, seconds: 35 };
+  await visit.visitAsAdmin('/#machine', async (page) => {
+    const images = page.getByRole('region', { name: 'Images' });
+    const bar = images.getByRole('progressbar');
+    await images.getByText('10 images, 5.7 GB', { exact: false }).waitFor();
+    assert.equal(await bar.count(), 0);
+    double.tellBuilds([build], 0);
+    await images.getByText('Building lattice/vscode-golang, 3 of 12').waitFor();
+    await images.getByText('step 4 of 9, 35 s').waitFor();
+    await images.scrollIntoViewIfNeeded();
+    await look(page, 'machine-build');
+    const place = await images.boundingBox();
+    double.tellBuilds([{ ...build, step: 5, seconds: 71 }], 0);
+    await images.getByText('step 5 of 9, 1 min 11 s').waitFor();
+    assert.equal((await images.boundingBox())?.height, place?.height, 'nothing moves as it goes on');
+    assert.equal(Number(await bar.getAttribute('value')).toFixed(2), '2.44');
+    assert.equal(await bar.getAttribute('max'), '12');
+
+    // It comes to nothing, and somebody mends it.
+    double.tellBuilds([{ ...build, state: 'failed', seconds: 300 }], 1);
+    await images.getByText('lattice/vscode-golang could not be built, 5 minutes ago.').waitFor();
+    await images.getByText('target/images/vscode-golang.log').waitFor();
+    assert.equal(await bar.count(), 0);
+    await look(page, 'machine-build-failed');
+    double.checks = CHECKS.filter(({ verdict }) => verdict === 'ok');
+    double.stock = { ...double.stock, images: double.stock.images.slice(1), total_bytes: 4.1 * GIB };
+    double.tellBuilds([], 2);
+    await images.getByText('9 images, 4.1 GB', { exact: false }).waitFor();
+    const checks = page.getByRole('region', { name: 'Checks' }).getByRole('listitem');
+    await eventually('only what is well', async () => (await checks.count()) === 2);
+    assert.equal(await images.getByText('could not be built').count(), 0);
+  });
+});
+
 test('members have no page of the machine, whatever they type', doubleOnly(), async () => {
   house.reset();
   await visit.visitAsMember('/#machine', async (page) => {

@@ -58,13 +58,21 @@ export class Machine extends Component {
   #follow() {
     this.#stop();
     const source = new EventSource(this.props.actions.url('machine/figures'));
-    source.addEventListener('figures', ({ data }) => this.setState({ figures: JSON.parse(data), isOld: false }));
+    source.addEventListener('figures', ({ data }) => this.#see(JSON.parse(data)));
     source.addEventListener('backup', ({ data }) => this.#tell(JSON.parse(data)));
     // Each answer ends after a while and is asked for again; one that is refused is not.
     source.addEventListener('error', () => {
       if (source.readyState === EventSource.CLOSED) this.setState({ isOld: true });
     });
     this.#source = source;
+  }
+
+  /** @param {Figures} figures */
+  #see(figures) {
+    const before = this.state.figures;
+    this.setState({ figures, isOld: false });
+    // A build has ended: there may be another image, and one less may be missed.
+    if (before && before.builds_revision !== figures.builds_revision) this.#lookAgain();
   }
 
   /** @param {import('../types.js').Backup} backup */
@@ -90,7 +98,7 @@ export class Machine extends Component {
     const { model, actions } = this.props;
     const { figures, isOld, checks, problem, isAsking, again } = this.state;
     const sessions = model.sessions.items ?? [];
-    const stock = { model, actions, again };
+    const stock = { model, actions, again, builds: isOld ? [] : figures?.builds ?? [] };
     return html`<main class="content machine" id="content">
       <div class="section-head">
         <h1>${t('machine.title')}</h1>

@@ -1,7 +1,9 @@
 /** The dialog that makes a desktop: of which kind, and what it begins with. */
 
+import { builder } from '../builds.js';
 import { html } from '../html.js';
 import { amount, t } from '../words.js';
+import { Coming } from './builds.js';
 import { FIRST, Field, Modal, Trouble, filledIn, icon } from './parts.js';
 
 /** @import { Actions } from '../main.js' */
@@ -67,12 +69,13 @@ const build = (names) => `make images APPS="${names.join(' ')}"`;
 const fetchOf = (image) => `docker pull ${image}`;
 
 /** What of it is not on the machine, and how it gets there. @param {readonly string[] | undefined} images @param {Model} model */
-function lacks(images = [], { me }) {
+function lacks(images = [], { me, builds }) {
   if (images.length === 0) return [];
   if (me?.role !== 'admin') return [html`<small key="lacks" class="warn">${t('new.lacks')}</small>`];
-  const own = images.filter((image) => image.startsWith('lattice/')).map((image) => image.slice('lattice/'.length));
+  const own = images.filter((image) => image.startsWith('lattice/') && !builder(builds, image)).map((image) => image.slice('lattice/'.length));
   const others = images.filter((image) => !image.startsWith('lattice/'));
   return [
+    html`<${Coming} key="coming" builds=${builds} images=${images} />`,
     own.length > 0 && html`<small key="build" class="warn">${t('new.lacks-build')}${' '}<code class="mono">${build(own)}</code></small>`,
     ...others.map((image) => html`<small key=${image} class="warn">${t('new.lacks-fetch')}${' '}<code class="mono">${fetchOf(image)}</code></small>`),
   ];

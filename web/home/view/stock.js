@@ -4,13 +4,14 @@ import { Component } from '../../vendor/preact/preact.mjs';
 import { html } from '../html.js';
 import { called } from '../state.js';
 import { amount, shortDigest, since, t } from '../words.js';
+import { Builds } from './builds.js';
 import { Failed, Trouble, icon } from './parts.js';
 
 /** @import { Actions } from '../main.js' */
-/** @import { Answer, Image, Images as AllImages, Model, PersonVolumes, Problem, Volumes as AllVolumes } from '../types.js' */
+/** @import { Answer, Build, Image, Images as AllImages, Model, PersonVolumes, Problem, Volumes as AllVolumes } from '../types.js' */
 /** @import { TextKey } from '../words.js' */
 
-/** @typedef {{ model: Model, actions: Actions, again: number }} Props */
+/** @typedef {{ model: Model, actions: Actions, again: number, builds: readonly Build[] }} Props */
 
 /** So many lines, until somebody asks for all. */
 const MOST = 8;
@@ -99,6 +100,7 @@ export class Images extends Listed {
           ${icon('bin')}${t(removing === '' ? 'stock.remove-all' : 'stock.removing', { count: free.length, amount: amount(value?.removable_bytes ?? 0) })}
         </button>`}
       </div>
+      <${Builds} builds=${this.props.builds} />
       ${problem ? html`<${Failed} title=${t('stock.images-unread')} problem=${problem} onRetry=${() => void this.read()} />`
         : value ? this.#whole(value) : html`<p class="soft row-ghost">${t('stock.images-reading')}</p>`}
       <${Trouble} problem=${refused} />

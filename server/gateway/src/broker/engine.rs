@@ -9,7 +9,7 @@ use bollard::container::{AttachContainerResults, LogOutput};
 use bollard::errors::Error;
 use bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, ContainerSummary, EventMessage, Network,
-    NetworkCreateRequest, SystemInfo, VolumeCreateRequest,
+    NetworkCreateRequest, SystemInfo, Volume, VolumeCreateRequest,
 };
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, EventsOptionsBuilder,
@@ -176,11 +176,24 @@ impl Engine {
 
     /// The names of volumes with these labels.
     pub(super) async fn volumes(&self, labels: Vec<String>) -> Result<Vec<String>, RuntimeError> {
+        let found = self.find_volumes(labels).await?;
+        Ok(found.into_iter().map(|volume| volume.name).collect())
+    }
+
+    async fn find_volumes(&self, labels: Vec<String>) -> Result<Vec<Volume>, RuntimeError> {
         let filters = HashMap::from([("label".to_owned(), labels)]);
         let options = ListVolumesOptionsBuilder::default().filters(&filters).build();
         let found = self.docker().await?.list_volumes(Some(options)).await;
-        let found = found.map_err(|error| self.explain(error))?.volumes.unwrap_or_default();
-        Ok(found.into_iter().map(|volume| volume.name).collect())
+        Ok(found.map_err(|error| self.explain(error))?.volumes.unwrap_or_default())
+    }
+
+    /// What volumes with these labels are labelled with.
+    pub(super) async fn labels_of_volumes(
+        &self,
+        labels: Vec<String>,
+    ) -> Result<Vec<HashMap<String, String>>, RuntimeError> {
+        let found = self.find_volumes(labels).await?;
+        Ok(found.into_iter().map(|volume| volume.labels).collect())
     }
 
     /// Runs a container to its end, and removes it; what it printed.

@@ -6,6 +6,7 @@
 //! engine does not know: it may be killed at any time, and the next one goes on.
 
 pub mod bootstrap;
+pub mod builds;
 mod calls;
 mod containers;
 mod data;
@@ -378,6 +379,7 @@ async fn answer(desktops: &Arc<Desktops>, request: Request) -> Reply {
         }
         Request::Images => return or_refused(desktops.images().await.map(Reply::Images)),
         Request::Volumes => return or_refused(desktops.volumes().await.map(Reply::Volumes)),
+        Request::Builds => return or_refused(desktops.builds().await.map(Reply::Builds)),
         Request::Pool => return or_refused(desktops.pool().await.map(Reply::Pool)),
         Request::RemoveImage(image) => desktops.remove_image(&image).await,
         Request::Reserve => {

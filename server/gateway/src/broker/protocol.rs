@@ -9,6 +9,7 @@
 //! know, remove images that nothing needs, and not more: no mount, no capability, no user id, no network
 //! without walls.
 
+pub use super::builds::Build;
 pub use super::stock::{ImageId, ImageKind, Pool, SeenImage, Volumes};
 use crate::auth::Token;
 use crate::logs::{PartName, Window};
@@ -77,6 +78,8 @@ pub enum Request {
     Volumes,
     /// How many desktops are half started ahead of time.
     Pool,
+    /// How far images are that somebody builds on the machine. Nothing here has any built.
+    Builds,
     /// All there are.
     List,
     /// Say [`Reply::Changed`] whenever the list may differ, until the connection ends.
@@ -135,6 +138,8 @@ pub enum Reply {
     Volumes(Volumes),
     /// How many desktops are half started ahead of time.
     Pool(Pool),
+    /// Images that are being built, or just could not be.
+    Builds(Vec<Build>),
     /// What a keeper answers follows, as it gives it.
     Keeps,
     /// So much of an image is here; more lines follow, and at last [`Reply::Done`] or a refusal.
@@ -422,6 +427,7 @@ mod tests {
             Request::Recipe(session.clone()),
             Request::Open(session.clone(), "code".into()),
             Request::Images,
+            Request::Builds,
             Request::RemoveImage(
                 format!("sha256:{}", "0a".repeat(32)).try_into().expect("a digest"),
             ),

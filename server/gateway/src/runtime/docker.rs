@@ -348,6 +348,7 @@ pub(super) fn odd(reply: &Reply) -> RuntimeError {
         Reply::Images(_) => "images",
         Reply::Volumes(_) => "volumes",
         Reply::Pool(_) => "a pool",
+        Reply::Builds(_) => "builds",
         Reply::Keeps => "what a keeper says",
         Reply::Pulling(_) => "how far a pull is",
         Reply::Says => "a log",

@@ -5,7 +5,7 @@ use super::{
     Stored, Usage,
 };
 use crate::auth::Token;
-use crate::broker::protocol::SeenImage;
+use crate::broker::protocol::{Build, SeenImage};
 use crate::logs::{Line, Lines, PartName, Window};
 use crate::template;
 use lattice_engine::session::SessionId;
@@ -38,6 +38,7 @@ pub(super) struct World {
     texts: BTreeMap<SessionId, Arc<str>>,
     pub(super) stored: BTreeMap<i64, Stored>,
     pub(super) images: Vec<SeenImage>,
+    pub(super) builds: Vec<Build>,
     pub(super) kept: BTreeMap<i64, Vec<Snapshot>>,
 }
 
@@ -72,6 +73,8 @@ pub enum Call {
     Images,
     /// [`super::Runtime::volumes`].
     Volumes,
+    /// [`super::Runtime::builds`].
+    Builds,
 }
 
 /// How it fails to.

@@ -1,7 +1,7 @@
 //! What a runtime holds beside desktops that run: images, what people keep, and what is ready ahead of time.
 
 use super::{Docker, Fake, Runtime, RuntimeError};
-use crate::broker::protocol::{ImageId, Pool, Reply, Request, SeenImage, Volumes};
+use crate::broker::protocol::{Build, ImageId, Pool, Reply, Request, SeenImage, Volumes};
 
 /// Why there are no images where desktops are sandboxes.
 pub(crate) const NO_IMAGES: &str =
@@ -45,6 +45,16 @@ impl Runtime {
             Self::Docker(docker) => docker.pool().await.map(Some),
         }
     }
+
+    /// Images that somebody builds on the machine, and such as just failed; nothing where desktops are
+    /// made of none.
+    pub async fn builds(&self) -> Result<Option<Vec<Build>>, RuntimeError> {
+        match self {
+            Self::Process(_) => Ok(None),
+            Self::Docker(docker) => docker.builds().await.map(Some),
+            Self::Fake(fake) => fake.builds().map(Some),
+        }
+    }
 }
 
 impl Docker {
@@ -72,12 +82,29 @@ impl Docker {
             other => Err(super::docker::odd(&other)),
         }
     }
+
+    async fn builds(&self) -> Result<Vec<Build>, RuntimeError> {
+        match self.ask(&Request::Builds).await? {
+            Reply::Builds(builds) => Ok(builds),
+            other => Err(super::docker::odd(&other)),
+        }
+    }
 }
 
 impl Fake {
     /// From now on these images are said to be there.
     pub fn stock(&self, images: Vec<SeenImage>) {
         self.world().images = images;
+    }
+
+    /// From now on these are said to be built.
+    pub fn build(&self, builds: Vec<Build>) {
+        self.world().builds = builds;
+    }
+
+    fn builds(&self) -> Result<Vec<Build>, RuntimeError> {
+        self.enter(super::Call::Builds)?;
+        Ok(self.world().builds.clone())
     }
 
     fn images(&self) -> Result<Vec<SeenImage>, RuntimeError> {

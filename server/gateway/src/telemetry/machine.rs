@@ -1,6 +1,6 @@
 //! What administrators see of the machine, as numbers without names.
 
-use crate::broker::protocol::{Held, ImageKind, Pool, SeenImage, Stored};
+use crate::broker::protocol::{Build, Held, ImageKind, Pool, SeenImage, Stored};
 use crate::host::{Limits, Load, Room};
 use metrics::{Unit, describe_gauge, gauge};
 
@@ -41,6 +41,17 @@ pub fn count_pool(pool: Option<Pool>) {
     let Pool { ready, wanted } = pool.unwrap_or(Pool { ready: 0, wanted: 0 });
     gauge!("lattice_pool", "of" => "ready").set(ready as f64);
     gauge!("lattice_pool", "of" => "wanted").set(wanted as f64);
+}
+
+/// Images that are being built, and such as failed within the last hour. Steps are of all together.
+pub fn count_builds(builds: &[Build]) {
+    let running = || builds.iter().filter(|build| !build.is_failed);
+    let sum = |of: fn(&Build) -> u32| running().map(|build| f64::from(of(build))).sum::<f64>();
+    gauge!("lattice_image_builds", "state" => "running").set(running().count() as f64);
+    let failed = builds.iter().filter(|build| build.is_failed).count();
+    gauge!("lattice_image_builds", "state" => "failed").set(failed as f64);
+    gauge!("lattice_image_build_steps", "of" => "now").set(sum(|build| build.step));
+    gauge!("lattice_image_build_steps", "of" => "total").set(sum(|build| build.steps));
 }
 
 /// The images that there are.
@@ -88,6 +99,8 @@ pub(super) fn describe() {
     describe_gauge!("lattice_limit", "What is given at most: starts at a time, viewers, encoders");
     describe_gauge!("lattice_pool", "Desktops that are half started ahead of time");
     describe_gauge!("lattice_images", "Images of desktops and apps by where they are from");
+    describe_gauge!("lattice_image_builds", "Images that somebody builds, or that just failed");
+    describe_gauge!("lattice_image_build_steps", "Which of how many steps builds are at");
     bytes("lattice_images_bytes", "Their sizes; layers that several have are counted for each");
     bytes("lattice_volumes_bytes", "What everybody keeps");
     bytes("lattice_volumes_limit_bytes", "What everybody may keep, where that is limited");
@@ -111,6 +124,17 @@ mod tests {
         count_volumes(&[(7, stored(held(3, Some(10)))), (8, stored(held(9, Some(10))))]);
         count_images(&[]);
         count_pool(Some(Pool { ready: 1, wanted: 3 }));
+        let build = |run: &str, step, is_failed| Build {
+            run: run.into(),
+            image: "lattice/x".into(),
+            number: 1,
+            of: 1,
+            step,
+            steps: 9,
+            since: 1,
+            is_failed,
+        };
+        count_builds(&[build("a", 4, false), build("b", 9, true)]);
         count_limits(&Limits { reserve_bytes: 5, starts: 4, viewers: 100, encoders: 2 });
         let text = metrics.render(None);
         for line in [
@@ -126,6 +150,10 @@ mod tests {
             "lattice_limit{of=\"starts\"} 4",
             "lattice_limit{of=\"encoders\"} 2",
             "lattice_limit_reserve_bytes 5",
+            "lattice_image_builds{state=\"running\"} 1",
+            "lattice_image_builds{state=\"failed\"} 1",
+            "lattice_image_build_steps{of=\"now\"} 4",
+            "lattice_image_build_steps{of=\"total\"} 9",
             "lattice_images{kind=\"stale\"} 0",
         ] {
             assert!(text.contains(line), "{line} is missing in:\n{text}");

@@ -2,6 +2,7 @@
 //! compared with what was sent last, so nothing is missed and nothing is told twice.
 
 use super::Api;
+use super::builds::{BuildView, Builds};
 use super::catalogue::seen_pulls;
 use super::desktops::Live;
 use super::gate::Pass;
@@ -35,7 +36,8 @@ const GATHER: Duration = Duration::from_millis(50);
 /// What changes in the sessions that one sees. The first event, `ready`, asks to read the list;
 /// `session` has a session that is new or different, `gone` the id of one that is no longer seen;
 /// `catalogue` has the apps that are on their way, and a `revision` that changes when one was installed
-/// or removed.
+/// or removed; `builds`, for administrators, has the images that somebody builds on the machine. A
+/// `revision` beside them changes when one has ended, for everybody: templates may lack other images then.
 #[utoipa::path(
     get, path = "/api/v1/events", tag = "sessions",
     params(("all" = Option<u8>, Query, description = "1: everybody's, for administrators")),
@@ -52,7 +54,9 @@ pub(super) async fn follow(
         changes: api.changes(),
         pictures: api.desktops().gallery().changes(),
         pulls: api.installer().pulls(),
+        builds: api.builds(),
         told: String::new(),
+        told_builds: String::new(),
         guard: pass.connection.guard.clone(),
         identity: pass.identity,
         api,
@@ -64,6 +68,8 @@ pub(super) async fn follow(
     feed.sent = feed.seen().await?;
     feed.told = feed.pulling().unwrap_or_default();
     feed.queue.push_back(Event::default().event("ready").data("{}"));
+    feed.told_builds = told_builds(feed.builds.borrow().revision, &[]);
+    feed.look_at_builds();
     let events = stream::unfold(feed, |mut feed| async move {
         let event = feed.next().await?;
         Some((Ok::<_, Infallible>(event), feed))
@@ -85,8 +91,11 @@ struct Feed {
     changes: watch::Receiver<u64>,
     pictures: watch::Receiver<u64>,
     pulls: watch::Receiver<Pulls>,
+    builds: watch::Receiver<Arc<Builds>>,
     /// What was said last of apps on their way.
     told: String,
+    /// What was said last of builds.
+    told_builds: String,
     guard: Guard,
     /// When the store was last asked.
     looked: Instant,
@@ -111,6 +120,11 @@ impl Feed {
                     changed.ok()?;
                     sleep(GATHER).await;
                     self.look_at_pulls();
+                    continue;
+                }
+                changed = self.builds.changed() => {
+                    changed.ok()?;
+                    self.look_at_builds();
                     continue;
                 }
                 () = sleep(LOOK_EVERY) => false,
@@ -142,6 +156,18 @@ impl Feed {
         if let Some(told) = self.pulling().filter(|told| *told != self.told) {
             self.queue.push_back(Event::default().event("catalogue").data(&told));
             self.told = told;
+        }
+    }
+
+    /// Queues which images are being built. Which step of them is under way changes by the second, and
+    /// nobody but administrators is told.
+    fn look_at_builds(&mut self) {
+        let builds = self.builds.borrow_and_update().clone();
+        let seen = if self.identity.is_admin() { builds.view() } else { Vec::new() };
+        let told = told_builds(builds.revision, &seen);
+        if told != self.told_builds {
+            self.queue.push_back(Event::default().event("builds").data(&told));
+            self.told_builds = told;
         }
     }
 
@@ -212,4 +238,8 @@ impl Feed {
         let views = sessions.map(|(session, role)| view(session, role, &shown));
         Ok(views.map(|view| (view.id.clone(), view)).collect())
     }
+}
+
+fn told_builds(revision: u64, builds: &[BuildView]) -> String {
+    serde_json::json!({ "revision": revision, "builds": builds }).to_string()
 }

@@ -1,5 +1,6 @@
 //! What administrators see of the machine: figures as they change, and what is wrong.
 
+use super::builds::{BuildView, Looker};
 use super::gate::Pass;
 use super::{Api, backups};
 use crate::accept::Guard;
@@ -40,6 +41,10 @@ pub(super) struct Figures {
     /// Desktops that are half started ahead of time, as they were counted within the last quarter of a
     /// minute; nothing where none ever are, or nobody knows.
     pool: Option<Pool>,
+    /// Images that somebody builds on the machine, and such as could not be built within the last hour.
+    builds: Vec<BuildView>,
+    /// Another whenever a build has ended: images and checks may be others then.
+    builds_revision: u64,
     /// What this server gives at most.
     limits: Limits,
 }
@@ -58,7 +63,9 @@ pub(super) struct Checks {
     responses((status = 200, content_type = "text/event-stream", body = Figures))
 )]
 pub(super) async fn figures(State(api): State<Api>, pass: Pass) -> Response {
-    let told = Told { api, guard: pass.connection.guard.clone(), number: 0, backup: String::new() };
+    let looker = api.watch_builds();
+    let guard = pass.connection.guard.clone();
+    let told = Told { api, guard, number: 0, backup: String::new(), _looker: looker };
     let events = stream::unfold((told, VecDeque::new()), |(mut told, mut queue)| async move {
         if queue.is_empty() {
             queue = told.next().await?;
@@ -79,6 +86,7 @@ struct Told {
     guard: Guard,
     number: u32,
     backup: String,
+    _looker: Looker,
 }
 
 impl Told {
@@ -121,6 +129,7 @@ impl Api {
         for live in shown.live.values() {
             *sessions.entry(live.state.name()).or_default() += 1;
         }
+        let builds = self.builds().borrow().clone();
         let memory = shown.live.values().filter_map(|live| live.usage.memory);
         Figures {
             load: self.host().load(),
@@ -128,6 +137,8 @@ impl Api {
             viewers: shown.live.values().map(|live| live.viewers).sum(),
             desktops_bytes: memory.sum(),
             pool: self.pool(),
+            builds: builds.view(),
+            builds_revision: builds.revision,
             limits: self.host().limits(),
         }
     }

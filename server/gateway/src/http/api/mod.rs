@@ -8,6 +8,7 @@ mod admission;
 mod answers;
 mod apps;
 mod backups;
+mod builds;
 mod catalogue;
 mod catalogue_view;
 mod desktops;
@@ -136,6 +137,8 @@ struct Parts {
     present: Mutex<Option<Arc<Present>>>,
     /// The desktops that were half started when it was last looked.
     pool: Mutex<Option<Pool>>,
+    /// Images that are being built.
+    builds: builds::Watch,
     /// Bumped whenever the store may say something else than before.
     changed: watch::Sender<u64>,
 }
@@ -190,6 +193,7 @@ impl Api {
             host,
             present: Mutex::default(),
             pool: Mutex::default(),
+            builds: builds::Watch::default(),
             changed,
         }))
     }

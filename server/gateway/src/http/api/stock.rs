@@ -245,7 +245,7 @@ impl Api {
         *self.0.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note_present(&self, images: Option<&[SeenImage]>) {
+    pub(super) fn note_present(&self, images: Option<&[SeenImage]>) {
         let present = images.map(|images| Arc::new(Present::of(images)));
         *self.0.present.lock().unwrap_or_else(PoisonError::into_inner) = present;
     }

@@ -149,3 +149,34 @@ async fn how_far_an_app_is_is_told_to_those_whose_it_is() {
     let (_, told) = other.next().await.expect("something has changed");
     assert_eq!(told, json!({ "revision": 1, "pulls": [] }), "what is hers is not told to him");
 }
+
+#[tokio::test]
+async fn administrators_hear_of_builds_and_everybody_that_one_has_ended() {
+    let world = World::new().await;
+    let (boss, member) = (world.admin().await, world.user().await);
+    let (hers, his) = (world.browser(&boss).await, world.browser(&member).await);
+    let build = |image: &str| crate::broker::protocol::Build {
+        run: "7-1".into(),
+        image: image.into(),
+        number: 1,
+        of: 1,
+        step: 4,
+        steps: 9,
+        since: Timestamp::now().0,
+        is_failed: false,
+    };
+    let (mut theirs, mut plain) = (world.follow(&hers).await, world.follow(&his).await);
+    for stream in [&mut theirs, &mut plain] {
+        assert_eq!(stream.next().await.expect("an event").0, "ready");
+    }
+    let following = tokio::spawn(world.api.clone().follow_builds());
+    world.runtime.build(vec![build("lattice/code")]);
+    let _looker = world.api.watch_builds();
+    let (name, told) = theirs.next().await.expect("an event");
+    assert_eq!((name.as_str(), &told["builds"][0]["image"]), ("builds", &json!("lattice/code")));
+    world.runtime.build(vec![]);
+    let ended = json!({ "revision": 1, "builds": [] });
+    assert_eq!(theirs.next().await, Some(("builds".into(), ended.clone())));
+    assert_eq!(plain.next().await, Some(("builds".into(), ended)), "and nothing before");
+    following.abort();
+}

@@ -3,6 +3,7 @@
 
 mod apps;
 mod backups;
+mod builds;
 mod catalogue;
 mod events;
 mod guard;
