@@ -17,7 +17,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsRawFd as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 /// How a server is started.
@@ -29,6 +29,8 @@ pub struct ServeOptions {
     pub env: Vec<(&'static str, String)>,
     /// Whether it is handed its socket at each start, as by systemd.
     pub handed: bool,
+    /// A file of the only authorities that its machine trusts, where that is not what the machine has. For root.
+    pub authorities: Option<PathBuf>,
 }
 
 /// `lattice serve` over directories of its own, on a port of its own.
@@ -229,6 +231,14 @@ eval "exec \"\$@\" 3<&$SOCKET $([ "$SOCKET" = 3 ] || echo "$SOCKET<&-")""#;
     prepared(command, desktops)
 }
 
+/// A shell that becomes the server, where the machine's authorities are others.
+fn lattice_trusting(file: &Path, desktops: &Desktops) -> Command {
+    let script = r#"mount --bind "$0" /etc/ssl/certs/ca-certificates.crt && exec "$@""#;
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script]).arg(file).arg(binary("lattice"));
+    prepared(command, desktops)
+}
+
 fn prepared(mut command: Command, desktops: &Desktops) -> Command {
     command.env("LATTICE_AGENT", binary("lattice-agent"));
     command.env("LATTICE_CONTAINERS", repository().join("containers"));
@@ -257,7 +267,10 @@ fn launch(
     let log = File::options().create(true).append(true).open(log_of(desktops));
     let mut command = match socket {
         Some(socket) => lattice_with(socket, desktops),
-        None => lattice(desktops),
+        None => match &options.authorities {
+            Some(file) => lattice_trusting(file, desktops),
+            None => lattice(desktops),
+        },
     };
     command.args(["serve", "--data-dir"]).arg(desktops.data());
     if socket.is_none() {

@@ -1,10 +1,9 @@
 //! Where backups go off the machine: an SSH server and a server that speaks as S3 does, both real, on loopback.
 
 use crate::process::signal;
+use crate::secure::{self, Authority};
 use crate::xserver::TempDir;
 use crate::{eventually, relay::Relay};
-use hyper::server::conn::http1::Builder;
-use hyper_util::rt::TokioIo;
 use rustix::process::Signal;
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
@@ -16,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use tokio::runtime::Runtime;
+use tokio_rustls::TlsAcceptor;
 
 /// What S3 knows as a key, and its secret.
 pub const S3_KEY: [&str; 2] = ["AKIDLATTICE", "a secret/with+odd=letters"];
@@ -148,6 +148,7 @@ fn free_port() -> u16 {
 pub struct S3 {
     dir: TempDir,
     relay: Relay,
+    scheme: &'static str,
     _runtime: Runtime,
 }
 
@@ -157,6 +158,20 @@ impl S3 {
     /// # Panics
     /// Where it does not start.
     pub fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    /// The same behind a certificate of that authority's for that name or address.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub fn start_secure(authority: &Authority, name: &str) -> Self {
+        let s3 = Self::start_with(Some(authority.vouch(name)));
+        fs::write(s3.dir.path().join("authority.pem"), authority.pem()).expect("written");
+        s3
+    }
+
+    fn start_with(tls: Option<TlsAcceptor>) -> Self {
         let dir = TempDir::new("s3");
         fs::create_dir_all(dir.path().join("buckets").join(BUCKET)).expect("made");
         let files = FileSystem::new(dir.path().join("buckets")).expect("a directory");
@@ -167,15 +182,9 @@ impl S3 {
         let listener = runtime.block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0)));
         let listener = listener.expect("a port");
         let relay = Relay::start(listener.local_addr().expect("bound"));
-        runtime.spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let service = service.clone();
-                tokio::spawn(async move {
-                    let _ = Builder::new().serve_connection(TokioIo::new(stream), service).await;
-                });
-            }
-        });
-        let s3 = Self { dir, relay, _runtime: runtime };
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        runtime.spawn(secure::answer(listener, tls, service));
+        let s3 = Self { dir, relay, scheme, _runtime: runtime };
         s3.write_key("key", S3_KEY);
         s3.write_key("stranger", ["AKIDOTHER", "whatever"]);
         s3.write_key("wrong", [S3_KEY[0], "whatever"]);
@@ -193,6 +202,11 @@ impl S3 {
         &self.relay
     }
 
+    /// The certificate of whoever vouches for it.
+    pub fn authority(&self) -> PathBuf {
+        self.dir.path().join("authority.pem")
+    }
+
     /// Where what is in the bucket lies.
     pub fn root(&self) -> PathBuf {
         self.dir.path().join("buckets").join(BUCKET)
@@ -202,7 +216,7 @@ impl S3 {
     pub fn settings(&self, key: &str) -> Vec<(&'static str, String)> {
         vec![
             ("LATTICE_BACKUP__REPOSITORY", format!("s3://{BUCKET}/lattice/one")),
-            ("LATTICE_BACKUP__S3_ENDPOINT", format!("http://{}", self.relay.address())),
+            ("LATTICE_BACKUP__S3_ENDPOINT", format!("{}://{}", self.scheme, self.relay.address())),
             ("LATTICE_BACKUP__S3_KEY_FILE", self.dir.path().join(key).display().to_string()),
             ("LATTICE_BACKUP__TIMEOUT", "2s".into()),
         ]

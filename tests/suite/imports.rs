@@ -1,7 +1,10 @@
 //! New folders in Data by a real server: whole, their owner's, and nothing of what means harm.
 
+use lattice_tests::gits::Gits;
 use lattice_tests::people::Proof;
-use lattice_tests::serve::Serve;
+use lattice_tests::secure::Authority;
+use lattice_tests::serve::{Serve, ServeOptions};
+use lattice_tests::xserver::TempDir;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -17,9 +20,29 @@ struct Scene {
 
 impl Scene {
     fn start() -> Self {
-        let serve = Serve::start();
+        Self::with(ServeOptions::default())
+    }
+
+    fn with(options: ServeOptions) -> Self {
+        let serve = Serve::start_with(options);
         let owner = serve.admin();
         Self { serve, owner }
+    }
+
+    /// What is answered to a clone: a status, and the body.
+    fn clone_of(&self, url: &str) -> (u16, Value) {
+        let body = json!({ "url": url });
+        let answer = self.serve.ask(&self.owner, "POST", "/api/v1/imports/git", &body);
+        (answer.status, serde_json::from_str(&answer.body).unwrap_or(Value::Null))
+    }
+
+    /// A clone must be refused with these words.
+    fn refused(&self, url: &str, words: &[&str]) {
+        let (status, told) = self.clone_of(url);
+        assert_eq!(status, 400, "{url}: {told}");
+        for word in words {
+            assert!(told["detail"].as_str().is_some_and(|it| it.contains(word)), "{url}: {told}");
+        }
     }
 
     /// What is answered: a status, and the body.
@@ -44,13 +67,19 @@ impl Scene {
     }
 
     fn data(&self) -> PathBuf {
-        let homes = fs::read_dir(self.serve.desktops().data().join("homes")).expect("there");
+        self.found_data().expect("somebody's")
+    }
+
+    /// Whose files there are: nobody's before the first desktop or project.
+    fn found_data(&self) -> Option<PathBuf> {
+        let homes = fs::read_dir(self.serve.desktops().data().join("homes")).ok()?;
         let mut all = homes.map(|entry| entry.expect("one").path().join("data"));
-        all.find(|data| data.is_dir()).expect("somebody's")
+        all.find(|data| data.is_dir())
     }
 
     fn names(&self) -> Vec<String> {
-        let all = fs::read_dir(self.data()).expect("read");
+        let Some(data) = self.found_data() else { return Vec::new() };
+        let all = fs::read_dir(data).expect("read");
         let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
         let mut names: Vec<_> = all.map(|entry| name(entry.expect("one"))).collect();
         names.sort();
@@ -115,5 +144,77 @@ fn nobody_is_asked_for_a_repository_who_is_not_on_the_internet() {
         let is_told = answer.body.contains("public internet");
         assert!(answer.status == 400 && is_told, "{url}: {} {}", answer.status, answer.body);
     }
+    scene.serve.assert_no_panics();
+}
+
+/// In the only place where a server of ours is trusted: a machine that knows our authority and no other.
+fn trusting(authority: &Authority) -> Option<(TempDir, Scene)> {
+    if !rustix::process::geteuid().is_root() {
+        println!("clones were left out: only root can give a server other authorities");
+        return None;
+    }
+    let dir = TempDir::new("authorities");
+    let file = dir.path().join("authorities.pem");
+    fs::write(&file, authority.pem()).expect("written");
+    let networks = ("LATTICE_IMPORT__ALLOW", r#"["127.0.0.0/8", "::1/128"]"#.to_owned());
+    let options =
+        ServeOptions { env: vec![networks], authorities: Some(file), ..ServeOptions::default() };
+    Some((dir, Scene::with(options)))
+}
+
+#[test]
+fn a_repository_is_cloned_by_https_for_its_owner_without_its_past() {
+    let authority = Authority::new("Authority of the school");
+    let Some((_dir, scene)) = trusting(&authority) else { return };
+    let gits = Gits::start(&authority, "localhost");
+    let url = format!("https://localhost:{}/shop.git", gits.port());
+    let (status, made) = scene.clone_of(&url);
+    assert_eq!((status, &made["folder"]), (201, &json!("shop")), "{made}");
+    let shop = scene.data().join("shop");
+    let read = |name: &str| fs::read_to_string(shop.join(name)).expect(name);
+    assert_eq!(read("main.go"), "package main // better");
+    assert_eq!(read("notes/read me.md"), "words");
+    assert_eq!(fs::metadata(shop.join("run.sh")).expect("there").mode() & 0o111, 0o111);
+    let owner = fs::metadata(scene.data()).expect("there").uid();
+    assert_eq!(fs::metadata(shop.join(".git/HEAD")).expect("there").uid(), owner);
+    let git = |words: &[&str]| {
+        let mut git = Command::new("git");
+        git.args(["-c", "safe.directory=*"]).args(words).current_dir(&shop);
+        let output = git.output().expect("git is installed");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    };
+    assert_eq!(git(&["log", "--format=%s"]), "commit 1", "what was before stays there");
+    assert_eq!(git(&["status", "--porcelain"]), "");
+    assert_eq!(git(&["remote", "get-url", "origin"]), url);
+    assert!(!shop.join(".git/hooks").exists(), "nothing that runs by itself");
+    let (_, again) = scene.clone_of(&url);
+    assert_eq!(again["folder"], "shop-2");
+    // What it may not have, and what is not there.
+    let at = |name: &str| format!("https://localhost:{}/{name}", gits.port());
+    scene.refused(&at("moved.git"), &["leads on to another one"]);
+    scene.refused(&at("closed.git"), &["not everybody may read it"]);
+    scene.refused(&at("none.git"), &["there is no repository"]);
+    assert_eq!(scene.names(), ["shop", "shop-2"]);
+    scene.serve.assert_no_panics();
+}
+
+#[test]
+fn whoever_does_not_prove_who_it_is_is_not_cloned_from() {
+    let authority = Authority::new("Authority of the school");
+    let Some((_dir, scene)) = trusting(&authority) else { return };
+    let other = Gits::start(&Authority::new("Somebody else"), "localhost");
+    let misnamed = Gits::start(&authority, "git.example");
+    for gits in [&other, &misnamed] {
+        let port = gits.port();
+        let named = format!("the server localhost:{port} does not prove");
+        // What its repository is called makes no difference.
+        for path in ["shop.git", "not found/error: 403.git"] {
+            let url = format!("https://localhost:{port}/{}", path.replace(' ', "%20"));
+            scene.refused(&url, &[&named, "nothing was cloned", "an administrator"]);
+        }
+        assert_eq!(gits.asked(), 0, "nothing is said to it either");
+    }
+    assert!(scene.names().is_empty(), "{:?}", scene.names());
     scene.serve.assert_no_panics();
 }

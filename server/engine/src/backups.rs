@@ -9,10 +9,10 @@ const DAY_S: u64 = 24 * 3600;
 const RETRY_S: u64 = 3600;
 
 /// Which of these are not kept any longer: the newest of each of the last so many days, weeks and months
-/// in which there was one is. The newest of all always is.
+/// in which there was one is. The newest of all always is. Of those of one second whoever is named first is newer.
 pub fn to_go(backups: &[(String, u64)], keep: Keep) -> Vec<String> {
     let mut sorted: Vec<_> = backups.iter().collect();
-    sorted.sort_by_key(|(id, at)| std::cmp::Reverse((*at, id)));
+    sorted.sort_by_key(|(_, at)| std::cmp::Reverse(*at));
     let rungs = [(keep.daily, DAY_S), (keep.weekly, 7 * DAY_S), (keep.monthly, 30 * DAY_S)];
     let mut kept: BTreeSet<&str> = sorted.first().map(|(id, _)| id.as_str()).into_iter().collect();
     for (count, span) in rungs {
@@ -68,6 +68,15 @@ mod tests {
         let all = [("a".to_owned(), NOW), ("b".to_owned(), NOW + 1)];
         assert_eq!(to_go(&all, keep), ["a"]);
         assert_eq!(to_go(&[], keep), [""; 0]);
+    }
+
+    #[test]
+    fn of_one_second_the_newer_stays_whatever_they_are_called() {
+        let keep = Keep { daily: 1, weekly: 1, monthly: 1 };
+        for [newer, older] in [["a", "b"], ["b", "a"]] {
+            let all = [(newer.to_owned(), NOW), (older.to_owned(), NOW)];
+            assert_eq!(to_go(&all, keep), [older]);
+        }
     }
 
     #[test]

@@ -78,7 +78,7 @@ fn clone(url: &CloneUrl, addresses: &[IpAddr], scratch: &Path) -> Result<Cloned>
     let said = fs::read(&log).unwrap_or_default();
     match ended.success() {
         true => Ok(Cloned(to)),
-        false => Err(explain(ended, &String::from_utf8_lossy(&said))),
+        false => Err(explain(url, ended, &String::from_utf8_lossy(&said))),
     }
 }
 
@@ -138,11 +138,32 @@ fn bracketed(address: &IpAddr) -> String {
 }
 
 /// In words for whoever typed the address.
-fn explain(ended: ExitStatus, said: &str) -> Fault {
+fn explain(url: &CloneUrl, ended: ExitStatus, said: &str) -> Fault {
+    // What somebody called a repository is no word of Git's, and neither is what its server says.
+    let own = said.lines().filter(|line| !line.starts_with("remote:"));
+    let said = &own.collect::<Vec<_>>().join("\n").replace(url.as_str(), "it");
     let has = |words: &[&str]| words.iter().any(|words| said.contains(words));
     if ended.signal().is_some() || has(&["No space left", "File too large", "unable to write"]) {
         let most = MOST_CLONE >> 20;
         return odd(format!("the repository is larger than {most} MB; clone it in a desktop"));
+    }
+    // The first words are of Git with GnuTLS, as Debian has it, the others of OpenSSL.
+    if has(&[
+        "certificate verification failed",
+        "certificate subject name",
+        "SSL certificate problem",
+    ]) {
+        return odd(format!(
+            "the server {} does not prove by a certificate who it is, so nothing was cloned; whoever keeps it \
+             can mend that, or, where the authority is your school's own, an administrator of this server",
+            address(url)
+        ));
+    }
+    if has(&["gnutls_handshake", "TLS connect error", "OpenSSL", "SSL_"]) {
+        return odd(format!(
+            "the server {} does not speak https, or broke off; look at the address, or try again later",
+            address(url)
+        ));
     }
     if has(&["could not read Username", "Authentication failed", "not found", "error: 403"]) {
         return odd("there is no repository at this address, or not everybody may read it");
@@ -150,15 +171,25 @@ fn explain(ended: ExitStatus, said: &str) -> Fault {
     if has(&["unable to update url base from redirection", "error: 30"]) {
         return odd("the address leads on to another one, which is not followed; give that one");
     }
-    if has(&["SSL certificate", "certificate verify", "SSL"]) {
-        return odd("the server at this address does not prove by a certificate who it is");
-    }
     if has(&["Failed to connect", "Could not connect", "timed out", "too slow"]) {
-        return odd("the server at this address does not answer; try again later");
+        return odd(format!("the server {} does not answer; try again later", address(url)));
     }
     let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it says nothing");
     let last: String = last.chars().filter(|c| !c.is_control()).take(200).collect();
     odd(format!("git could not clone it: {last}"))
+}
+
+/// The server's name, with its port where that is not the usual one.
+fn address(url: &CloneUrl) -> String {
+    let name = match url.host() {
+        Host::Name(name) => name.clone(),
+        Host::Four(address) => address.to_string(),
+        Host::Six(address) => format!("[{address}]"),
+    };
+    match (url.is_secure(), url.port()) {
+        (true, 443) | (false, 80) => name,
+        (_, port) => format!("{name}:{port}"),
+    }
 }
 
 fn odd(detail: impl Into<String>) -> Fault {

@@ -70,6 +70,9 @@ pub struct S3 {
     pub prefix: String,
     /// The id of the access key is its first line, the key the second.
     pub key_file: PathBuf,
+    /// Certificates (PEM) of the authorities that may vouch for the server; those that this machine trusts
+    /// where none is named.
+    pub ca_file: Option<PathBuf>,
 }
 
 impl Place {

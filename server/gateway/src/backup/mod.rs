@@ -322,6 +322,11 @@ fn check_secrets(place: &Where) -> anyhow::Result<()> {
             );
         }
     }
+    if let Place::S3(s3) = &place.repository
+        && let Some(path) = &s3.ca_file
+    {
+        fs::metadata(path).with_context(|| format!("read backup.s3_ca_file {}", path.display()))?;
+    }
     if let Place::Sftp(sftp) = &place.repository
         && let Err(error) = fs::metadata(&sftp.known_hosts)
     {

@@ -41,6 +41,7 @@ fn unused(settings: &Backup, place: &Place) -> anyhow::Result<()> {
         ("s3_endpoint", settings.s3_endpoint.is_some()),
         ("s3_region", settings.s3_region.is_some()),
         ("s3_key_file", settings.s3_key_file.is_some()),
+        ("s3_ca_file", settings.s3_ca_file.is_some()),
     ];
     let (ssh, s3) = match place {
         Place::Directory(_) => (&of_ssh[..], &of_s3[..]),
@@ -148,12 +149,25 @@ fn s3(settings: &Backup, rest: &str) -> anyhow::Result<S3> {
     let key_file = file("s3_key_file", settings.s3_key_file.as_deref(), || {
         "its first line is the id of the access key, its second the secret".into()
     })?;
+    let ca_file = settings.s3_ca_file.as_deref();
+    if let Some(path) = ca_file {
+        ensure!(
+            endpoint.starts_with("https:"),
+            "backup.s3_ca_file is of no use for {endpoint}, which needs no certificate; leave it out"
+        );
+        ensure!(
+            path.is_absolute(),
+            "backup.s3_ca_file must be an absolute path, and is {}",
+            path.display()
+        );
+    }
     Ok(S3 {
         endpoint: endpoint.trim_end_matches('/').into(),
         region: region.into(),
         bucket: bucket.into(),
         prefix,
         key_file,
+        ca_file: ca_file.map(Path::to_owned),
     })
 }
 
@@ -278,6 +292,16 @@ mod tests {
             &["s3_key_file"],
         );
         refused(|it| it.s3_key_file = None, "s3://school", &["backup.s3_key_file", "first line"]);
+        refused(|it| it.s3_ca_file = Some("ca".into()), "s3://school", &["s3_ca_file", "absolute"]);
+        refused(
+            |it| {
+                it.s3_endpoint = Some("http://127.0.0.1:9000".into());
+                it.s3_ca_file = Some("/ca".into());
+            },
+            "s3://school",
+            &["s3_ca_file", "leave it out"],
+        );
+        refused(|it| it.s3_ca_file = Some("/ca".into()), "sftp://l@v/b", &["s3_ca_file"]);
         let near =
             Backup { s3_endpoint: Some("http://127.0.0.1:9000".into()), ..settings("s3://school") };
         of(&near).expect("nobody is between");

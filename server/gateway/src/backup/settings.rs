@@ -33,6 +33,9 @@ pub struct Backup {
     pub s3_region: Option<String>,
     /// For S3: the id of the access key is the first line of this file, the secret the second.
     pub s3_key_file: Option<PathBuf>,
+    /// For S3: certificates (PEM) of the authorities that may vouch for that server, in place of those that this
+    /// machine trusts.
+    pub s3_ca_file: Option<PathBuf>,
     /// How long another machine may be silent until it is taken to be gone.
     pub timeout: String,
     /// How long it is from one backup to the next, such as 24h; none is made by itself where nothing is said.
@@ -59,6 +62,7 @@ impl Default for Backup {
             s3_endpoint: None,
             s3_region: None,
             s3_key_file: None,
+            s3_ca_file: None,
             timeout: "30s".into(),
             every: None,
             drill_every: None,

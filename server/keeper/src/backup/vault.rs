@@ -198,16 +198,18 @@ impl Vault {
         }
         let stale = all.iter().filter(|one| !kept.contains(&name(one)));
         let stale: Vec<SnapshotId> = stale.map(|one| one.id).collect();
-        if stale.is_empty() {
-            return Ok(0);
+        if !stale.is_empty() {
+            let tidied = repository.delete_snapshots(&stale).and_then(|()| {
+                // What goes is marked first and removed a day later, so that whoever reads meanwhile can.
+                let options = PruneOptions::default();
+                let plan = repository.prune_plan(&options)?;
+                repository.prune(&options, plan)
+            });
+            tidied.map_err(|error| self.failed("give back room in", &error))?;
         }
-        let tidied = repository.delete_snapshots(&stale).and_then(|()| {
-            // What goes is marked first and removed a day later, so that whoever reads meanwhile can.
-            let options = PruneOptions::default();
-            let plan = repository.prune_plan(&options)?;
-            repository.prune(&options, plan)
-        });
-        tidied.map_err(|error| self.failed("give back room in", &error))?;
+        if let Some(remote) = &self.remote {
+            remote.sweep();
+        }
         Ok(gone.len() as u64)
     }
 

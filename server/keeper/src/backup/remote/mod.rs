@@ -24,9 +24,8 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// Between two tries.
-const WAITS: [Duration; 3] =
-    [Duration::from_millis(300), Duration::from_secs(1), Duration::from_secs(3)];
+/// Between two tries, as parts of how long a server may be silent: 0.3, 1 and 3 s of half a minute.
+const WAITS: [u32; 3] = [100, 30, 10];
 
 /// Why something could not be done.
 #[derive(Debug)]
@@ -60,6 +59,7 @@ impl std::error::Error for Trouble {}
 pub(super) struct Remote {
     name: String,
     transport: Transport,
+    patience: Duration,
     /// Why nothing is asked any more.
     down: Mutex<Option<Trouble>>,
 }
@@ -83,7 +83,7 @@ impl Remote {
             Place::Sftp(place) => Transport::Sftp(sftp::Pool::new(place.clone(), patience)),
             Place::S3(place) => Transport::S3(Box::new(s3::Bucket::new(place, patience)?)),
         };
-        Ok(Some(Self { name: place.to_string(), transport, down: Mutex::default() }))
+        Ok(Some(Self { name: place.to_string(), transport, patience, down: Mutex::default() }))
     }
 
     /// Asks again although it could not be reached before.
@@ -110,6 +110,16 @@ impl Remote {
         Ok(self.often(|to| list(to, FileType::Config))?.is_some_and(|found| !found.is_empty()))
     }
 
+    /// Removes what was half written long ago by somebody who did not live to finish it, as far as it was seen
+    /// since this was made. What cannot be removed takes room, and is in nobody's way.
+    pub(super) fn sweep(&self) {
+        match &self.transport {
+            Transport::Sftp(pool) => pool.sweep(),
+            // What is put into a bucket is there whole or not at all.
+            Transport::S3(_) => {}
+        }
+    }
+
     /// What is answered, within a few tries; nothing where something is not there.
     fn often<T>(&self, ask: impl Fn(&Transport) -> Answer<T>) -> Result<Option<T>, Trouble> {
         let mut waits = WAITS.iter();
@@ -123,7 +133,7 @@ impl Remote {
                 Err(Fault::Lasting(why)) => why,
                 Err(Fault::Passing(why)) => match waits.next() {
                     Some(wait) => {
-                        thread::sleep(*wait);
+                        thread::sleep(self.patience / *wait);
                         continue;
                     }
                     None => why,

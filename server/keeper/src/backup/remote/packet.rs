@@ -63,6 +63,22 @@ impl Packet {
     }
 }
 
+/// Something in a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) name: String,
+    pub(super) attributes: Attributes,
+}
+
+/// What is said of a file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Attributes {
+    /// In bytes; 0 where it is not said.
+    pub(super) size: u64,
+    /// When it was last written to, in seconds since 1970 by that machine's clock.
+    pub(super) changed: Option<u32>,
+}
+
 /// What is left of one that came; nothing where it is shorter than it says.
 pub(super) struct Parse<'a>(pub(super) &'a [u8]);
 
@@ -82,17 +98,21 @@ impl<'a> Parse<'a> {
         self.take(length as usize)
     }
 
-    /// Goes past attributes; the size among them, 0 where it is not said.
-    pub(super) fn attributes(&mut self) -> Option<u64> {
+    pub(super) fn attributes(&mut self) -> Option<Attributes> {
         let has = self.number()?;
-        let mut size = 0;
+        let mut found = Attributes::default();
         if has & 0x01 != 0 {
-            size = u64::from_be_bytes(self.take(8)?.try_into().ok()?);
+            found.size = u64::from_be_bytes(self.take(8)?.try_into().ok()?);
         }
-        for (bit, length) in [(0x02, 8), (0x04, 4), (0x08, 8)] {
+        // Whose it is, and who may do what.
+        for (bit, length) in [(0x02, 8), (0x04, 4)] {
             if has & bit != 0 {
                 self.take(length)?;
             }
+        }
+        if has & 0x08 != 0 {
+            let _read = self.number()?;
+            found.changed = Some(self.number()?);
         }
         if has & 0x8000_0000 != 0 {
             for _ in 0..self.number()? {
@@ -100,15 +120,15 @@ impl<'a> Parse<'a> {
                 self.text()?;
             }
         }
-        Some(size)
+        Some(found)
     }
 
-    pub(super) fn names(&mut self) -> Option<Vec<(String, u64)>> {
+    pub(super) fn names(&mut self) -> Option<Vec<Entry>> {
         let mut all = Vec::new();
         for _ in 0..self.number()? {
             let name = String::from_utf8_lossy(self.text()?).into_owned();
             self.text()?;
-            all.push((name, self.attributes()?));
+            all.push(Entry { name, attributes: self.attributes()? });
         }
         Some(all)
     }
@@ -125,11 +145,15 @@ mod tests {
         for text in [&b"name"[..], b"-rw- name"] {
             packet.text(text);
         }
-        packet.number(0x01 | 0x04);
+        packet.number(0x01 | 0x02 | 0x04 | 0x08);
         packet.long(77);
-        packet.number(0o600);
+        for number in [1000, 1001, 0o600, 1_700_000_000, 1_700_000_009] {
+            packet.number(number);
+        }
         let body = packet.done()[5..].to_vec();
-        assert_eq!(Parse(&body).names(), Some(vec![("name".to_owned(), 77)]));
+        let attributes = Attributes { size: 77, changed: Some(1_700_000_009) };
+        let entry = Entry { name: "name".to_owned(), attributes };
+        assert_eq!(Parse(&body).names(), Some(vec![entry]));
         for length in 0..body.len() {
             assert_eq!(Parse(&body[..length]).names(), None, "{length}");
         }

@@ -5,15 +5,18 @@ use super::{Answer, Fault, Names};
 use bytes::Bytes;
 use lattice_wire::backup::S3;
 use rustic_core::FileType;
+use rustls::pki_types::CertificateDer;
+use rustls::{CertificateError, RootCertStore};
 use rusty_s3::actions::ListObjectsV2;
 use rusty_s3::{Bucket as Signer, Credentials, S3Action as _, UrlStyle};
 use std::fs;
 use std::io::{self, Read};
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use ureq::http::Response;
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body, SendBody};
 
 /// A signature is good for so long; clocks may differ by a quarter of an hour.
@@ -33,7 +36,9 @@ pub(super) struct Bucket {
     credentials: Credentials,
     prefix: String,
     agent: Agent,
+    /// As the configuration has it, with a port that is not the usual one.
     host: String,
+    ca_file: Option<PathBuf>,
 }
 
 impl Bucket {
@@ -45,7 +50,11 @@ impl Bucket {
             Signer::new(endpoint, UrlStyle::Path, place.bucket.clone(), place.region.clone());
         let signer =
             signer.map_err(|error| format!("backup.s3_endpoint {}: {error}", place.endpoint))?;
-        let host = signer.base_url().host_str().unwrap_or_default().to_owned();
+        let host = signer.base_url().host_str().unwrap_or_default();
+        let host = match signer.base_url().port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        };
         let is_secure = signer.base_url().scheme() == "https";
         let some = Some(patience);
         let mut config = Agent::config_builder()
@@ -59,7 +68,7 @@ impl Bucket {
             .timeout_per_write(some)
             .timeout_global(Some(AT_MOST));
         if is_secure {
-            config = config.https_only(true).tls_config(tls()?);
+            config = config.https_only(true).tls_config(tls(place)?);
         }
         Ok(Self {
             signer,
@@ -67,6 +76,7 @@ impl Bucket {
             prefix: place.prefix.clone(),
             agent: config.build().into(),
             host,
+            ca_file: place.ca_file.clone(),
         })
     }
 
@@ -228,18 +238,16 @@ impl Bucket {
         let host = &self.host;
         let what = match error {
             ureq::Error::Timeout(step) => format!("did not answer in time ({step})"),
-            ureq::Error::Io(error) => format!("cannot be reached ({error})"),
+            ureq::Error::Io(error) => match tls_fault(error) {
+                Some(error) => return self.insecure(error),
+                None => format!("cannot be reached ({error})"),
+            },
             ureq::Error::HostNotFound => {
                 return Fault::Passing(format!(
                     "nobody knows the name {host}; see backup.s3_endpoint and this machine's DNS"
                 ));
             }
-            ureq::Error::Rustls(error) => {
-                return Fault::Lasting(format!(
-                    "{host} is not trusted ({error}); where its certificate is of an authority of your \
-                     own, install that: update-ca-certificates"
-                ));
-            }
+            ureq::Error::Rustls(error) => return self.insecure(error),
             ureq::Error::ConnectionFailed => "cannot be reached".to_owned(),
             ureq::Error::Protocol(error) => format!("does not speak HTTP ({error})"),
             ureq::Error::BodyExceedsLimit(most) => format!("answers with more than {most} bytes"),
@@ -249,6 +257,47 @@ impl Bucket {
             "{host} {what}; see whether it is up, and whether a firewall is between"
         ))
     }
+
+    /// TLS did not come about, or broke. A certificate that is not trusted will not be a moment later either, and
+    /// nothing is sent before it is seen.
+    fn insecure(&self, error: &rustls::Error) -> Fault {
+        let host = &self.host;
+        let rustls::Error::InvalidCertificate(why) = error else {
+            return Fault::Passing(format!(
+                "{host} does not speak TLS as it should ({error}); see whether backup.s3_endpoint names a \
+                 server and a port that speak https"
+            ));
+        };
+        let remedy = match why {
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "name it in backup.s3_endpoint as its certificate does".to_owned()
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "renew its certificate there, and see that this machine's clock is right".to_owned()
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "see that this machine's clock is right".to_owned()
+            }
+            CertificateError::UnknownIssuer => match &self.ca_file {
+                Some(path) => format!(
+                    "backup.s3_ca_file {} does not have the certificate of whoever signed it",
+                    path.display()
+                ),
+                None => {
+                    "where its certificate is of an authority of your own, name the file with that \
+                         authority's certificate as backup.s3_ca_file"
+                        .to_owned()
+                }
+            },
+            _ => "its certificate is to be replaced there".to_owned(),
+        };
+        Fault::Lasting(format!("{host} is not trusted, nothing was sent to it ({error}); {remedy}"))
+    }
+}
+
+/// What was wrong with TLS: it comes as an error of reading or writing, which holds another.
+fn tls_fault(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
 }
 
 fn credentials(place: &S3) -> Result<Credentials, String> {
@@ -264,10 +313,14 @@ fn credentials(place: &S3) -> Result<Credentials, String> {
     }
 }
 
-fn tls() -> Result<TlsConfig, String> {
-    let found = rustls_native_certs::load_native_certs();
-    let roots: Vec<_> =
-        found.certs.iter().map(|it| Certificate::from_der(it.as_ref()).to_owned()).collect();
+fn tls(place: &S3) -> Result<TlsConfig, String> {
+    let roots = match &place.ca_file {
+        Some(path) => authorities(path)?,
+        None => {
+            let found = rustls_native_certs::load_native_certs();
+            found.certs.iter().map(|it| Certificate::from_der(it.as_ref()).to_owned()).collect()
+        }
+    };
     if roots.is_empty() {
         return Err("this machine trusts no certificate at all; install ca-certificates".into());
     }
@@ -276,6 +329,45 @@ fn tls() -> Result<TlsConfig, String> {
         .root_certs(RootCerts::from(roots))
         .unversioned_rustls_crypto_provider(provider)
         .build())
+}
+
+/// The certificates in a file.
+fn authorities(path: &Path) -> Result<Vec<Certificate<'static>>, String> {
+    let name = path.display();
+    let text = fs::read(path).map_err(|error| format!("read backup.s3_ca_file {name}: {error}"))?;
+    let mut all = Vec::new();
+    for item in parse_pem(&text) {
+        match item {
+            Ok(PemItem::Certificate(certificate)) => {
+                // What cannot be read would be left out without a word.
+                let der = CertificateDer::from(certificate.der());
+                RootCertStore::empty().add(der).map_err(|error| {
+                    format!(
+                        "backup.s3_ca_file {name} has something that is no certificate: {error}"
+                    )
+                })?;
+                all.push(certificate);
+            }
+            Ok(_) => {
+                return Err(format!(
+                    "backup.s3_ca_file {name} has something else in it than certificates; keys do not \
+                     belong there"
+                ));
+            }
+            Err(error) => {
+                return Err(format!(
+                    "backup.s3_ca_file {name} is no file of certificates: {error}"
+                ));
+            }
+        }
+    }
+    match all.is_empty() {
+        true => Err(format!(
+            "backup.s3_ca_file {name} has no certificate in it; it has to begin with -----BEGIN \
+             CERTIFICATE-----"
+        )),
+        false => Ok(all),
+    }
 }
 
 /// What is in the first element of that name; what servers say of errors has no attributes.

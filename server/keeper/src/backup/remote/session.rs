@@ -154,7 +154,7 @@ impl Session {
         packet.text(path.as_bytes());
         let (kind, body) = self.ask(number, packet)?;
         match kind {
-            ATTRS => Parse(&body).attributes().ok_or_else(|| self.odd()),
+            ATTRS => Parse(&body).attributes().map(|it| it.size).ok_or_else(|| self.odd()),
             STATUS => Err(self.status(&body).err().unwrap_or_else(|| self.odd())),
             _ => Err(self.odd()),
         }
@@ -303,8 +303,8 @@ impl Session {
         }
     }
 
-    /// What is in a directory, with sizes in bytes.
-    pub(super) fn list(&mut self, path: &str) -> Answer<Vec<(String, u64)>> {
+    /// What is in a directory.
+    pub(super) fn list(&mut self, path: &str) -> Answer<Vec<Entry>> {
         let (number, mut packet) = self.begin(OPENDIR);
         packet.text(path.as_bytes());
         let handle = self.handle(number, packet)?;
@@ -323,7 +323,7 @@ impl Session {
             }
         }
         self.close(&handle)?;
-        all.retain(|(name, _)| name != "." && name != "..");
+        all.retain(|one| one.name != "." && one.name != "..");
         Ok(all)
     }
 }

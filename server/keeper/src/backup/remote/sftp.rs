@@ -1,11 +1,12 @@
 //! A repository on a machine that is reached by SSH: files and directories, by a few connections.
 
-use super::packet::{FOR_READING, FOR_WRITING};
+use super::packet::{Entry, FOR_READING, FOR_WRITING};
 use super::session::Session;
-use super::{Answer, Fault};
+use super::{Answer, Fault, Names};
 use bytes::Bytes;
 use lattice_wire::backup::Sftp;
 use rustic_core::FileType;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
@@ -15,6 +16,9 @@ use std::time::Duration;
 const CONNECTIONS: usize = 4;
 /// What a file is called until it is whole.
 const UNFINISHED: &str = ".part";
+/// What is not finished so long after something newer came into the repository never will be, in seconds.
+/// Far longer than a file takes, and both times are of that machine's clock.
+const GIVEN_UP_AFTER: u32 = 6 * 3600;
 
 /// A few connections, made when they are needed.
 pub(super) struct Pool {
@@ -22,11 +26,52 @@ pub(super) struct Pool {
     patience: Duration,
     idle: Mutex<(Vec<Session>, usize)>,
     freed: Condvar,
+    seen: Mutex<Seen>,
+}
+
+/// What lists of directories said beside what was asked, from which it is known what was left behind.
+#[derive(Default)]
+struct Seen {
+    /// Files that are not finished, and when they were last written to.
+    unfinished: BTreeMap<String, u32>,
+    /// When any that is finished was last written to.
+    newest: u32,
+}
+
+impl Seen {
+    fn note(&mut self, directory: &str, found: &[Entry]) {
+        for Entry { name, attributes } in found {
+            let Some(changed) = attributes.changed else { continue };
+            if is_id(name) {
+                self.newest = self.newest.max(changed);
+            } else if name.strip_suffix(UNFINISHED).is_some_and(is_id) {
+                self.unfinished.insert(format!("{directory}/{name}"), changed);
+            }
+        }
+    }
+
+    fn given_up(&self) -> Vec<String> {
+        let old =
+            |changed: u32| changed.checked_add(GIVEN_UP_AFTER).is_some_and(|it| it < self.newest);
+        let all = self.unfinished.iter().filter(|(_, changed)| old(**changed));
+        all.map(|(path, _)| path.clone()).collect()
+    }
+}
+
+/// Whether a file is named by what is in it, as all of restic's are: others may keep what they like beside them.
+fn is_id(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|it| it.is_ascii_hexdigit())
 }
 
 impl Pool {
     pub(super) fn new(place: Sftp, patience: Duration) -> Self {
-        Self { place, patience, idle: Mutex::default(), freed: Condvar::new() }
+        Self {
+            place,
+            patience,
+            idle: Mutex::default(),
+            freed: Condvar::new(),
+            seen: Mutex::default(),
+        }
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Session) -> Answer<T>) -> Answer<T> {
@@ -90,7 +135,7 @@ impl Pool {
     }
 
     /// Names and sizes in bytes.
-    pub(super) fn list(&self, of: FileType) -> Answer<Vec<(String, u64)>> {
+    pub(super) fn list(&self, of: FileType) -> Answer<Names> {
         match of {
             FileType::Config => {
                 let path = self.at("config");
@@ -98,20 +143,27 @@ impl Pool {
             }
             FileType::Index | FileType::Key | FileType::Snapshot => {
                 let path = self.at(of.dirname());
-                self.with(|session| session.list(&path))
+                self.with(|session| self.look(session, &path))
             }
             FileType::Pack => self.packs(),
         }
     }
 
-    fn packs(&self) -> Answer<Vec<(String, u64)>> {
+    /// What is in a directory; what else that says is remembered.
+    fn look(&self, session: &mut Session, directory: &str) -> Answer<Names> {
+        let found = session.list(directory)?;
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).note(directory, &found);
+        Ok(found.into_iter().map(|it| (it.name, it.attributes.size)).collect())
+    }
+
+    fn packs(&self) -> Answer<Names> {
         let data = self.at(FileType::Pack.dirname());
-        let below = self.with(|session| session.list(&data))?;
+        let below = self.with(|session| self.look(session, &data))?;
         let some = |part: &[(String, u64)]| {
             self.with(|session| {
                 let mut all = Vec::new();
                 for (name, _) in part {
-                    match session.list(&format!("{data}/{name}")) {
+                    match self.look(session, &format!("{data}/{name}")) {
                         Err(Fault::Missing) => {}
                         found => all.extend(found?),
                     }
@@ -171,5 +223,47 @@ impl Pool {
     pub(super) fn remove(&self, path: &str) -> Answer<()> {
         let path = self.at(path);
         self.with(|session| session.remove(&path))
+    }
+
+    /// Removes what was left behind, as far as lists have shown it.
+    pub(super) fn sweep(&self) {
+        let given_up = self.seen.lock().unwrap_or_else(PoisonError::into_inner).given_up();
+        for path in given_up {
+            match self.with(|session| session.remove(&path)) {
+                Ok(()) | Err(Fault::Missing | Fault::Lasting(_)) => {}
+                // That machine is gone; there is another time.
+                Err(Fault::Passing(_)) => return,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backup::remote::packet::Attributes;
+
+    fn entry(name: &str, changed: Option<u32>) -> Entry {
+        Entry { name: name.into(), attributes: Attributes { size: 1, changed } }
+    }
+
+    #[test]
+    fn only_what_is_ours_and_was_left_behind_is_swept() {
+        let (id, now) = ("0123456789abcdef".repeat(4), 1_700_000_000);
+        let old = Some(now - GIVEN_UP_AFTER - 1);
+        let mut seen = Seen::default();
+        seen.note("/d/00", &[entry(&format!("{id}.part"), old), entry(&id, old)]);
+        // Nothing newer has come: that machine's clock may have stood still.
+        assert_eq!(seen.given_up(), Vec::<String>::new());
+        let young = Some(now - GIVEN_UP_AFTER);
+        let others = ["notes.part", "0123.part", ".part", "config.part.part"];
+        let others: Vec<_> = others.map(|name| entry(name, old)).into();
+        seen.note("/d/01", &[entry(&format!("{id}.part"), young)]);
+        // What is no file of the repository says nothing of its time.
+        seen.note("/d/02", &[entry(&format!("{id}.part"), None), entry("new", Some(u32::MAX))]);
+        seen.note("/d/03", &others);
+        assert_eq!(seen.given_up(), Vec::<String>::new());
+        seen.note("/d/04", &[entry(&id, Some(now))]);
+        assert_eq!(seen.given_up(), [format!("/d/00/{id}.part")]);
     }
 }
