@@ -118,6 +118,18 @@ fn a_desktop_says_how_it_is_from_inside() {
     assert_eq!((&here["role"], &here["drives"]), (&json!("owner"), &json!(true)), "{told}");
     assert_eq!((&told["state"], &told["share"]), (&json!("running"), &json!("view")), "{told}");
     assert!(told["memory"].as_u64().is_some_and(|bytes| bytes > 1 << 20), "{told}");
+    // What is kept is looked at as soon as there is somebody, and told the same everywhere.
+    eventually("Data to be measured", || !scene.does("status").contains("Data       not known"));
+    let told: Value = serde_json::from_str(&scene.does("status --json")).expect("JSON");
+    let ask = |path: &str| scene.serve.grant(&scene.serve.admin(), "GET", path, &Value::Null);
+    let seen = ask(&format!("/api/v1/sessions/{}", scene.session));
+    let everybody = ask("/api/v1/machine/volumes");
+    let kept = &everybody["people"][0]["storage"];
+    assert_eq!(told["data"]["used"], seen["storage"]["data"]["used_bytes"], "{told} {seen}");
+    assert_eq!(seen["storage"], *kept, "{everybody}");
+    assert!(kept["home"]["used_bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{everybody}");
+    assert_eq!((&kept["data"]["limit_bytes"], &kept["enforced"]), (&Value::Null, &json!(false)));
+    assert_eq!(everybody["keeper"], "plain directories");
     assert!(told["up_s"].as_u64().is_some_and(|seconds| seconds < 600), "{told}");
     // No secret of anybody's is in it.
     let text = told.to_string();

@@ -217,6 +217,8 @@ export const MORE = Object.freeze({
   'stock.volumes-unread': 'What people keep could not be read',
   'stock.volumes-none': 'Nobody keeps anything yet, or nobody was measured.',
   'stock.kept': 'Kept in {keeper}. The quotas are watched, and not enforced.',
+  'stock.kept-in': 'Kept in {keeper}.',
+  'stock.kept-free': 'Kept in {keeper}, as much as there is room for.',
   'stock.kept-enforced': 'Kept in {keeper}. Nobody can keep more than their quota.',
   'stock.near': '{count} people are near a quota',
   'stock.near-one': '1 person is near a quota',

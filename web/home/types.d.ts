@@ -159,7 +159,7 @@ export interface PersonVolumes {
 
 export interface Volumes {
   readonly people: readonly PersonVolumes[];
-  readonly keeper: string | null;
+  readonly keeper: string;
   readonly enforced: boolean;
   readonly obstacle: string | null;
 }

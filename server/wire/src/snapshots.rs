@@ -94,6 +94,24 @@ pub enum Request {
     },
 }
 
+impl Request {
+    /// Whether Data may be another afterwards.
+    pub fn changes_data(&self) -> bool {
+        match self {
+            Self::Restore {} | Self::Import { .. } => true,
+            Self::List {}
+            | Self::Prepare { .. }
+            | Self::Take { .. }
+            | Self::Tidy {}
+            | Self::Tree { .. }
+            | Self::File { .. }
+            | Self::Zip { .. }
+            | Self::Stage { .. }
+            | Self::Unstage {} => false,
+        }
+    }
+}
+
 /// What is answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

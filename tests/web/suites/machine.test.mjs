@@ -174,10 +174,13 @@ test('a machine that cannot be looked at says so, and an empty one is shown', do
     await page.getByText('The machine could not be looked at').waitFor({ state: 'detached' });
     // Where desktops are sandboxes there are none, and it says so.
     double.stock = { images: [], total_bytes: 0, removable_bytes: 0, obstacle: 'desktops in sandboxes are made of this machine\'s own programs, and there are no images' };
-    double.volumes = { people: [], keeper: null, enforced: false, obstacle: 'desktops in sandboxes keep files in plain directories, which are neither limited nor measured' };
+    const free = (/** @type {number} */ used) => ({ used_bytes: used, limit_bytes: null, full: false });
+    const storage = { data: free(3 * GIB), home: free(0.2 * GIB), apps: free(0), enforced: false };
+    double.volumes = { people: [{ id: '1', owner: null, storage, used_bytes: 3.2 * GIB, near: false }], keeper: 'plain directories', enforced: false, obstacle: null };
     await page.getByRole('button', { name: 'Look again' }).click();
     await page.getByText('and there are no images.').waitFor();
-    await page.getByText('which are neither limited nor measured.').waitFor();
+    await page.getByText('Kept in plain directories, as much as there is room for.').waitFor();
+    await page.getByText(/^Data: 3(\.0)? G/).waitFor();
     await look(page, 'machine-sandboxes');
   });
 });

@@ -161,7 +161,9 @@ function Files({ session }) {
   const isFull = storage.data.full || storage.home.full || storage.apps.full;
   return panel('files', 'project.storage',
     html`<p class="soft">${role === 'owner' ? t('project.storage-hint') : t('project.storage-hint-other', { name: called(owner) })}</p>`,
-    meter('project.data', storage.data), meter('project.home', storage.home), meter('project.app-homes', storage.apps),
+    meter('project.data', storage.data), meter('project.home', storage.home),
+    // Where desktops have no apps, there is nothing to tell of them.
+    (storage.apps.limit_bytes !== null || storage.apps.used_bytes > 0) && meter('project.app-homes', storage.apps),
     isFull && html`<p class="hint warn">${t('project.storage-full')}</p>`,
     !storage.enforced && storage.data.limit_bytes !== null && html`<p class="hint">${t('project.storage-soft')}</p>`);
 }

@@ -180,14 +180,24 @@ export class Volumes extends Listed {
     const { isWhole } = this.state;
     const shown = isWhole ? people : people.slice(0, MOST);
     return [
-      keeper !== null && html`<p key="keeper" class="soft">${t(enforced ? 'stock.kept-enforced' : 'stock.kept', { keeper })}</p>`,
-      obstacle && html`<p key="obstacle" class=${keeper === null ? 'soft' : 'hint warn'}>${sentence(obstacle)}</p>`,
-      people.length === 0 ? keeper !== null && html`<p key="none" class="soft">${t('stock.volumes-none')}</p>`
+      html`<p key="keeper" class="soft">${t(kept(people, enforced), { keeper })}</p>`,
+      obstacle && html`<p key="obstacle" class="hint warn">${sentence(obstacle)}</p>`,
+      people.length === 0 ? html`<p key="none" class="soft">${t('stock.volumes-none')}</p>`
         : html`<ul key="list">${shown.map(volume)}</ul>`,
       more(people.length, isWhole, () => this.setState({ isWhole: true })),
     ];
   }
 }
+
+/** What is said of quotas, which is known from the first who was measured on. @param {readonly PersonVolumes[]} people @param {boolean} isEnforced @returns {TextKey} */
+function kept(people, isEnforced) {
+  if (isEnforced) return 'stock.kept-enforced';
+  if (people.length === 0) return 'stock.kept-in';
+  return people.some(isLimited) ? 'stock.kept' : 'stock.kept-free';
+}
+
+/** Whether anything bounds what somebody keeps. @param {PersonVolumes} person */
+const isLimited = ({ storage: { data, home, apps } }) => [data, home, apps].some(({ limit_bytes: limit }) => limit !== null);
 
 /** One person's. @param {PersonVolumes} person */
 function volume({ id, owner, storage, used_bytes: used, near }) {

@@ -3,7 +3,6 @@
 mod btrfs;
 pub(super) mod qgroups;
 mod volumes;
-mod walk;
 
 pub(super) use btrfs::{Btrfs, IMAGE as QUOTA_IMAGE};
 pub(super) use volumes::Volumes;
@@ -11,18 +10,20 @@ pub(super) use volumes::Volumes;
 use super::containers::{INSTALLATION, ROLE, Source};
 use super::engine::Engine;
 use super::host::HostPaths;
-use super::protocol::{Held, Stored};
+use super::protocol::Stored;
 use crate::runtime::RuntimeError;
 use crate::runtime::process::home;
 use crate::runtime::process::place::private_dir;
+use crate::runtime::process::walk;
+pub(super) use crate::runtime::process::walk::Quotas;
 use bollard::models::{ContainerCreateBody, HostConfig, Mount};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How often numbers are read that the file system keeps anyway.
-const READ_EVERY: Duration = Duration::from_secs(10);
+/// How often numbers are read that the file system keeps anyway, and it is seen who is new.
+pub(super) const READ_EVERY: Duration = Duration::from_secs(10);
 
 /// What keeps them.
 #[derive(Debug)]
@@ -40,14 +41,6 @@ pub(super) enum Keeper {
 pub(super) struct Directories {
     pub(super) base: PathBuf,
     pub(super) quotas: Quotas,
-}
-
-/// What one person may keep, in bytes; nothing where that is not bounded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Quotas {
-    pub(super) data: Option<u64>,
-    /// In the home, and as much in all homes of apps.
-    pub(super) home: Option<u64>,
 }
 
 /// One person's.
@@ -159,21 +152,13 @@ impl Keeper {
     }
 
     /// Everybody whose files are near enough to be looked at, also if no desktop of theirs runs.
-    pub(super) fn owners(&self) -> Vec<i64> {
+    pub(super) fn owners(&self) -> BTreeSet<i64> {
         match self {
             Self::Directory(Directories { base, .. }) | Self::Btrfs(Btrfs { base, .. }) => {
                 let entries = std::fs::read_dir(base.join("homes")).into_iter().flatten().flatten();
                 entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
             }
-            Self::Volume(_) => Vec::new(),
-        }
-    }
-
-    /// How long to wait between two looks, where a look is `usual`ly so far from the next.
-    pub(super) fn pause(&self, usual: Duration) -> Duration {
-        match self {
-            Self::Btrfs(_) => usual.min(READ_EVERY),
-            Self::Directory(_) | Self::Volume(_) => usual,
+            Self::Volume(_) => BTreeSet::new(),
         }
     }
 }
@@ -184,19 +169,6 @@ impl fmt::Display for Keeper {
             Self::Directory(_) => f.write_str("plain directories"),
             Self::Btrfs(_) => f.write_str("btrfs subvolumes"),
             Self::Volume(volumes) => write!(f, "volumes by the driver {}", volumes.driver),
-        }
-    }
-}
-
-impl Quotas {
-    /// With what is used of them.
-    fn told(self, data: u64, home: u64, apps: u64, is_enforced: bool) -> Stored {
-        let held = |used, limit| Held { used, limit };
-        Stored {
-            data: held(data, self.data),
-            home: held(home, self.home),
-            apps: held(apps, self.home),
-            is_enforced,
         }
     }
 }

@@ -12,9 +12,11 @@ use super::engine::Engine;
 use super::host::HostPaths;
 use super::network::{self, Walls};
 use super::place::{Parts, Place, Tenant};
-use super::protocol::{Id, MAX_TITLE, Order, Seen, SeenApp, SeenState, Stored, Tokens};
+use super::protocol::{Id, MAX_TITLE, Order, Seen, SeenApp, SeenState, Tokens};
 use super::pulls::Pulls;
+use crate::runtime::ledger::Ledger;
 use crate::runtime::process::own_uid;
+use crate::runtime::rota::Rota;
 use crate::runtime::turns::Turns;
 use crate::runtime::{HOME_IN_USE, RuntimeError};
 use crate::template::{Access, App, Opens, Template};
@@ -71,7 +73,9 @@ pub(super) struct Desktops {
     /// The memory that sessions use, in bytes.
     used: Mutex<BTreeMap<SessionId, Used>>,
     /// What people keep.
-    stored: Mutex<BTreeMap<i64, Stored>>,
+    stored: Ledger,
+    /// Whose files are looked at next.
+    rota: Rota,
     /// Slots that this process is making.
     making: Mutex<BTreeSet<SessionId>>,
     /// Slots that a gateway took, until their desktop is started.
@@ -123,6 +127,7 @@ impl Desktops {
     pub(super) fn new(engine: Engine, settings: Settings, pulls: Arc<Pulls>) -> Self {
         let changes = watch::Sender::new(0);
         let (turns, starting, unopened, used, stored, making) = Default::default();
+        let rota = Rota::new(settings.measure_every, settings.keeper.owners());
         let (reserved, frozen, walls) = Default::default();
         Self {
             engine: Arc::new(engine),
@@ -134,6 +139,7 @@ impl Desktops {
             unopened,
             used,
             stored,
+            rota,
             making,
             reserved,
             frozen,
@@ -452,7 +458,7 @@ impl Desktops {
             let usage = self.usage(&session, &found);
             let used = usage.memory;
             let Found { owner, template, recipe, .. } = found;
-            let stored = self.stored().get(&owner).copied();
+            let stored = self.stored.of(owner);
             let session = Id(session);
             let seen_one =
                 Seen { session, owner, template, recipe, used, stored, state, apps, usage };
@@ -498,6 +504,11 @@ impl Desktops {
 
     /// Removes directories and networks of sessions that have no container: what an earlier broker was killed over.
     pub(super) async fn sweep(&self) -> Result<(), RuntimeError> {
+        self.sweep_directories().await?;
+        self.sweep_networks().await
+    }
+
+    pub(super) async fn sweep_directories(&self) -> Result<(), RuntimeError> {
         let run = &self.settings.run;
         let sessions = group(self.engine.list(vec![self.label()]).await?);
         let entries = std::fs::read_dir(run).map_err(RuntimeError::step("list", run))?;
@@ -508,7 +519,7 @@ impl Desktops {
                 self.place(&session).remove()?;
             }
         }
-        self.sweep_networks().await
+        Ok(())
     }
 
     /// The images that every desktop needs and that are not there.

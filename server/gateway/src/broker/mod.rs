@@ -65,8 +65,8 @@ const REQUEST_PATIENCE: Duration = Duration::from_secs(10);
 const MAX_CONNECTIONS: usize = 256;
 /// The first pause before the engine is asked again after it went away, and the longest.
 const ENGINE_PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(2));
-/// How often to look for chores that nobody minds any more.
-const CHORES_EVERY: Duration = Duration::from_secs(20);
+/// How often to look for what nobody minds any more.
+const SWEEP_EVERY: Duration = Duration::from_secs(20);
 
 /// Runs until a signal, or until its standard input ends where it is to end with whoever started it.
 pub async fn run(args: BrokerArgs) -> anyhow::Result<()> {
@@ -117,7 +117,7 @@ pub async fn run(args: BrokerArgs) -> anyhow::Result<()> {
     let listener = listen(&run.join(SOCKET), args.gateway)?;
     tracing::info!(socket = %run.join(SOCKET).display(), engine = %desktops.engine().socket().display(), "the broker listens");
     tokio::spawn(follow(desktops.clone()));
-    tokio::spawn(sweep_chores(desktops.clone()));
+    tokio::spawn(sweep_now_and_then(desktops.clone()));
     tokio::spawn(desktops.clone().keep_pool());
     tokio::spawn(desktops.clone().measure());
     tokio::spawn(desktops.clone().measure_files());
@@ -454,13 +454,14 @@ async fn follow(desktops: Arc<Desktops>) {
     }
 }
 
-/// Removes what an earlier broker was killed over, for as long as this runs: the engine may still be making
-/// it when this one starts.
-async fn sweep_chores(desktops: Arc<Desktops>) {
+/// Removes what an earlier broker was killed over, for as long as this runs: when this one starts, the engine may
+/// still be making it, or still be removing the last container of a desktop, whose directory goes after that.
+async fn sweep_now_and_then(desktops: Arc<Desktops>) {
     loop {
         // Where the engine is away, that is told elsewhere.
         let _ = desktops.engine().sweep_chores(desktops.label()).await;
-        sleep(CHORES_EVERY).await;
+        sleep(SWEEP_EVERY).await;
+        let _ = desktops.sweep_directories().await;
     }
 }
 

@@ -8,8 +8,10 @@
 pub mod docker;
 mod fake;
 mod fake_keeper;
+pub(crate) mod ledger;
 mod own_broker;
 pub mod process;
+pub(crate) mod rota;
 pub(crate) mod stock;
 pub(crate) mod turns;
 
@@ -254,7 +256,7 @@ impl Runtime {
     /// What this user keeps, as it was last measured; nothing where it was not.
     pub fn stored(&self, owner: i64) -> Option<Stored> {
         match self {
-            Self::Process(_) => None,
+            Self::Process(process) => process.stored(owner),
             Self::Docker(docker) => docker.stored(owner),
             Self::Fake(fake) => fake.stored(owner),
         }

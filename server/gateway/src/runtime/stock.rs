@@ -6,9 +6,6 @@ use crate::broker::protocol::{Build, ImageId, Pool, Reply, Request, SeenImage, V
 /// Why there are no images where desktops are sandboxes.
 pub(crate) const NO_IMAGES: &str =
     "desktops in sandboxes are made of this machine's own programs, and there are no images";
-/// Why nobody's files are measured there.
-pub(crate) const NOT_MEASURED: &str =
-    "desktops in sandboxes keep files in plain directories, which are neither limited nor measured";
 
 impl Runtime {
     /// The images that desktops are made of, or were; nothing where they are made of none.
@@ -29,12 +26,12 @@ impl Runtime {
         }
     }
 
-    /// What everybody keeps; nothing where that is not measured.
-    pub async fn volumes(&self) -> Result<Option<Volumes>, RuntimeError> {
+    /// What everybody keeps, as far as it was measured.
+    pub async fn volumes(&self) -> Result<Volumes, RuntimeError> {
         match self {
-            Self::Process(_) => Ok(None),
-            Self::Docker(docker) => docker.volumes().await.map(Some),
-            Self::Fake(fake) => fake.volumes().map(Some),
+            Self::Process(process) => Ok(process.volumes()),
+            Self::Docker(docker) => docker.volumes().await,
+            Self::Fake(fake) => fake.volumes(),
         }
     }
 

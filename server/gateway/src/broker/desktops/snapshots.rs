@@ -44,6 +44,9 @@ impl Desktops {
         let Settings { keeper, paths, installation, .. } = &self.settings;
         let uid = uid(owner)?;
         let person = Person { owner, uid };
+        if request.changes_data() {
+            self.rota.note_change(owner);
+        }
         let image = self.image(data::QUOTA_IMAGE.into()).await?;
         let kept = keeper.prepare(person, &self.engine, paths).await?;
         let store = keeper.prepare_store(person, &self.engine, paths).await?;

@@ -9,7 +9,7 @@ use crate::broker::protocol::{Held, ImageId, Pool, SeenImage, Stored, Volumes};
 use crate::catalogues::pinned;
 use crate::http::problem::Problem;
 use crate::runtime::RuntimeError;
-use crate::runtime::stock::{NO_IMAGES, NOT_MEASURED};
+use crate::runtime::stock::NO_IMAGES;
 use crate::store::{Edition, Installed, Timestamp, User};
 use crate::telemetry;
 use axum::Json;
@@ -69,11 +69,11 @@ struct ImageView {
 pub(super) struct VolumesView {
     /// Who has the most first.
     people: Vec<PersonView>,
-    /// In what it is kept; null where that is not known.
-    keeper: Option<String>,
+    /// In what it is kept.
+    keeper: String,
     /// Whether no more than the limits can be kept.
     enforced: bool,
-    /// Why there is nothing to tell, or no limit holds.
+    /// Why no limit holds where one could.
     obstacle: Option<String>,
 }
 
@@ -149,17 +149,12 @@ pub(super) async fn remove_image(
         (status = 503, description = "The broker or the container engine does not answer"))
 )]
 pub(super) async fn volumes(State(api): State<Api>) -> Result<Json<VolumesView>, Problem> {
-    let Some(volumes) = api.installer().runtime().volumes().await? else {
-        let (people, keeper, enforced) = (Vec::new(), None, false);
-        let obstacle = Some(NOT_MEASURED.to_owned());
-        return Ok(Json(VolumesView { people, keeper, enforced, obstacle }));
-    };
+    let Volumes { storage, people } = api.installer().runtime().volumes().await?;
     let users = api.store().users().await?;
-    let Volumes { storage, people } = volumes;
     let mut people: Vec<_> =
         people.into_iter().map(|(id, stored)| person(id, stored, &users)).collect();
     people.sort_by_key(|person| std::cmp::Reverse(person.used_bytes));
-    let (keeper, enforced) = (Some(storage.keeper), storage.is_enforced);
+    let (keeper, enforced) = (storage.keeper, storage.is_enforced);
     Ok(Json(VolumesView { people, keeper, enforced, obstacle: storage.obstacle }))
 }
 
@@ -270,9 +265,7 @@ impl Api {
                     (Ok(images), Ok(volumes)) => {
                         self.note_present(images.as_deref());
                         telemetry::machine::count_images(images.as_deref().unwrap_or_default());
-                        telemetry::machine::count_volumes(
-                            &volumes.map(|volumes| volumes.people).unwrap_or_default(),
-                        );
+                        telemetry::machine::count_volumes(&volumes.people);
                         telemetry::machine::seen(Timestamp::now().0);
                     }
                     (Err(error), _) | (_, Err(error)) => {

@@ -16,7 +16,9 @@ mod logs;
 pub mod place;
 pub(crate) mod probe;
 mod snapshots;
+mod storage;
 mod usage;
+pub(crate) mod walk;
 mod watcher;
 
 pub use place::Limits;
@@ -24,6 +26,7 @@ pub(crate) use watcher::processes;
 
 use super::turns::Turns;
 use super::{HOME_IN_USE, Instance, InstanceState, RuntimeError, Spec};
+use crate::broker::protocol::{Stored, Volumes};
 use crate::supervise::{limits, sandbox};
 use crate::template;
 use ipnet::IpNet;
@@ -112,6 +115,7 @@ pub struct Process {
     /// One of start, stop and remove at a time for each session.
     turns: Turns,
     meter: usage::Meter,
+    storage: storage::Storage,
 }
 
 impl Process {
@@ -124,12 +128,14 @@ impl Process {
         let bwrap = probe::sandbox(&settings).await?;
         limits::make_room();
         let watcher = Watcher::start().map_err(RuntimeError::step("watch", &settings.run))?;
+        let storage = storage::Storage::start(&settings, &watcher);
         let process = Self {
             settings,
             bwrap,
             watcher,
             turns: Turns::default(),
             meter: usage::Meter::default(),
+            storage,
         };
         for (session, place) in process.places()? {
             process.watch(&place);
@@ -181,6 +187,7 @@ impl Process {
             return Err(RuntimeError::Refused(HOME_IN_USE.into()));
         }
         self.stop_in(&self.place(&spec.session)).await?;
+        self.storage.note_change(spec.owner);
         home::set_aside(&self.settings.data, spec.owner)
     }
 
@@ -209,25 +216,28 @@ impl Process {
         Ok(found)
     }
 
+    /// What somebody keeps; nothing where that was not measured yet.
+    pub(super) fn stored(&self, owner: i64) -> Option<Stored> {
+        self.storage.of(owner)
+    }
+
+    /// What everybody keeps who was measured.
+    pub(super) fn volumes(&self) -> Volumes {
+        self.storage.volumes()
+    }
+
     pub(super) fn recipe(&self, session: &SessionId) -> Result<Option<String>, RuntimeError> {
         let place = self.place(session);
         place.recipe().map_err(RuntimeError::step("read the desktop's template in", place.dir()))
     }
 
     fn place(&self, session: &SessionId) -> Place {
-        Place::new(&self.settings.run.join(session.as_str()))
+        place_of(&self.settings.run, session)
     }
 
-    /// The run directories there are.
     fn places(&self) -> Result<Vec<(SessionId, Place)>, RuntimeError> {
         let run = &self.settings.run;
-        let entries = fs::read_dir(run).map_err(RuntimeError::step("list", run))?;
-        let sessions = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-        let with_place = |session: SessionId| {
-            let place = self.place(&session);
-            (session, place)
-        };
-        Ok(sessions.map(with_place).collect())
+        places(run).map_err(RuntimeError::step("list", run))
     }
 
     async fn order(&self, spec: &Spec) -> Result<Order, RuntimeError> {
@@ -335,6 +345,21 @@ async fn clear(place: &Place) -> io::Result<()> {
         watcher::ended(watcher::awaitable(descriptor)?, KILL_PATIENCE).await?;
     }
     Ok(())
+}
+
+fn place_of(run: &Path, session: &SessionId) -> Place {
+    Place::new(&run.join(session.as_str()))
+}
+
+/// The run directories there are.
+fn places(run: &Path) -> io::Result<Vec<(SessionId, Place)>> {
+    let entries = fs::read_dir(run)?;
+    let sessions = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let with_place = |session: SessionId| {
+        let place = place_of(run, &session);
+        (session, place)
+    };
+    Ok(sessions.map(with_place).collect())
 }
 
 /// What really is at a place; nothing where it was stopped or never ordered.

@@ -28,6 +28,9 @@ impl Process {
         request: &Request,
     ) -> Result<Kept, RuntimeError> {
         let (data, store, uid) = self.kept_of(owner).await?;
+        if request.changes_data() {
+            self.storage.note_change(owner);
+        }
         keeper::run(&self.settings.keeper, &data, &store, uid, request).await
     }
 
@@ -38,6 +41,9 @@ impl Process {
         request: &Request,
     ) -> Result<Upload, RuntimeError> {
         let (data, store, uid) = self.kept_of(owner).await?;
+        if request.changes_data() {
+            self.storage.note_change(owner);
+        }
         keeper::begin(&self.settings.keeper, &data, &store, uid, request).await
     }
 

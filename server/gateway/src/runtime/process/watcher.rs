@@ -38,6 +38,11 @@ impl Watcher {
         self.changes.subscribe()
     }
 
+    /// For those who notice a change by themselves.
+    pub(super) fn counter(&self) -> Arc<watch::Sender<u64>> {
+        self.changes.clone()
+    }
+
     /// Files are written by renaming, so that is what is looked out for. The kernel forgets the
     /// watch when the directory goes.
     pub(super) fn watch_directory(&self, directory: &Path) {

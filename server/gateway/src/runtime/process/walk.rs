@@ -3,13 +3,14 @@
 //!
 //! What is in them is not to be trusted, so no link is followed, and there are bounds on all of it.
 
-use super::{Quotas, Stored};
+use crate::broker::protocol::{Held, Stored};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, statat};
 use std::collections::HashSet;
 use std::ffi::CString;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 use tokio::task::spawn_blocking;
@@ -26,11 +27,37 @@ const MOST_LINKED: usize = 100_000;
 /// What `st_blocks` counts, see stat(2).
 const BLOCK: u64 = 512;
 
-/// What somebody keeps.
-pub(super) async fn measure(base: &Path, owner: i64, quotas: Quotas) -> Option<Stored> {
+/// What one person may keep, in bytes; nothing where that is not bounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Quotas {
+    pub(crate) data: Option<u64>,
+    /// In the home, and as much in all homes of apps.
+    pub(crate) home: Option<u64>,
+}
+
+impl Quotas {
+    /// Nothing is bounded.
+    pub(crate) const NONE: Self = Self { data: None, home: None };
+
+    /// With what is used of them.
+    pub(crate) fn told(self, data: u64, home: u64, apps: u64, is_enforced: bool) -> Stored {
+        let held = |used, limit| Held { used, limit };
+        Stored {
+            data: held(data, self.data),
+            home: held(home, self.home),
+            apps: held(apps, self.home),
+            is_enforced,
+        }
+    }
+}
+
+/// What somebody keeps. Nobody is left walking where nobody waits for it.
+pub(crate) async fn measure(base: &Path, owner: i64, quotas: Quotas) -> Option<Stored> {
     let user = base.join("homes").join(owner.to_string());
+    let waits = Arc::new(());
+    let waiting = Arc::downgrade(&waits);
     spawn_blocking(move || {
-        let mut walk = Walk { rest: REST, files: 0, linked: HashSet::new() };
+        let mut walk = Walk { waiting, rest: REST, files: 0, linked: HashSet::new() };
         let mut of = |name: &str| walk.count(&user.join(name));
         Some(quotas.told(of("data").ok()?, of("home").ok()?, of("apps").unwrap_or(0), false))
     })
@@ -39,6 +66,8 @@ pub(super) async fn measure(base: &Path, owner: i64, quotas: Quotas) -> Option<S
 }
 
 struct Walk {
+    /// Gone when nobody wants to know any more.
+    waiting: Weak<()>,
     rest: Duration,
     files: u32,
     linked: HashSet<(u64, u64)>,
@@ -90,7 +119,7 @@ impl Walk {
         if self.files.is_multiple_of(STEP) {
             thread::sleep(self.rest);
         }
-        self.files < MOST_FILES
+        self.files < MOST_FILES && self.waiting.strong_count() > 0
     }
 
     fn is_first(&mut self, device: u64, file: u64) -> bool {
@@ -109,9 +138,14 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
 
+    fn walk_for(waits: &Arc<()>, files: u32) -> Walk {
+        let waiting = Arc::downgrade(waits);
+        Walk { waiting, rest: Duration::ZERO, files, linked: HashSet::new() }
+    }
+
     fn count(top: &Path) -> u64 {
-        let mut walk = Walk { rest: Duration::ZERO, files: 0, linked: HashSet::new() };
-        walk.count(top).expect("it is there")
+        let waits = Arc::new(());
+        walk_for(&waits, 0).count(top).expect("it is there")
     }
 
     #[test]
@@ -143,10 +177,16 @@ mod tests {
         }
         fs::create_dir_all(&path).expect("made");
         count(dir.path());
-        let mut walk = Walk { rest: Duration::ZERO, files: MOST_FILES - 2, linked: HashSet::new() };
+        let waits = Arc::new(());
+        let mut walk = walk_for(&waits, MOST_FILES - 2);
         fs::write(dir.path().join("film"), vec![1; 1 << 20]).expect("written");
         walk.count(dir.path()).expect("there");
         assert_eq!(walk.files, MOST_FILES);
+        // Nobody waits any more.
+        let mut walk = walk_for(&waits, 0);
+        drop(waits);
+        walk.count(dir.path()).expect("there");
+        assert_eq!(walk.files, 1);
     }
 
     #[tokio::test]
