@@ -4,11 +4,12 @@
 use lattice_engine::session::SessionId;
 use lattice_tests::containers::{docker, name, names, slots};
 use lattice_tests::engine::Engine;
-use lattice_tests::process::{children, signal};
+use lattice_tests::process::{children, repository, signal};
 use lattice_tests::scene::Random;
 use lattice_tests::serve::{Serve, ServeOptions};
 use lattice_tests::viewer::View;
 use lattice_tests::wait::{GENEROUS, until_some};
+use lattice_tests::xserver::TempDir;
 use lattice_tests::{Viewer, eventually, patience};
 use lattice_wire::Availability;
 use rustix::process::Signal;
@@ -142,6 +143,62 @@ fn programs_of_a_desktop_ask_about_it_and_have_links_and_snapshots_made() {
     );
 }
 
+/// Two apps of the same image, one of which may ask.
+const ASKING: &str = "name: asking
+services:
+  asker: { image: lattice/terminal, command: [sleep, infinity] }
+  other: { image: lattice/terminal, command: [sleep, infinity] }
+x-lattice:
+  title: Asking
+  apps:
+    asker: { title: Asker, opens: at-start }
+    other: { title: Other, opens: at-start }
+  permissions:
+    asker: { manager: true }
+    other: { display: true, clipboard: true, dbus: [org.example.*], data: write, ports: [8000] }
+";
+
+#[test]
+fn an_app_asks_about_its_desktop_where_it_is_granted_that_and_only_there() {
+    let dir = TempDir::new("templates");
+    let own = repository().join("containers/templates");
+    for (name, text) in [
+        ("asking.yaml", ASKING.to_owned()),
+        ("desktop.yaml", fs::read_to_string(own.join("desktop.yaml")).expect("there")),
+    ] {
+        fs::write(dir.path().join(name), text).expect("written");
+    }
+    let templates = dir.path().to_string_lossy().into_owned();
+    let serve = serve_on(0, vec![("LATTICE_DESKTOPS__TEMPLATES", templates)]);
+    let body = json!({ "template": "asking" });
+    let made = serve.grant(&serve.admin(), "POST", "/api/v1/sessions", &body);
+    let session: SessionId = made["id"].as_str().expect("an id").parse().expect("an id");
+    let inside = |part: &str, script: &str| {
+        let script = format!("( {script} ) 2>&1 || echo \"ended with $?\"");
+        docker(&["exec", &name(&session, part), "sh", "-c", &script])
+    };
+    eventually("both apps", || roles(&session).iter().filter(|role| *role == "app").count() == 2);
+    eventually("the app to be heard", || {
+        inside("app-asker", "lattice status").contains("State      running")
+    });
+    assert!(inside("app-asker", "lattice snapshot by an app").contains("“by an app”"));
+    let path = format!("/api/v1/sessions/{session}/snapshots");
+    let kept = serve.grant(&serve.admin(), "GET", &path, &Value::Null);
+    assert_eq!(kept["snapshots"][0]["name"], "by an app", "{kept}");
+    // It has the way in and no other: neither the gateway's, nor that of making one.
+    assert_eq!(inside("app-asker", "ls /run/lattice/api"), "desktop.sock");
+    assert!(inside("app-asker", "ls /run/lattice/gate").contains("ended with"));
+    let made = inside("app-asker", "rm -f /run/lattice/api/desktop.sock || echo kept");
+    assert!(made.contains("kept"), "{made}");
+    // The other has the command, and is told who could let it.
+    let said = inside("app-other", "lattice status");
+    for word in ["may not ask", "manager: true", "ended with 1"] {
+        assert!(said.contains(word), "{said}");
+    }
+    assert!(inside("app-other", "ls /run/lattice/api").contains("ended with"));
+    serve.assert_no_panics();
+}
+
 #[test]
 fn what_is_killed_beside_a_desktop_does_not_end_it() {
     let mut serve = serve(0);
@@ -267,14 +324,17 @@ fn kills_in_the_middle_of_starts_and_ends_leave_nothing_behind() {
     let deadline = Instant::now() + 3 * GENEROUS;
     loop {
         let left: BTreeSet<_> = names(&data).into_iter().collect();
-        if left.len() == 3 && ready(&serve) == 1 {
+        // A desktop's directory goes after its containers.
+        let rooms = fs::read_dir(data.join("desktops")).expect("there").flatten();
+        let rooms = rooms.filter(|entry| entry.file_name().to_string_lossy().len() == 16).count();
+        if left.len() == 3 && ready(&serve) == 1 && rooms == 1 {
             break;
         }
-        assert!(Instant::now() < deadline, "only the slot was to be left, and there are {left:?}");
+        assert!(
+            Instant::now() < deadline,
+            "only the slot was to be left, and there are {left:?} and {rooms} directories"
+        );
         thread::sleep(Duration::from_millis(200));
     }
-    let rooms = fs::read_dir(data.join("desktops")).expect("there").flatten();
-    let rooms = rooms.filter(|entry| entry.file_name().to_string_lossy().len() == 16).count();
-    assert_eq!(rooms, 1, "only the slot has a directory");
     serve.assert_no_panics();
 }

@@ -433,6 +433,8 @@ const live = new LiveEvents({
     void readSessions();
     void readThrown();
     if (model.tab === 'apps') void readCatalogue();
+    // A build may have ended meanwhile.
+    if (model.templates.length > 0) void readTemplates();
     // What goes on is told after this.
     if (model.builds.length > 0) dispatch({ type: 'builds', builds: [] });
   },

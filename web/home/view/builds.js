@@ -9,7 +9,11 @@ import { icon } from './parts.js';
 
 /** On the machine's page: those that go on, then those that came to nothing. @param {{ builds: readonly Build[] }} props */
 export const Builds = ({ builds }) => html`<div class="builds">
-  ${builds.map((build) => (build.state === 'running' ? html`<${Running} key=${build.image} build=${build} />` : html`<${Failed} key=${`failed ${build.image}`} build=${build} />`))}
+  ${builds.map((build, at) => {
+    // Two people may build the same.
+    const key = `${at} ${build.image}`;
+    return build.state === 'running' ? html`<${Running} key=${key} build=${build} />` : html`<${Failed} key=${key} build=${build} />`;
+  })}
 </div>`;
 
 /** @param {{ build: Build }} props */

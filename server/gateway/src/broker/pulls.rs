@@ -294,7 +294,14 @@ fn said(image: &str, message: &str) -> RuntimeError {
         () if has(&["no space left"]) => {
             "the disk is full; make room, by docker image prune for one, and try again"
         }
-        () if has(&["manifest unknown", "not found", "name unknown"]) => {
+        () if has(&[
+            "manifest unknown",
+            "blob unknown",
+            "unknown blob",
+            "not found",
+            "name unknown",
+        ]) =>
+        {
             "its registry does not have that digest any more; ask whoever made the catalogue"
         }
         () if has(&["denied", "unauthorized", "authentication"]) => {
