@@ -10,7 +10,7 @@ help:
 	@echo '                (APPS="chromium vscode-golang vscode-node-vue" or APPS=all: those of programs, too;'
 	@echo '                LOCK=strict refuses packages that are not as packages.lock says, LOCK=update'
 	@echo '                takes the newest; BINARIES=DIR has lattice and lattice-agent; VERBOSE=1 tells all)'
-	@echo 'make test       install what tests need, run all suites (about 40 minutes)'
+	@echo 'make test       install what tests need, run all suites (about an hour)'
 	@echo 'make test-all   the same, and what takes long: soaks, fuzzing, licences'
 	@echo 'make bench      measure latency, CPU, bytes and memory on this machine'
 

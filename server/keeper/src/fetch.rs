@@ -183,8 +183,8 @@ fn explain(url: &CloneUrl, ended: ExitStatus, said: &str) -> Fault {
 fn address(url: &CloneUrl) -> String {
     let name = match url.host() {
         Host::Name(name) => name.clone(),
-        Host::Four(address) => address.to_string(),
-        Host::Six(address) => format!("[{address}]"),
+        Host::Four(address) => bracketed(&(*address).into()),
+        Host::Six(address) => bracketed(&(*address).into()),
     };
     match (url.is_secure(), url.port()) {
         (true, 443) | (false, 80) => name,

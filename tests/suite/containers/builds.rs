@@ -25,7 +25,7 @@ case "$1 $2" in
             for _ in {1..1200}; do [ -e "$here/go-$step" ] && break; sleep 0.1; done
         done
         [ ! -e "$here/fail" ] ;;
-    "create "*) echo none ;;
+    "create "*) [ ! -e "$here/lost" ] && echo none ;;
     "image inspect") echo 1000000 ;;
     "cp "* | "rm "*) ;;
     *) exec "$REAL" "$@" ;;
@@ -148,6 +148,12 @@ async fn a_failure_stays_on_record_until_somebody_builds_again_and_an_end_leaves
         bench.tell(file);
     }
     assert_eq!(end(bench.start()).code(), Some(1));
+    let build = bench.seen(&runtime).await.expect("it is told");
+    assert!(build.is_failed && build.number == 1, "{build:?}");
+    // What comes after the engine has built it may fail as well.
+    fs::remove_file(bench.dir.path().join("client/fail")).expect("removed");
+    bench.tell("lost");
+    assert!(!end(bench.start()).success());
     let build = bench.seen(&runtime).await.expect("it is told");
     assert!(build.is_failed && build.number == 1, "{build:?}");
 
