@@ -56,6 +56,8 @@ let lostTimer = 0;
 let restTimer = 0;
 /** How many changes were told: a list that was asked for before one of them may be older. */
 let changes = 0;
+/** Which of them an event told last of each desktop: an answer that was asked for before it is older. @type {Map<string, number>} */
+const told = new Map();
 
 /** @param {Event} event */
 function dispatch(event) {
@@ -234,8 +236,16 @@ function startFirst() {
   else actions.openNew();
 }
 
+/** What was answered about a desktop, unless an event came first: that says how it is since. @param {Session} session @param {number} asked `changes` when it was asked for */
+function answered(session, asked) {
+  if ((told.get(session.id) ?? 0) > asked) return;
+  changes += 1;
+  dispatch({ type: 'session', session });
+}
+
 /** @param {string} id @param {'start' | 'stop' | 'restart' | 'pause' | 'reset'} verb */
 async function act(id, verb) {
+  const asked = changes;
   dispatch({ type: 'acting', id });
   /** @type {Answer<Session | null>} */
   const answer = await api.ask('POST', path('sessions', id, verb));
@@ -243,36 +253,33 @@ async function act(id, verb) {
   const got = taken(answer, (problem) => (
     model.dialog?.kind === verb ? dispatch({ type: 'refused', kind: verb, problem }) : complain(problem)));
   if (!got) return;
-  if (got.value) {
-    changes += 1;
-    dispatch({ type: 'session', session: got.value });
-  }
+  if (got.value) answered(got.value, asked);
   if (verb === 'stop' || verb === 'restart' || verb === 'reset') dispatch({ type: 'close' });
   if (verb === 'reset') say(t('reset.done'));
 }
 
 /** @param {string} id @param {string} name */
 async function rename(id, name) {
+  const asked = changes;
   dispatch({ type: 'asking' });
   /** @type {Answer<Session>} */
   const answer = await api.ask('PATCH', path('sessions', id), { name });
   const got = taken(answer, (problem) => dispatch({ type: 'refused', kind: 'rename', problem }));
   if (!got) return;
-  changes += 1;
-  dispatch({ type: 'session', session: got.value });
+  answered(got.value, asked);
   dispatch({ type: 'close' });
   say(t('rename.done', { name: titled(got.value) }));
 }
 
 /** @param {string} id @param {string} name */
 async function duplicate(id, name) {
+  const asked = changes;
   dispatch({ type: 'asking' });
   /** @type {Answer<Session>} */
   const answer = await api.ask('POST', path('sessions', id, 'duplicate'), { name });
   const got = taken(answer, (problem) => dispatch({ type: 'refused', kind: 'duplicate', problem }));
   if (!got) return;
-  changes += 1;
-  dispatch({ type: 'session', session: got.value });
+  answered(got.value, asked);
   dispatch({ type: 'close' });
   if (model.tab === 'desktop') location.hash = '#mine';
 }
@@ -300,14 +307,14 @@ async function remove(id) {
 
 /** @param {string} id */
 async function recover(id) {
+  const asked = changes;
   dispatch({ type: 'acting', id });
   /** @type {Answer<Session>} */
   const answer = await api.ask('POST', path('sessions', id, 'recover'));
   dispatch({ type: 'acted', id });
   const got = taken(answer, complain);
   if (!got) return void readThrown();
-  changes += 1;
-  dispatch({ type: 'session', session: got.value });
+  answered(got.value, asked);
   return say(t('bin.back', { name: titled(got.value) }));
 }
 
@@ -341,10 +348,8 @@ const { openShare, readLinks, readViewers, makeLink, revoke, giveControl, readUs
 
 const { begin: beginDesktop, create, stopBeginning } = beginnings({
   api, model: () => model, dispatch, say, complain, taken,
-  started(session) {
-    changes += 1;
-    dispatch({ type: 'session', session });
-  },
+  // Nobody was told of it before it was made.
+  started: (session) => answered(session, 0),
 });
 
 const { readCatalogue, followPulls, openApp, settleApp } = catalogue({ api, model: () => model, dispatch, say, taken });
@@ -447,6 +452,7 @@ const live = new LiveEvents({
   },
   session(session) {
     changes += 1;
+    told.set(session.id, changes);
     dispatch({ type: 'session', session });
     const { dialog } = model;
     if (dialog?.kind === 'share' && dialog.session === session.id) {
@@ -456,6 +462,7 @@ const live = new LiveEvents({
   },
   gone(id) {
     changes += 1;
+    told.set(id, changes);
     dispatch({ type: 'gone', id });
     void readThrown();
   },

@@ -328,6 +328,33 @@ test('a list on its way keeps its place', doubleOnly(), async () => {
   });
 });
 
+test('an answer that comes after what was told of the desktop since changes nothing back', doubleOnly(), async () => {
+  const { double, member } = house.reset();
+  double.addSession({ owner: member, name: 'One', state: 'stopped' });
+  await visitAsMember('/', async (page) => {
+    // It runs before the page has read that it starts, as on a network that loses a packet.
+    for (const asked of ['**/api/v1/sessions', '**/api/v1/sessions/*/start']) {
+      await page.route(asked, async (route) => {
+        if (route.request().method() !== 'POST') return route.continue();
+        const response = await route.fetch();
+        await new Promise((resolve) => { setTimeout(resolve, 20 * double.startMs); });
+        return route.fulfill({ response });
+      });
+    }
+    const answered = (/** @type {RegExp} */ address) => page.waitForResponse((response) => address.test(response.url()) && response.request().method() === 'POST');
+    const started = answered(/\/start$/);
+    await page.getByRole('button', { name: 'Start One' }).click();
+    await started;
+    await page.getByRole('link', { name: 'Open One' }).waitFor();
+    await page.getByRole('button', { name: 'New desktop' }).click();
+    const made = answered(/\/sessions$/);
+    await page.getByLabel('Name').fill('Two');
+    await page.getByRole('dialog').getByRole('button', { name: 'Start' }).click();
+    await made;
+    await page.getByRole('link', { name: 'Open Two' }).waitFor();
+  });
+});
+
 test('an action that is refused says why, and the page goes on', doubleOnly(), async () => {
   const { double, member } = house.reset();
   double.addSession({ owner: member, name: 'One', state: 'stopped' });
